@@ -1,0 +1,34 @@
+.PHONY: demo test lint bench microbench build install-build install-test fmt
+
+# The story of the README, start to end. ONCE=1 ends after the last step; DATABASE_URL=... uses your own database.
+demo: install-build
+	cargo build --release --locked
+	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/demo.sh
+
+# Everything that CI runs.
+test: install-test lint
+	scripts/test.sh
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt:
+	cargo fmt
+
+build: install-build
+	cargo build --release --locked
+
+# Loads direct, through the proxy on plain tables and on encrypted ones.
+bench: build
+	target/release/columnseal bench
+
+# Criterion benchmarks of the crypto engine and of statement analysis.
+microbench: install-build
+	cargo bench --locked
+
+install-build:
+	scripts/install.sh build
+
+install-test:
+	scripts/install.sh test
