@@ -1,0 +1,19 @@
+//! Columnseal: an encryption proxy for PostgreSQL.
+//!
+//! The map of rooms. A room may use only the rooms listed beside it; `tests/layering.rs` holds that.
+//!
+//! ```text
+//! wire      -> -                   PostgreSQL messages and values. Sync, no sockets
+//! crypto    -> -                   envelope, terms, split keys, client keys. Sync, no I/O
+//! telemetry -> -                   log, metrics, health endpoint
+//! net       -> wire                database target, dialing, TLS on both sides
+//! schema    -> crypto wire net     encrypted types, `seal` schema, catalog snapshot
+//! sql       -> crypto wire schema  statement -> plan. Sync, pure
+//! keys      -> crypto telemetry    client side of keys: grants, data-key pool, decrypt cache, lease
+//! keyserver -> crypto keys telemetry   key service engine and its store
+//! session   -> wire crypto telemetry net schema sql keys   one connection
+//! config    -> Settings of every room
+//! app       -> all
+//! ```
+
+pub mod wire;
