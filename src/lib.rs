@@ -16,4 +16,5 @@
 //! app       -> all
 //! ```
 
+pub mod crypto;
 pub mod wire;
