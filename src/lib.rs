@@ -17,4 +17,5 @@
 //! ```
 
 pub mod crypto;
+pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,9 @@
+//! Log, metrics and the health endpoint. Knows no other room: what it serves is handed to it.
+
+pub mod health;
+pub mod log;
+pub mod metrics;
+pub mod redact;
+pub mod settings;
+
+pub use metrics::Metrics;
