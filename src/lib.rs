@@ -17,5 +17,6 @@
 //! ```
 
 pub mod crypto;
+pub mod net;
 pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,17 @@
+//! The database target, dialing it, and TLS on both sides. Libpq's meanings throughout.
+//!
+//! Nothing here knows PostgreSQL's messages except SSLRequest.
+
+pub mod acceptor;
+pub mod connect;
+pub mod dial;
+pub mod settings;
+pub mod stream;
+pub mod target;
+mod tls;
+mod verify;
+
+pub use self::tls::TlsError;
+
+#[cfg(test)]
+mod tests;

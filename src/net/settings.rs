@@ -1,0 +1,65 @@
+//! Settings of this room: the database target and TLS.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// Libpq's `sslmode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as libpq names them")]
+pub enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// The database behind the proxy.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Hosts and ports in the order they are tried; a host that starts with `/` is a Unix socket directory.
+    pub hosts: Vec<(String, u16)>,
+    /// Database of our own connections; also the name that pins are kept under.
+    pub name: Option<String>,
+    /// Role of our own connections (catalog).
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<SecretString>,
+    /// TLS towards the server.
+    pub sslmode: SslMode,
+    /// Root certificates; `None`: those of the operating system.
+    pub sslrootcert: Option<PathBuf>,
+    /// Limit for one connection attempt.
+    pub connect_timeout: std::time::Duration,
+}
+
+/// A PEM given as a path or in place.
+#[derive(Clone)]
+pub enum Pem {
+    /// A file.
+    Path(PathBuf),
+    /// The PEM text itself.
+    Text(SecretString),
+}
+
+impl std::fmt::Debug for Pem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pem::Path(path) => path.fmt(f),
+            Pem::Text(_) => f.write_str("(PEM)"),
+        }
+    }
+}
+
+/// TLS towards clients.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Certificate chain.
+    pub certificate: Pem,
+    /// Its key.
+    pub private_key: Pem,
+    /// Client certificates are required and must chain to this.
+    pub client_ca: Option<Pem>,
+}

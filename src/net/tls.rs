@@ -1,0 +1,150 @@
+//! Configurations of rustls for both sides, and reading PEM.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use secrecy::ExposeSecret;
+
+use super::settings::{Pem, ServerTls, SslMode, Target};
+use super::verify::{Check, Verifier};
+
+/// ALPN name of PostgreSQL's protocol.
+const ALPN: &[u8] = b"postgresql";
+
+/// Certificates or keys that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A PEM without what it should hold.
+    #[error("{what} holds no {wanted} in PEM form")]
+    Empty {
+        /// Which setting.
+        what: &'static str,
+        /// What was looked for.
+        wanted: &'static str,
+    },
+    /// No root certificate to check the server against.
+    #[error("no root certificates found on this system; name a file with sslrootcert")]
+    NoRoots,
+    /// Rustls refuses them.
+    #[error("{what}: {source}")]
+    Refused {
+        /// Which setting.
+        what: &'static str,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// A certificate of the authority that cannot check others.
+    #[error("{what}: {why}")]
+    Authority {
+        /// Which setting.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Configuration towards servers; `None` where TLS is never used.
+pub(super) fn client_config(target: &Target) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    let check = match (target.sslmode, &target.sslrootcert) {
+        (SslMode::Disable, _) => return Ok(None),
+        (SslMode::VerifyFull, _) => Check::ChainAndName,
+        // With a root certificate at hand `require` checks against it, as libpq does.
+        (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => Check::Chain,
+        (SslMode::Allow | SslMode::Prefer | SslMode::Require, _) => Check::Nothing,
+    };
+    let roots = match (check, &target.sslrootcert) {
+        (Check::Nothing, _) => Vec::new(),
+        (_, Some(path)) => certificates(&read_file(path)?, "sslrootcert")?,
+        (_, None) => rustls_native_certs::load_native_certs().certs,
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = Verifier::new(check, roots, &provider)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Refused { what: "TLS", source })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Some(Arc::new(config)))
+}
+
+/// Configuration towards clients.
+pub(super) fn server_config(settings: &ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(&read(&settings.certificate)?, "[tls] certificate")?;
+    let key = read(&settings.private_key)?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
+        .map_err(|_| TlsError::Empty { what: "[tls] private_key", wanted: "private key" })?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Refused { what: "TLS", source })?;
+    let builder = match &settings.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let what = "[tls] client_ca";
+            let roots = root_store(certificates(&read(ca)?, what)?, what)?;
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|e| TlsError::Authority { what, why: e.to_string() })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|source| TlsError::Refused { what: "[tls] certificate and private_key", source })?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The ALPN name was agreed on, as direct TLS demands.
+pub(super) fn is_postgresql(alpn: Option<&[u8]>) -> bool {
+    alpn == Some(ALPN)
+}
+
+pub(super) fn root_store(roots: Vec<CertificateDer<'static>>, what: &'static str) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    let mut refused = None;
+    for root in roots {
+        if let Err(source) = store.add(root) {
+            refused = Some(source);
+        }
+    }
+    match refused {
+        Some(source) if store.is_empty() => Err(TlsError::Refused { what, source }),
+        _ => Ok(store),
+    }
+}
+
+fn certificates(pem: &impl ExposeSecret<[u8]>, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(TlsError::Empty { what, wanted: "certificate" }),
+    }
+}
+
+fn read(pem: &Pem) -> Result<secrecy::SecretSlice<u8>, TlsError> {
+    match pem {
+        Pem::Path(path) => read_file(path),
+        Pem::Text(text) => Ok(text.expose_secret().as_bytes().to_vec().into()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<secrecy::SecretSlice<u8>, TlsError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(source) => Err(TlsError::Read { path: path.display().to_string(), source }),
+    }
+}
