@@ -18,5 +18,6 @@
 
 pub mod crypto;
 pub mod net;
+pub mod schema;
 pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,163 @@
+//! The catalog snapshot: what analysis knows of a database. Immutable, shared, replaced as a whole.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::snapshot::Facts;
+use crate::crypto::{KeysetId, TypeId};
+use crate::wire::value::PlainType;
+
+/// A PostgreSQL object identifier.
+pub type Oid = u32;
+
+/// The search terms a type stores beside its envelope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub struct Terms {
+    /// Equality: attribute `eq uuid`.
+    pub eq: bool,
+    /// Order: attribute `ord bytea`.
+    pub ord: bool,
+    /// Match: attribute `m int4[]`.
+    pub matching: bool,
+    /// JSON: attribute `j int8[]`.
+    pub json: bool,
+}
+
+/// How far a type definition can be believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Ready-made, or signed by the workspace and equal to what the database holds.
+    Verified,
+    /// Made by SQL alone; no signature yet.
+    Unsigned,
+    /// The database's copy differs from the signed one, or the composite from its definition.
+    Broken(String),
+}
+
+/// Definition of an encrypted type, as the registry `seal.types` holds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypeDef {
+    /// Cryptographic context.
+    pub id: TypeId,
+    /// Name within schema `seal`.
+    pub name: String,
+    /// What a value is once opened.
+    pub plain: PlainType,
+    /// Search terms it has.
+    pub terms: Terms,
+    /// Further options as canonical JSON (`{}` when none): padding, max_len, verify, approximate.
+    pub options: String,
+    /// The keyset that values of this type are always sealed under.
+    pub keyset: Option<KeysetId>,
+}
+
+/// An encrypted type as one database has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EncType {
+    /// OID of the composite.
+    pub oid: Oid,
+    /// OID of its array type.
+    pub array_oid: Oid,
+    /// OID of its plaintext type, as clients are told (25 for enum labels and citext unless the database has citext).
+    pub plain_oid: Oid,
+    /// OID of the array of its plaintext type.
+    pub plain_array_oid: Oid,
+    /// The definition.
+    pub def: TypeDef,
+    /// Whether it may be used.
+    pub standing: Standing,
+}
+
+/// What a relation is (`pg_class.relkind`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "named as PostgreSQL names them")]
+pub enum RelationKind {
+    Table,
+    Partitioned,
+    View,
+    MaterializedView,
+    Foreign,
+    Composite,
+    Sequence,
+}
+
+/// A column of a relation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// `pg_attribute.attnum`.
+    pub attnum: i16,
+    /// `pg_attribute.atttypid`.
+    pub type_oid: Oid,
+    /// The encrypted type, where the column has one (also through a domain: then `direct` is false).
+    pub enc: Option<Arc<EncType>>,
+    /// The column is of the encrypted type itself, not of an array, domain or row that contains one.
+    pub direct: bool,
+    /// A view's column that may be made from an encrypted one but is not of its type, or a column whose type
+    /// contains an encrypted type in another way. Statements that use it are refused.
+    pub tainted: bool,
+    /// `pg_attribute.attgenerated` is set.
+    pub generated: bool,
+}
+
+/// A relation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Relation {
+    /// OID.
+    pub oid: Oid,
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: RelationKind,
+    /// Live columns by attribute number.
+    pub columns: Vec<Column>,
+    /// In the closure of encrypted columns: has one, or is a view, rule, child or parent over one.
+    pub touching: bool,
+    /// Why every statement on this relation is refused, where it is (a pin that does not hold).
+    pub alarm: Option<String>,
+}
+
+/// Everything analysis needs of one database at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Grows with every snapshot of this process; part of every plan's cache key.
+    pub version: u64,
+    /// Version of the installed `seal` schema, if any.
+    pub seal_version: Option<u32>,
+    /// Encrypted types by OID of the composite.
+    pub types: HashMap<Oid, Arc<EncType>>,
+    /// Encrypted types by the OID of their array type.
+    pub array_types: HashMap<Oid, Arc<EncType>>,
+    /// Relations by (schema, name), system schemas included.
+    pub relations: HashMap<String, HashMap<String, Arc<Relation>>>,
+    /// Bare names of every relation of the closure, in any schema: a statement that names none of them (and no
+    /// touching type or function) is untouched whatever the search_path.
+    pub touching_names: HashSet<String>,
+    /// Bare names of types that are or contain an encrypted type: the composites, their domains, arrays (`_email`),
+    /// and row types of the closure. Some are names of `pg_catalog` too (`text`, `_int4`): those mean an encrypted type
+    /// only when qualified with `seal`, or with `seal` before `pg_catalog` in the search_path.
+    pub touching_types: HashSet<String>,
+    /// Bare names of functions and procedures that touch the closure, run dynamic SQL, or take or return an encrypted type.
+    pub touching_functions: HashSet<String>,
+    /// Bare names of functions outside pg_catalog that may change search_path or run arbitrary SQL text.
+    pub unknown_functions: HashSet<String>,
+    /// Type OID to (schema, name), for errors and casts; user and system types.
+    pub type_names: HashMap<Oid, (String, String)>,
+    /// What the snapshot keeps so that the closure can be computed again once pins are checked.
+    pub facts: Arc<Facts>,
+}
+
+impl Catalog {
+    /// The relation of this schema and name.
+    pub fn relation(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
+        self.relations.get(schema)?.get(name)
+    }
+
+    /// No encrypted type is used anywhere: every statement is untouched.
+    pub fn is_plain(&self) -> bool {
+        self.touching_names.is_empty() && self.types.is_empty()
+    }
+}

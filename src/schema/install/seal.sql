@@ -1,0 +1,265 @@
+-- The seal schema of Columnseal, version {{VERSION}}: encrypted types, their operators and the registry of definitions.
+--
+-- Plain SQL for the owner of a database: no superuser, no extension, no operator class. Run it in one transaction.
+-- Running it again changes nothing; running it over an older version upgrades in place and leaves every type,
+-- column and index as it is.
+
+DO $seal$
+DECLARE
+  installed pg_catalog.int4;
+BEGIN
+  -- Two installations at once: the second waits for the first.
+  PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('columnseal.install', 0));
+  IF pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 140000 THEN
+    RAISE EXCEPTION 'the seal schema needs PostgreSQL 14 or newer' USING ERRCODE = 'feature_not_supported';
+  END IF;
+  IF pg_catalog.to_regproc('seal.version') IS NOT NULL THEN
+    EXECUTE 'SELECT seal.version()' INTO installed;
+    IF installed > {{VERSION}} THEN
+      RAISE EXCEPTION 'the installed seal schema has version %, newer than this one ({{VERSION}})', installed
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Use a columnseal binary at least as new as the schema.';
+    END IF;
+  ELSIF EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = 'seal' AND (
+      EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid)
+      OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid)
+      OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace = n.oid))) THEN
+    RAISE EXCEPTION 'this database has a schema "seal" that Columnseal did not make'
+      USING ERRCODE = 'duplicate_schema', HINT = 'Rename it (ALTER SCHEMA seal RENAME TO ...), then install again.';
+  END IF;
+  IF pg_catalog.to_regnamespace('seal') IS NULL THEN
+    CREATE SCHEMA seal;
+  END IF;
+  IF pg_catalog.to_regclass('seal.types') IS NULL THEN
+    CREATE TABLE seal.types (
+      name      pg_catalog.text PRIMARY KEY,
+      id        pg_catalog.uuid NOT NULL UNIQUE,
+      plain     pg_catalog.text NOT NULL,
+      terms     pg_catalog.text NOT NULL DEFAULT '',
+      options   pg_catalog.jsonb NOT NULL DEFAULT '{}',
+      keyset    pg_catalog.uuid,
+      signature pg_catalog.bytea,
+      signer    pg_catalog.uuid,
+      created   pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
+    );
+  END IF;
+END
+$seal$;
+
+COMMENT ON SCHEMA seal IS 'Columnseal: encrypted types. See columnseal db status';
+COMMENT ON TABLE seal.types IS 'Definitions of the encrypted types. The key service is the authority: an edit here is noticed and the type refused';
+GRANT USAGE ON SCHEMA seal TO PUBLIC;
+GRANT SELECT ON seal.types TO PUBLIC;
+
+-- Raises. Immutable, so that the planner runs it at once wherever an operator of its kind stands in a statement.
+CREATE OR REPLACE FUNCTION seal.unsupported(type_name pg_catalog.text, operator pg_catalog.text, term pg_catalog.text) RETURNS pg_catalog.bool
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $seal$
+BEGIN
+  RAISE EXCEPTION 'operator % is not supported on encrypted type seal.%: it has no "%" term', operator, type_name, term
+    USING ERRCODE = 'feature_not_supported',
+          HINT = pg_catalog.format('Values can be compared by %s only if their type was created with the term "%s".', operator, term);
+END
+$seal$;
+
+-- The operators that types of a plaintext type have, and the term that serves each.
+CREATE OR REPLACE FUNCTION seal.operators(plaintext_type pg_catalog.text)
+RETURNS TABLE (symbol pg_catalog.text, function pg_catalog.text, term pg_catalog.text, commutator pg_catalog.text, negator pg_catalog.text, selectivity pg_catalog.text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $seal$
+  SELECT o.symbol, o.function, o.term, o.commutator, o.negator, o.selectivity
+  FROM (VALUES
+    ('=',    'op_equal',         'eq',    '=',  '<>',   'eq',       'any'),
+    ('<>',   'op_not_equal',     'eq',    '<>', '=',    'neq',      'any'),
+    ('<',    'op_less',          'ord',   '>',  '>=',   'scalarlt', 'any'),
+    ('<=',   'op_less_equal',    'ord',   '>=', '>',    'scalarle', 'any'),
+    ('>',    'op_greater',       'ord',   '<',  '<=',   'scalargt', 'any'),
+    ('>=',   'op_greater_equal', 'ord',   '<=', '<',    'scalarge', 'any'),
+    ('~~',   'op_like',          'match', NULL, '!~~',  NULL,       'text'),
+    ('!~~',  'op_not_like',      'match', NULL, '~~',   NULL,       'text'),
+    ('~~*',  'op_ilike',         'match', NULL, '!~~*', NULL,       'text'),
+    ('!~~*', 'op_not_ilike',     'match', NULL, '~~*',  NULL,       'text'),
+    ('~',    'op_regex',         'match', NULL, '!~',   NULL,       'text'),
+    ('!~',   'op_not_regex',     'match', NULL, '~',    NULL,       'text'),
+    ('~*',   'op_iregex',        'match', NULL, '!~*',  NULL,       'text'),
+    ('!~*',  'op_not_iregex',    'match', NULL, '~*',   NULL,       'text'),
+    ('^@',   'op_starts_with',   'match', NULL, NULL,   NULL,       'text'),
+    ('@@',   'op_search',        'match', NULL, NULL,   NULL,       'text'),
+    ('@>',   'op_contains',      'json',  '<@', NULL,   NULL,       'json'),
+    ('<@',   'op_contained',     'json',  '@>', NULL,   NULL,       'json')
+  ) AS o(symbol, function, term, commutator, negator, selectivity, kind)
+  WHERE o.kind OPERATOR(pg_catalog.=) 'any'
+     OR o.kind OPERATOR(pg_catalog.=) 'text' AND plaintext_type OPERATOR(pg_catalog.=) ANY ('{text,varchar,bpchar,citext,enum}'::pg_catalog.text[])
+     OR o.kind OPERATOR(pg_catalog.=) 'json' AND plaintext_type OPERATOR(pg_catalog.=) 'jsonb'
+$seal$;
+
+-- Makes or replaces the term accessors and operators of a type that stands in the registry.
+CREATE OR REPLACE FUNCTION seal.equip_type(type_name pg_catalog.text) RETURNS pg_catalog.void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  def record;
+  op record;
+  body text;
+  made oid;
+BEGIN
+  SELECT t.name, t.plain, string_to_array(t.terms, ',') AS terms, to_regtype(format('seal.%I', t.name)) AS type
+    INTO STRICT def FROM seal.types t WHERE t.name = type_name;
+  IF 'eq' = ANY (def.terms) THEN
+    EXECUTE format('CREATE OR REPLACE FUNCTION seal.eq(seal.%I) RETURNS pg_catalog.uuid '
+      'LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ''SELECT ($1).eq''', def.name);
+    EXECUTE format('CREATE OR REPLACE FUNCTION seal.eq(seal.%I[]) RETURNS pg_catalog.uuid[] '
+      'LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS ''SELECT ARRAY(SELECT x.eq FROM pg_catalog.unnest($1) AS x)''', def.name);
+  END IF;
+  FOR op IN SELECT * FROM seal.operators(def.plain) LOOP
+    body := CASE WHEN op.term = ANY (def.terms)
+      THEN format('SELECT ($1).%I OPERATOR(pg_catalog.%s) ($2).%I', op.term, op.symbol, op.term)
+      ELSE format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term) END;
+    EXECUTE format('CREATE OR REPLACE FUNCTION seal.%I(seal.%I, seal.%I) RETURNS pg_catalog.bool '
+      'LANGUAGE sql IMMUTABLE PARALLEL SAFE AS %L', op.function, def.name, def.name, body);
+    SELECT o.oid INTO made FROM pg_operator o
+      WHERE o.oprname = op.symbol AND o.oprleft = def.type AND o.oprright = def.type
+        AND o.oprnamespace = 'seal'::regnamespace AND o.oprcode <> 0;
+    IF made IS NULL THEN
+      EXECUTE format('CREATE OPERATOR seal.%s (LEFTARG = seal.%I, RIGHTARG = seal.%I, FUNCTION = seal.%I%s%s%s)',
+        op.symbol, def.name, def.name, op.function,
+        ', COMMUTATOR = OPERATOR(seal.' || op.commutator || ')',
+        ', NEGATOR = OPERATOR(seal.' || op.negator || ')',
+        ', RESTRICT = pg_catalog.' || op.selectivity || 'sel, JOIN = pg_catalog.' || op.selectivity || 'joinsel');
+    END IF;
+  END LOOP;
+  EXECUTE format('COMMENT ON TYPE seal.%I IS %L', def.name,
+    'Columnseal: encrypted ' || def.plain || CASE WHEN def.terms = '{}' THEN '' ELSE ', terms ' || array_to_string(def.terms, ', ') END);
+  EXECUTE format('GRANT USAGE ON TYPE seal.%I TO PUBLIC', def.name);
+END
+$seal$;
+
+-- Enters a definition that has been checked, and makes its composite, accessors and operators. What is there stays.
+CREATE OR REPLACE FUNCTION seal.define_type(
+  name pg_catalog.text, id pg_catalog.uuid, plain pg_catalog.text, terms pg_catalog.text, options pg_catalog.jsonb, keyset pg_catalog.uuid)
+RETURNS pg_catalog.void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  has text[] := string_to_array(terms, ',');
+BEGIN
+  INSERT INTO seal.types AS t (name, id, plain, terms, options, keyset)
+    VALUES (define_type.name, define_type.id, define_type.plain, define_type.terms, define_type.options, define_type.keyset)
+    ON CONFLICT ON CONSTRAINT types_pkey DO NOTHING;
+  IF to_regtype(format('seal.%I', name)) IS NULL THEN
+    EXECUTE format('CREATE TYPE seal.%I AS (v pg_catalog.json, c pg_catalog.bytea%s%s%s%s)', name,
+      CASE WHEN 'eq' = ANY (has) THEN ', eq pg_catalog.uuid' END,
+      CASE WHEN 'ord' = ANY (has) THEN ', ord pg_catalog.bytea' END,
+      CASE WHEN 'match' = ANY (has) THEN ', m pg_catalog.int4[]' END,
+      CASE WHEN 'json' = ANY (has) THEN ', j pg_catalog.int8[]' END);
+  END IF;
+  PERFORM seal.equip_type(name);
+END
+$seal$;
+
+-- Lets every role call the schema's functions, also in a database whose default privileges take EXECUTE from PUBLIC.
+CREATE OR REPLACE FUNCTION seal.open_to_public() RETURNS pg_catalog.void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT p.oid FROM pg_proc p
+      WHERE p.pronamespace = 'seal'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE') LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
+  END LOOP;
+END
+$seal$;
+
+-- Makes an encrypted type: seal.create_type('email', 'text', 'eq').
+CREATE OR REPLACE FUNCTION seal.create_type(
+  name pg_catalog.text, plaintext_type pg_catalog.text, terms pg_catalog.text DEFAULT '', options pg_catalog.json DEFAULT '{}')
+RETURNS pg_catalog.regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  plain text := lower(btrim(plaintext_type));
+  plains constant text[] := '{ {{PLAINS}} }';
+  wanted text[];
+  kept jsonb := options::jsonb;
+  keyset uuid;
+  word text;
+BEGIN
+  IF name IS NULL OR plaintext_type IS NULL THEN
+    RAISE EXCEPTION 'an encrypted type needs a name and a plaintext type' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  IF octet_length(name) > 63 THEN
+    RAISE EXCEPTION 'the name of an encrypted type has at most 63 bytes' USING ERRCODE = 'name_too_long';
+  END IF;
+  IF name !~ '^[a-z][a-z0-9_]*$' THEN
+    RAISE EXCEPTION 'invalid name for an encrypted type: %', quote_literal(name) USING ERRCODE = 'invalid_name',
+      HINT = 'Names begin with a lower-case letter and go on with lower-case letters, digits and underscores.';
+  END IF;
+  plain := CASE plain WHEN 'boolean' THEN 'bool' WHEN 'smallint' THEN 'int2' WHEN 'integer' THEN 'int4' WHEN 'int' THEN 'int4'
+    WHEN 'bigint' THEN 'int8' WHEN 'real' THEN 'float4' WHEN 'double precision' THEN 'float8' WHEN 'decimal' THEN 'numeric'
+    WHEN 'character varying' THEN 'varchar' WHEN 'character' THEN 'bpchar' WHEN 'char' THEN 'bpchar'
+    WHEN 'time without time zone' THEN 'time' WHEN 'time with time zone' THEN 'timetz'
+    WHEN 'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' ELSE plain END;
+  IF plain <> ALL (plains) THEN
+    RAISE EXCEPTION 'plaintext type % cannot be encrypted', quote_literal(plaintext_type) USING ERRCODE = 'undefined_object',
+      HINT = 'Available: ' || array_to_string(plains, ', ') || '.';
+  END IF;
+  IF name = ANY (plains) OR name ~ '_(eq|ord|match|search)$' AND regexp_replace(name, '_[a-z]+$', '') = ANY (plains) THEN
+    RAISE EXCEPTION 'the name % is kept for a ready-made type', quote_literal(name) USING ERRCODE = 'reserved_name',
+      HINT = 'Use another name, best one for what the values mean: email, ssn, ...';
+  END IF;
+  IF to_regtype(format('seal.%I', name)) IS NOT NULL OR EXISTS (SELECT FROM seal.types t WHERE t.name = create_type.name) THEN
+    RAISE EXCEPTION 'type seal.% already exists', name USING ERRCODE = 'duplicate_object';
+  END IF;
+
+  wanted := array_remove(regexp_split_to_array(lower(btrim(coalesce(terms, ''))), '\s*,\s*'), '');
+  FOREACH word IN ARRAY wanted LOOP
+    IF word = ANY ('{ord,match,json}') THEN
+      RAISE EXCEPTION 'the term "%" is not available in this version', word USING ERRCODE = 'feature_not_supported',
+        HINT = 'Available: eq.';
+    ELSIF word <> 'eq' THEN
+      RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value', HINT = 'Available: eq.';
+    END IF;
+  END LOOP;
+  IF 'eq' = ANY (wanted) AND plain = 'json' THEN
+    RAISE EXCEPTION 'json has no equality, so an encrypted json cannot have the term "eq"' USING ERRCODE = 'feature_not_supported',
+      HINT = 'Use jsonb.';
+  END IF;
+
+  IF kept IS NULL OR jsonb_typeof(kept) <> 'object' THEN
+    RAISE EXCEPTION 'options must be a JSON object' USING ERRCODE = 'invalid_parameter_value', HINT = 'For example ''{"padding": "none"}''.';
+  END IF;
+  FOR word IN SELECT k FROM jsonb_object_keys(kept) AS k LOOP
+    IF word <> ALL ('{padding,keyset,force}') THEN
+      RAISE EXCEPTION 'there is no option %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value',
+        HINT = 'Available: padding, keyset, force.';
+    END IF;
+  END LOOP;
+  IF kept ? 'padding' AND kept -> 'padding' <> ALL ('{"\"none\"","\"16\"","\"padme\""}') THEN
+    RAISE EXCEPTION 'the option padding is one of "none", "16" and "padme"' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF kept ? 'keyset' THEN
+    IF jsonb_typeof(kept -> 'keyset') <> 'string' OR kept ->> 'keyset' !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+      RAISE EXCEPTION 'the option keyset is the uuid of a keyset' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    keyset := (kept ->> 'keyset')::uuid;
+  END IF;
+  IF kept ? 'force' AND jsonb_typeof(kept -> 'force') <> 'boolean' THEN
+    RAISE EXCEPTION 'the option force is true or false' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF 'eq' = ANY (wanted) AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
+    RAISE EXCEPTION 'an equality term on a bool shows which rows hold the same of two values, which is almost the plaintext'
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave the term out, or say options => ''{"force": true}''.';
+  END IF;
+
+  PERFORM seal.define_type(name, gen_random_uuid(), plain, CASE WHEN 'eq' = ANY (wanted) THEN 'eq' ELSE '' END,
+    kept - 'keyset' - 'force', keyset);
+  PERFORM seal.open_to_public();
+  RETURN format('seal.%I', name)::regtype;
+END
+$seal$;
+
+-- Ready-made types. Their ids are version 5 uuids of their names, the same in every database.
+DO $seal$
+BEGIN
+{{READY_MADE}}
+  -- Types made by seal.create_type get what this version of their operators has.
+  PERFORM seal.equip_type(t.name) FROM seal.types t
+    WHERE t.name <> ALL ('{ {{READY_NAMES}} }') AND pg_catalog.to_regtype(pg_catalog.format('seal.%I', t.name)) IS NOT NULL;
+END
+$seal$;
+
+CREATE OR REPLACE FUNCTION seal.version() RETURNS pg_catalog.int4 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT {{VERSION}}';
+
+DO $seal$ BEGIN PERFORM seal.open_to_public(); END $seal$;

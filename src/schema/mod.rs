@@ -1,0 +1,14 @@
+//! Encrypted types and who uses them: the `seal` schema, its registry, and the catalog snapshot.
+//!
+//! Not here: what a statement does with encrypted columns (`sql`), and how values are sealed (`crypto`).
+
+pub mod catalog;
+pub mod database;
+pub mod error;
+pub mod install;
+mod node_tree;
+pub mod pins;
+pub mod registry;
+pub mod snapshot;
+
+pub use error::SchemaError;

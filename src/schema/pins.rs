@@ -1,0 +1,226 @@
+//! Pins: columns that were seen encrypted, or are configured to be, and must not turn up otherwise.
+//!
+//! A pin names its column as `column schema.relation.name`, each part double-quoted where it is not a plain
+//! lower-case word. What to do about an alarm is not decided here: the relation carries it, and every statement on
+//! the relation is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::catalog::{Catalog, Column, Oid, Relation, RelationKind, Standing};
+use super::snapshot::settle;
+use crate::crypto::TypeId;
+
+/// A pin that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alarm {
+    /// The pin or configured column, as `column schema.relation.name`.
+    pub object: String,
+    /// The relation that statements are refused on: schema and name.
+    pub relation: (String, String),
+    /// What is wrong with it, without a full stop.
+    pub why: String,
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// First OID that `initdb` does not give.
+const FIRST_USER_OID: Oid = 16384;
+
+/// A column's full name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Name {
+    schema: String,
+    relation: String,
+    column: String,
+}
+
+/// Compares a catalog with the pins and with the columns configured as encrypted (`schema.table.column`, checked
+/// before by [`is_column_name`]). Every relation that does not hold what it should gets an alarm, and so does
+/// whatever reads or inherits from it. The catalog must have been made with its relations (see `snapshot::rest`).
+pub fn check(catalog: &mut Catalog, pins: &[(String, TypeId)], configured: &[String]) -> Vec<Alarm> {
+    let pinned =
+        pins.iter().filter_map(|(object, id)| Some((Name::parse(object.strip_prefix("column ")?)?, Some(*id))));
+    let configured = configured.iter().filter_map(|entry| Some((Name::parse(entry)?, None)));
+    let wanted: Vec<(Name, Option<TypeId>)> = pinned.chain(configured).collect();
+    let alarms: Vec<Alarm> = wanted.iter().flat_map(|(name, id)| faults(catalog, name, *id)).collect();
+    for alarm in &alarms {
+        let (schema, name) = &alarm.relation;
+        if let Some(relation) = catalog.relations.get_mut(schema).and_then(|r| r.get_mut(name)) {
+            Arc::make_mut(relation).alarm.get_or_insert_with(|| alarm.why.clone());
+        }
+    }
+    if !alarms.is_empty() {
+        settle(catalog);
+    }
+    alarms
+}
+
+/// Whether a configured entry names a column, for the configuration's own check.
+pub fn is_column_name(entry: &str) -> bool {
+    Name::parse(entry).is_some()
+}
+
+/// Pins for encrypted columns that `known` does not hold yet: of tables and views that are not temporary, and of
+/// types that can be believed.
+pub fn new_pins(catalog: &Catalog, known: &[(String, TypeId)]) -> Vec<(String, TypeId)> {
+    let known: HashMap<&str, TypeId> = known.iter().map(|(object, id)| (object.as_str(), *id)).collect();
+    let mut found: Vec<(String, TypeId)> = catalog
+        .relations
+        .values()
+        .flat_map(HashMap::values)
+        .filter(|r| r.touching && r.alarm.is_none() && pinnable(r))
+        .flat_map(|r| r.columns.iter().filter_map(|column| pin(r, column)))
+        .filter(|(object, _)| !known.contains_key(object.as_str()))
+        .collect();
+    found.sort();
+    found
+}
+
+fn pinnable(relation: &Relation) -> bool {
+    let kind = !matches!(relation.kind, RelationKind::Composite | RelationKind::Sequence);
+    kind && !relation.schema.starts_with("pg_")
+}
+
+fn pin(relation: &Relation, column: &Column) -> Option<(String, TypeId)> {
+    let enc = column.enc.as_ref().filter(|enc| column.direct && enc.standing == Standing::Verified)?;
+    let name = Name { schema: relation.schema.clone(), relation: relation.name.clone(), column: column.name.clone() };
+    Some((name.object(), enc.def.id))
+}
+
+/// Relations on which this column is not as it should be. `id`: the type it must have; without, any encrypted type.
+fn faults(catalog: &Catalog, name: &Name, id: Option<TypeId>) -> Vec<Alarm> {
+    let namesakes = catalog.relations.values().filter_map(|relations| relations.get(&name.relation));
+    let fault = |relation: &Arc<Relation>| {
+        let column = relation.columns.iter().find(|c| c.name == name.column);
+        let why = match relation.schema == name.schema {
+            true => own_fault(name, column, id),
+            false => namesake_fault(name, relation, column),
+        }?;
+        Some(Alarm { object: name.object(), relation: (relation.schema.clone(), relation.name.clone()), why })
+    };
+    namesakes.filter_map(fault).collect()
+}
+
+fn own_fault(name: &Name, column: Option<&Column>, id: Option<TypeId>) -> Option<String> {
+    let shown = name.shown();
+    let Some(column) = column else {
+        return Some(format!("column {shown} must be encrypted, but is not there"));
+    };
+    let Some(enc) = column.enc.as_ref().filter(|_| column.direct) else {
+        return Some(format!("column {shown} must be encrypted, but is plain"));
+    };
+    id.filter(|id| *id != enc.def.id).map(|id| {
+        format!(
+            "column {shown} must have the encrypted type with id {id}, but has seal.{} with id {}",
+            enc.def.name, enc.def.id
+        )
+    })
+}
+
+fn namesake_fault(name: &Name, relation: &Relation, column: Option<&Column>) -> Option<String> {
+    let plain = column.is_some_and(|c| c.enc.is_none());
+    (plain && relation.oid >= FIRST_USER_OID && relation.kind != RelationKind::Composite).then(|| {
+        let shown = quoted(&relation.schema);
+        format!(
+            "column {} must be encrypted, and the relation of the same name in schema {shown} has it plain",
+            name.shown()
+        )
+    })
+}
+
+impl Name {
+    fn object(&self) -> String {
+        format!("column {}", self.shown())
+    }
+
+    fn shown(&self) -> String {
+        format!("{}.{}.{}", quoted(&self.schema), quoted(&self.relation), quoted(&self.column))
+    }
+
+    fn parse(text: &str) -> Option<Name> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        loop {
+            let (part, after) = part(rest)?;
+            parts.push(part);
+            match after.strip_prefix('.') {
+                Some(next) => rest = next,
+                None if after.is_empty() => break,
+                None => return None,
+            }
+        }
+        let [schema, relation, column] = <[String; 3]>::try_from(parts).ok()?;
+        Some(Name { schema, relation, column })
+    }
+}
+
+/// One part of a name, and what follows it. Unquoted parts fold to lower case, as in SQL.
+fn part(text: &str) -> Option<(String, &str)> {
+    let Some(inner) = text.strip_prefix('"') else {
+        let end = text.find(['.', '"']).unwrap_or(text.len());
+        let word = &text[..end];
+        let plain = !word.is_empty() && !word.contains(char::is_whitespace);
+        return plain.then(|| (word.to_lowercase(), &text[end..]));
+    };
+    let mut name = String::new();
+    let mut rest = inner;
+    loop {
+        let end = rest.find('"')?;
+        name.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return (!name.is_empty()).then_some((name, rest)),
+        }
+    }
+}
+
+/// A name as SQL would want it written.
+fn quoted(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_and_read_alike() {
+        for parts in [["public", "users", "email"], ["Odd.One", "a\"b", "ü x"], ["a", "B", "\""]] {
+            let [schema, relation, column] = parts.map(String::from);
+            let name = Name { schema, relation, column };
+            assert_eq!(Name::parse(&name.shown()), Some(name));
+        }
+        assert_eq!(Name::parse("Public.Users.EMail").map(|n| n.shown()), Some("public.users.email".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_column_name_is_refused() {
+        for text in [
+            "",
+            "a",
+            "a.b",
+            "a.b.c.d",
+            "a..c",
+            ".a.b",
+            "a.b.",
+            "\"a.b.c",
+            "a.\"\".c",
+            "a.\"b\"c.d",
+            "a.b c.d",
+            "a b.c.d",
+        ] {
+            assert!(!is_column_name(text), "{text}");
+        }
+    }
+}
