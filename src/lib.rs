@@ -19,5 +19,6 @@
 pub mod crypto;
 pub mod net;
 pub mod schema;
+pub mod sql;
 pub mod telemetry;
 pub mod wire;

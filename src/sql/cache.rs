@@ -1,0 +1,282 @@
+//! Analyses that were made before: by exact text, else by token skeleton. Shared between sessions.
+//!
+//! An exact text is kept only if it holds no value of an encrypted column, so that the cache holds none either.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+
+use super::analyzer::Around;
+use super::lex::Lexed;
+use super::literal::Literals;
+use super::plan::{Action, Analysis, Effects, Plan, Refusal, SessionState, Source, Statement};
+use super::skeleton::skeleton;
+use super::statement::{self, Analyzed, FirstLook};
+use crate::schema::catalog::{Catalog, Oid};
+
+/// Bytes for each statement that the cache is made for.
+const BYTES_A_STATEMENT: u64 = 8 * 1024;
+/// A single entry takes this part of the cache at most.
+const LARGEST_PART: u64 = 8;
+
+/// What an analysis depends on.
+struct Key {
+    text: Box<str>,
+    declared: Box<[Oid]>,
+    version: u64,
+    path: Option<Box<[String]>>,
+    conforming: bool,
+}
+
+/// The same, borrowed.
+struct Query<'q> {
+    text: &'q str,
+    declared: &'q [Oid],
+    version: u64,
+    path: Option<&'q [String]>,
+    conforming: bool,
+}
+
+impl Query<'_> {
+    fn to_key(&self) -> Key {
+        Key {
+            text: self.text.into(),
+            declared: self.declared.into(),
+            version: self.version,
+            path: self.path.map(Into::into),
+            conforming: self.conforming,
+        }
+    }
+}
+
+fn hash_parts<H: Hasher>(state: &mut H, text: &str, declared: &[Oid], version: u64, path: Option<&[String]>) {
+    state.write(text.as_bytes());
+    declared.hash(state);
+    state.write_u64(version);
+    path.hash(state);
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_parts(state, &self.text, &self.declared, self.version, self.path.as_deref());
+    }
+}
+
+impl Hash for Query<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_parts(state, self.text, self.declared, self.version, self.path);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        let query = Query {
+            text: &other.text,
+            declared: &other.declared,
+            version: other.version,
+            path: other.path.as_deref(),
+            conforming: other.conforming,
+        };
+        query.equivalent(self)
+    }
+}
+
+impl Eq for Key {}
+
+impl Equivalent<Key> for Query<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.version == key.version
+            && self.conforming == key.conforming
+            && self.text == &*key.text
+            && self.declared == &*key.declared
+            && self.path == key.path.as_deref()
+    }
+}
+
+/// Outcome for one text.
+type Outcome = Result<Analysis, Arc<Refusal>>;
+
+/// An outcome kept by exact text.
+#[derive(Clone)]
+struct Exact(Outcome);
+
+/// An outcome kept by skeleton.
+struct Shared {
+    outcome: Outcome,
+    /// Literals (by number in the whole text) that must read as they did.
+    fixed: Vec<(usize, Box<str>)>,
+    /// For each statement its first and last token; for each refusal (in statement order) the token it points at.
+    spans: Vec<(usize, usize)>,
+    pointed: Vec<Option<usize>>,
+    weight: u64,
+}
+
+#[derive(Clone)]
+struct ByWeight;
+
+impl Weighter<Key, Exact> for ByWeight {
+    fn weight(&self, key: &Key, _: &Exact) -> u64 {
+        key.text.len() as u64 + 512
+    }
+}
+
+impl Weighter<Key, Arc<Shared>> for ByWeight {
+    fn weight(&self, key: &Key, value: &Arc<Shared>) -> u64 {
+        key.text.len() as u64 + value.weight
+    }
+}
+
+/// Analyses made before. Bounded by bytes; what is used least goes first.
+pub struct PlanCache {
+    exact: Cache<Key, Exact, ByWeight>,
+    shared: Cache<Key, Arc<Shared>, ByWeight>,
+    largest: u64,
+}
+
+impl PlanCache {
+    /// A cache for about this many statements (8 KiB each).
+    pub fn new(statements: usize) -> PlanCache {
+        let bytes = statements.max(16) as u64 * BYTES_A_STATEMENT;
+        PlanCache {
+            exact: Cache::with_weighter(statements, bytes / 2, ByWeight),
+            shared: Cache::with_weighter(statements / 2, bytes / 2, ByWeight),
+            largest: bytes / 2 / LARGEST_PART,
+        }
+    }
+
+    /// As [`analyze`](super::analyze), from the cache if it was asked before.
+    ///
+    /// # Errors
+    ///
+    /// As of [`analyze`](super::analyze).
+    pub fn analyze(&self, text: &str, declared: &[Oid], catalog: &Catalog, session: &SessionState<'_>) -> Outcome {
+        let query = Query {
+            text,
+            declared,
+            version: catalog.version,
+            path: session.search_path,
+            conforming: session.standard_conforming_strings,
+        };
+        match self.exact.get(&query) {
+            Some(Exact(outcome)) => outcome,
+            None => self.miss(&query, catalog, session),
+        }
+    }
+
+    fn miss(&self, query: &Query<'_>, catalog: &Catalog, session: &SessionState<'_>) -> Outcome {
+        let around = Around { catalog, session, declared: query.declared };
+        let lexed = match statement::first_look(query.text, around) {
+            Ok(FirstLook::Decided(analysis)) => {
+                self.keep_exact(query, &Ok(analysis.clone()));
+                return Ok(analysis);
+            }
+            Ok(FirstLook::Tree(lexed)) => lexed,
+            Err(refusal) => return Err(Arc::new(*refusal)),
+        };
+        let literals = Literals::of(&lexed);
+        // With standard_conforming_strings off, analysis depends on what is in literals.
+        let skeleton = if query.conforming { skeleton(query.text, &lexed, &literals) } else { None };
+        let shared = skeleton.as_deref().map(|text| Query { text, ..*query });
+        if let Some(found) = shared.as_ref().and_then(|q| self.shared.get(q))
+            && found.serves(query.text, &literals)
+        {
+            return found.outcome_for(&lexed, query.text);
+        }
+        let (outcome, fixed) = match statement::analyze_tree(query.text, &lexed, around) {
+            Ok(Analyzed { analysis, fixed }) => (Ok(analysis), fixed),
+            Err(refusal) => (Err(Arc::new(*refusal)), Vec::new()),
+        };
+        if literals.is_empty() || holds_no_value(&outcome) {
+            self.keep_exact(query, &outcome);
+        }
+        // What is untouched because of a literal's value has no statements that the literal could be counted in.
+        let shareable = fixed.is_empty() || matches!(outcome, Ok(Analysis::Statements(_)));
+        if let Some(key) = shared.filter(|_| shareable && (!literals.is_empty() || !lexed.comments.is_empty())) {
+            let shared = Shared::new(query.text, outcome.clone(), &fixed, &lexed, &literals);
+            if shared.weight + key.text.len() as u64 <= self.largest {
+                self.shared.insert(key.to_key(), Arc::new(shared));
+            }
+        }
+        outcome
+    }
+
+    fn keep_exact(&self, query: &Query<'_>, outcome: &Outcome) {
+        if query.text.len() as u64 + 512 <= self.largest && !matches!(outcome, Ok(Analysis::NeedsSearchPath)) {
+            self.exact.insert(query.to_key(), Exact(outcome.clone()));
+        }
+    }
+}
+
+/// The text has no literal that is a value of an encrypted column.
+fn holds_no_value(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(Analysis::Untouched(_) | Analysis::NeedsSearchPath) => true,
+        Ok(Analysis::Statements(statements)) => statements.iter().all(|s| match &s.action {
+            Action::Forward => true,
+            Action::Run(plan) => plan.params.iter().all(|p| matches!(p.source, Source::Client(_))),
+            Action::Refuse(_) => false,
+        }),
+        Err(_) => false,
+    }
+}
+
+impl Shared {
+    fn new(text: &str, outcome: Outcome, fixed: &[(usize, usize)], lexed: &Lexed, literals: &Literals) -> Shared {
+        let token = |at: usize| lexed.tokens.partition_point(|t| (t.start as usize) < at);
+        let statements: &[Statement] = match &outcome {
+            Ok(Analysis::Statements(statements)) => statements,
+            _ => &[],
+        };
+        let spans = statements.iter().map(|s| (token(s.span.start), token(s.span.end) - 1)).collect();
+        let refusals = statements.iter().filter_map(|s| if let Action::Refuse(r) = &s.action { Some(r) } else { None });
+        let pointed = refusals.chain(outcome.as_ref().err()).map(|r| r.position.map(token)).collect();
+        let first = |statement: usize| literals.partition_point(|l| l.span.start < statements[statement].span.start);
+        let fixed = fixed.iter().map(|&(statement, k)| {
+            let k = first(statement) + k;
+            (k, literals.get(k).map_or("", |l| &text[l.span.clone()]).into())
+        });
+        let weight = 1024 + statements.iter().map(weight).sum::<u64>();
+        Shared { fixed: fixed.collect(), spans, pointed, weight, outcome: outcome.clone() }
+    }
+
+    fn serves(&self, text: &str, literals: &Literals) -> bool {
+        self.fixed.iter().all(|(k, value)| literals.get(*k).is_some_and(|l| text[l.span.clone()] == **value))
+    }
+
+    /// The outcome for another text of the same skeleton: spans and positions are its own.
+    fn outcome_for(&self, lexed: &Lexed, text: &str) -> Outcome {
+        let mut pointed = self.pointed.iter();
+        let mut moved = |refusal: &Arc<Refusal>| {
+            let token = pointed.next().copied().flatten();
+            let position = token.map(|t| lexed.tokens.get(t).map_or(text.len(), |t| t.start as usize));
+            Arc::new(Refusal { position, ..Refusal::clone(refusal) })
+        };
+        let statements = match &self.outcome {
+            Ok(Analysis::Statements(statements)) => statements,
+            Ok(other) => return Ok(other.clone()),
+            Err(refusal) => return Err(moved(refusal)),
+        };
+        let with_span = |(statement, &(first, last)): (&Statement, &(usize, usize))| Statement {
+            span: lexed.tokens[first].start as usize..lexed.tokens[last].end as usize,
+            effects: statement.effects,
+            renew: statement.renew,
+            action: match &statement.action {
+                Action::Refuse(refusal) => Action::Refuse(moved(refusal)),
+                other => other.clone(),
+            },
+        };
+        Ok(Analysis::Statements(statements.iter().zip(&self.spans).map(with_span).collect()))
+    }
+}
+
+/// About the bytes that a statement's plan takes.
+fn weight(statement: &Statement) -> u64 {
+    let plan = |plan: &Plan| {
+        let pieces = plan.executed.pieces.len() + plan.described.as_ref().map_or(0, |d| d.pieces.len());
+        (pieces * 96 + plan.params.len() * 128 + plan.columns.as_ref().map_or(0, Vec::len) * 96) as u64
+    };
+    let effects = size_of::<Effects>() as u64;
+    effects + if let Action::Run(p) = &statement.action { plan(p) } else { 128 }
+}

@@ -1,0 +1,361 @@
+//! Comparisons: equality on `eq` terms; everything else names the term that would be needed.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AExpr, AExprKind, Node, SubLink, SubLinkType, TypeCast};
+
+use super::analyzer::Analyzer;
+use super::expr::{Enc, Val};
+use super::refuse::{self, Detail, Result};
+use super::scope::{Scope, Span};
+use super::site::Decision;
+use super::tree;
+use super::types;
+use crate::schema::catalog::EncType;
+
+/// `=` or `<>`, in the two forms.
+#[derive(Clone, Copy)]
+struct Equality {
+    described: &'static str,
+    executed: &'static str,
+}
+
+const EQUAL: Equality = Equality { described: "OPERATOR(seal.=)", executed: "OPERATOR(pg_catalog.=)" };
+const UNEQUAL: Equality = Equality { described: "OPERATOR(seal.<>)", executed: "OPERATOR(pg_catalog.<>)" };
+
+fn equality(name: &str) -> Option<Equality> {
+    match name {
+        "=" => Some(EQUAL),
+        "<>" => Some(UNEQUAL),
+        _ => None,
+    }
+}
+
+/// How a refusal speaks of an operator, and what the column's type would need.
+fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> {
+    let ty = types::sql_name(&enc.ty);
+    let (construct, term) = match kind {
+        AExprKind::AexprLike => ("LIKE".to_string(), Some("match")),
+        AExprKind::AexprIlike => ("ILIKE".to_string(), Some("match")),
+        AExprKind::AexprSimilar => ("SIMILAR TO".to_string(), Some("match")),
+        AExprKind::AexprNullif => ("NULLIF".to_string(), None),
+        AExprKind::AexprBetween | AExprKind::AexprNotBetween => ("BETWEEN".to_string(), Some("ord")),
+        AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => ("BETWEEN SYMMETRIC".to_string(), Some("ord")),
+        _ => (format!("operator {name}"), matches!(name, "<" | ">" | "<=" | ">=").then_some("ord")),
+    };
+    let works = if enc.ty.def.terms.eq {
+        "=, <>, IN, = ANY, IS [NOT] NULL and IS DISTINCT FROM work"
+    } else {
+        "only IS [NOT] NULL works"
+    };
+    let refusal = match term {
+        Some(term) => {
+            let has = match term {
+                "ord" => enc.ty.def.terms.ord,
+                _ => enc.ty.def.terms.matching,
+            };
+            let why = if has { "is not served yet" } else { "is missing" };
+            refuse::unsupported(format!(
+                "{construct} on encrypted column {} needs term {term}, which {why} (type {ty})",
+                enc.column
+            ))
+        }
+        None => refuse::on_column(&construct, &enc.column),
+    };
+    refusal.hint(format!("On this column {works}.")).at(enc.span.0 as i32)
+}
+
+impl Analyzer<'_> {
+    pub(super) fn operator(&mut self, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {
+        let name = tree::strings(&expr.name).last().copied().unwrap_or_default();
+        match expr.kind() {
+            AExprKind::AexprIn => return self.in_list(expr, name, scope),
+            AExprKind::AexprOpAny | AExprKind::AexprOpAll => return self.any_array(expr, name, scope),
+            _ => {}
+        }
+        let mut vals = Vec::with_capacity(2);
+        for side in [&expr.lexpr, &expr.rexpr] {
+            match tree::child(side) {
+                Some(node) => match tree::kind(node) {
+                    // The bounds of BETWEEN.
+                    Some(NodeEnum::List(list)) => {
+                        for item in &list.items {
+                            vals.push(self.expr(item, scope)?);
+                        }
+                    }
+                    _ => vals.push(self.expr(node, scope)?),
+                },
+                None => vals.push(Val::Plain),
+            }
+        }
+        let Some(enc) = first_encrypted(&vals) else {
+            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            return Ok(Val::Plain);
+        };
+        let distinct = matches!(expr.kind(), AExprKind::AexprDistinct | AExprKind::AexprNotDistinct);
+        let op = if distinct { Some(EQUAL) } else { equality(name).filter(|_| expr.kind() == AExprKind::AexprOp) };
+        let Some(op) = op.filter(|_| expr.lexpr.is_some()) else { return Err(missing(expr.kind(), name, &enc)) };
+        let construct = if distinct { "IS DISTINCT FROM" } else { name };
+        self.operands(&vals, construct)?;
+        if !distinct {
+            self.replace_operator(expr.location, op)?;
+        }
+        Ok(Val::Plain)
+    }
+
+    /// All values become operands of equality: `eq` terms in the executed form.
+    fn operands(&mut self, vals: &[Val], construct: &str) -> Result<()> {
+        let Some((ty, column)) = self.common(vals, &format!("comparison ({construct})"))? else { return Ok(()) };
+        if !ty.def.terms.eq {
+            return Err(no_equality(&ty, &column, construct).at(first_encrypted(vals).map_or(-1, |e| e.span.0 as i32)));
+        }
+        vals.iter().try_for_each(|val| self.operand(val, &ty, &column))
+    }
+
+    fn operand(&mut self, val: &Val, ty: &Arc<EncType>, column: &Rc<str>) -> Result<()> {
+        match val {
+            Val::Plain => Ok(()),
+            Val::Enc(enc) => {
+                self.edits.wrap(enc.span, "(", ").eq");
+                Ok(())
+            }
+            Val::Open(open) if open.simple => self.decide(open.sites[0], Decision::Equal(ty.clone()), column),
+            Val::Open(open) => {
+                self.store(open, ty, column)?;
+                self.edits.wrap(open.span, "(", ").eq");
+                Ok(())
+            }
+        }
+    }
+
+    /// Span of an operator: one token, or `OPERATOR(schema.=)`.
+    fn operator_span(&self, location: i32) -> Result<(Span, usize)> {
+        let first = self.token(location)?;
+        let last = if self.is_word(first, "operator") { self.partner(first + 1)? } else { first };
+        Ok((self.span(first, last), last))
+    }
+
+    fn replace_operator(&mut self, location: i32, op: Equality) -> Result<()> {
+        let (span, _) = self.operator_span(location)?;
+        self.edits.each(span, Some(op.described.into()), Some(op.executed.into()));
+        Ok(())
+    }
+
+    fn in_list(&mut self, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
+        let (Some(left), Some(right)) = (tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
+            return Ok(Val::Plain);
+        };
+        let mut vals = vec![self.expr(left, scope)?];
+        if let Some(NodeEnum::List(list)) = tree::kind(right) {
+            for item in &list.items {
+                vals.push(self.expr(item, scope)?);
+            }
+        }
+        if first_encrypted(&vals).is_none() {
+            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            return Ok(Val::Plain);
+        }
+        let negated = name == "<>";
+        self.operands(&vals, if negated { "NOT IN" } else { "IN" })?;
+        let first = self.token(expr.location)?;
+        let open = if self.is_word(first, "not") { first + 2 } else { first + 1 };
+        let close = self.partner(open)?;
+        let (described, executed) = match negated {
+            false => ("OPERATOR(seal.=) ANY (ARRAY[", "OPERATOR(pg_catalog.=) ANY (ARRAY["),
+            true => ("OPERATOR(seal.<>) ALL (ARRAY[", "OPERATOR(pg_catalog.<>) ALL (ARRAY["),
+        };
+        self.edits.each(self.span(first, open), Some(described.into()), Some(executed.into()));
+        self.edits.both(self.span(close, close), "])");
+        Ok(Val::Plain)
+    }
+
+    /// `e = ANY ($1)`, `e <> ALL (ARRAY[…])`.
+    fn any_array(&mut self, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
+        let (Some(left), Some(right)) = (tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
+            return Ok(Val::Plain);
+        };
+        let left = self.expr(left, scope)?;
+        let Val::Enc(enc) = left else { return self.any_of_elements(left, right, expr, name, scope) };
+        let any = expr.kind() == AExprKind::AexprOpAny;
+        let construct = format!("{name} {}", if any { "ANY" } else { "ALL" });
+        let Some(op) = equality(name) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
+        if !enc.ty.def.terms.eq {
+            return Err(no_equality(&enc.ty, &enc.column, &construct).at(enc.span.0 as i32));
+        }
+        if let Some(elements) = array_elements(right) {
+            self.array_operands(elements, right, &enc, &construct, scope)?;
+        } else {
+            match self.expr(right, scope)? {
+                Val::Open(open) if open.simple => {
+                    self.decide(open.sites[0], Decision::EqualArray(enc.ty.clone()), &enc.column)?;
+                }
+                _ => {
+                    return Err(refuse::on_column(&format!("{construct} of this expression"), &enc.column)
+                        .hint("Give the array as a parameter, a literal, or ARRAY[...] of parameters and literals.")
+                        .at(enc.span.0 as i32));
+                }
+            }
+        }
+        self.edits.wrap(enc.span, "(", ").eq");
+        self.replace_operator(expr.location, op)?;
+        Ok(Val::Plain)
+    }
+
+    /// The left side is not encrypted: then nothing on the right may be.
+    fn any_of_elements(&mut self, left: Val, right: &Node, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
+        self.plain_val(&left)?;
+        let any = if expr.kind() == AExprKind::AexprOpAny { "ANY" } else { "ALL" };
+        self.plain(right, scope, &format!("{name} {any}"))?;
+        Ok(Val::Plain)
+    }
+
+    fn array_operands(
+        &mut self,
+        elements: &[Node],
+        array: &Node,
+        enc: &Enc,
+        construct: &str,
+        scope: &Scope<'_>,
+    ) -> Result<()> {
+        let mut vals = vec![Val::Enc(enc.clone())];
+        for element in elements {
+            vals.push(self.expr(element, scope)?);
+        }
+        self.common(&vals, construct)?;
+        for val in &vals[1..] {
+            self.operand(val, &enc.ty, &enc.column)?;
+        }
+        if let Some(NodeEnum::TypeCast(cast)) = tree::kind(array) {
+            self.array_cast(cast, enc, elements.is_empty())?;
+        }
+        Ok(())
+    }
+
+    /// The cast around ARRAY[…]: dropped; an empty array needs one of its own.
+    fn array_cast(&mut self, cast: &TypeCast, enc: &Enc, empty: bool) -> Result<()> {
+        let Some(name) = &cast.type_name else { return Ok(()) };
+        let fits = match types::named(name, self.catalog, self.session) {
+            types::Named::Builtin { plain, array: true, modified: false, .. } => {
+                types::converts(plain, enc.ty.def.plain)
+            }
+            types::Named::EncArray(ty) => ty.oid == enc.ty.oid,
+            _ => false,
+        };
+        let at = self.token(cast.location)?;
+        if !fits || !self.is(at, "::") {
+            return Err(refuse::on_column("this cast of an array compared with it", &enc.column).at(enc.span.0 as i32));
+        }
+        let span = self.span(at, self.type_end(self.token(name.location)?)?);
+        let described = format!("::{}[]", types::sql_name(&enc.ty));
+        match empty {
+            true => self.edits.each(span, Some(described.into()), Some("::pg_catalog.uuid[]".into())),
+            false => self.edits.both(span, ""),
+        }
+        Ok(())
+    }
+
+    /// `e IN (SELECT …)`, `e = ANY (SELECT …)`, `e <> ALL (SELECT …)`.
+    pub(super) fn quantified(&mut self, link: &SubLink, query: &Node, negated: bool, scope: &Scope<'_>) -> Result<Val> {
+        let Some(test) = tree::child(&link.testexpr) else { return Ok(Val::Plain) };
+        let left = self.expr(test, scope)?;
+        let outputs = self.query(query, Some(scope))?;
+        let named = tree::strings(&link.oper_name).last().copied();
+        let name = named.unwrap_or("=");
+        let first = self.token(link.location)?;
+        let last = match named {
+            Some(_) => self.operator_span(link.location)?.1 + 1, // ANY, SOME or ALL
+            None if negated => first + 1,
+            None => first,
+        };
+        let (open, close) = (last + 1, self.partner(last + 1)?);
+        let inner = match outputs.columns.as_slice() {
+            [one] if !outputs.opaque => {
+                let span = self.span(open, close);
+                self.found(super::scope::Found { val: one.val.clone(), origin: None }, span)?
+            }
+            _ => {
+                self.plain_outputs(&outputs, "a row comparison")?;
+                Val::Plain
+            }
+        };
+        let vals = [left, inner];
+        let Some(enc) = first_encrypted(&vals) else {
+            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            return Ok(Val::Plain);
+        };
+        let Some(op) = equality(name) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
+        let construct = if named.is_none() { "IN (SELECT ...)" } else { name };
+        let Some((ty, column)) = self.common(&vals, construct)? else { return Ok(Val::Plain) };
+        if !ty.def.terms.eq {
+            return Err(no_equality(&ty, &column, construct).at(enc.span.0 as i32));
+        }
+        if negated {
+            self.negate(&vals[0], first, close)?;
+        }
+        self.operand(&vals[0], &ty, &column)?;
+        if let Val::Open(inner) = &vals[1] {
+            self.store(inner, &ty, &column)?;
+        }
+        let keyword = if link.sub_link_type() == SubLinkType::AllSublink { " ALL" } else { " ANY" };
+        let head = self.span(first, last);
+        let (described, executed) = (format!("{}{keyword}", op.described), format!("{}{keyword}", op.executed));
+        self.edits.each(head, Some(described.into()), Some(executed.into()));
+        let after = self.lexed.tokens[open].end;
+        self.edits.executed((after, after), "SELECT (columnseal_s.v).eq FROM (");
+        let before = self.lexed.tokens[close].start;
+        self.edits.executed((before, before), ") AS columnseal_s(v)");
+        Ok(Val::Plain)
+    }
+
+    /// `a NOT IN (SELECT …)` becomes `(NOT (a = ANY (SELECT …)))`: unlike `<> ALL` PostgreSQL can hash it.
+    fn negate(&mut self, left: &Val, operator: usize, close: usize) -> Result<()> {
+        let (start, end) = match left {
+            Val::Enc(enc) => enc.span,
+            Val::Open(open) => open.span,
+            Val::Plain => return Ok(()),
+        };
+        let mut first = self.lexed.at(start as usize).unwrap_or_default();
+        let mut next = self.lexed.tokens.partition_point(|t| t.start < end);
+        // Parentheses and casts around the left side belong to it.
+        while next < operator {
+            if self.is(next, ")") {
+                first = self.partner(next)?;
+                if first > 0 && self.is_word(first - 1, "cast") {
+                    first -= 1;
+                }
+            }
+            next += 1;
+        }
+        let from = self.lexed.tokens[first].start;
+        let to = self.lexed.tokens[close].end;
+        self.edits.both((from, from), "(NOT (");
+        self.edits.both((to, to), "))");
+        Ok(())
+    }
+}
+
+fn first_encrypted(vals: &[Val]) -> Option<Enc> {
+    vals.iter().find_map(|v| if let Val::Enc(e) = v { Some(e.clone()) } else { None })
+}
+
+fn no_equality(ty: &EncType, column: &str, construct: &str) -> Box<super::plan::Refusal> {
+    refuse::unsupported(format!(
+        "{construct} on encrypted column {column} needs term eq, which is missing (type {})",
+        types::sql_name(ty)
+    ))
+    .hint("Use an encrypted type with term eq; on this column only IS [NOT] NULL works.")
+}
+
+/// Elements of `ARRAY[…]`, a cast around it aside.
+fn array_elements(node: &Node) -> Option<&[Node]> {
+    match tree::kind(node)? {
+        NodeEnum::AArrayExpr(array) => Some(&array.elements),
+        NodeEnum::TypeCast(cast) => match tree::kind(tree::child(&cast.arg)?)? {
+            NodeEnum::AArrayExpr(array) => Some(&array.elements),
+            _ => None,
+        },
+        _ => None,
+    }
+}

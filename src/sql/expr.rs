@@ -1,0 +1,594 @@
+//! Expressions: each is plain, of an encrypted type, or made of sites whose use is not decided yet.
+//!
+//! Default deny: a node that is not named here is refused, and so is every construct that is not known to keep an
+//! encrypted value what it is.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AConst, BoolExprType, CaseExpr, ColumnRef, FuncCall, Node, SubLink, SubLinkType, TypeCast, TypeName, WindowDef,
+    a_const,
+};
+
+use super::analyzer::Analyzer;
+use super::lex::{Kind, StringKind};
+use super::plan::Source;
+use super::refuse::{self, Detail, Result};
+use super::scope::{ColVal, Found, Scope, Span};
+use super::site::Decision;
+use super::tree;
+use super::types::{self, Named};
+use super::untouched::{names_ours, runs_sql};
+use crate::schema::catalog::EncType;
+use crate::wire::sqlstate::SqlState;
+use crate::wire::value::PlainType;
+
+/// What an expression is.
+#[derive(Clone)]
+pub(super) enum Val {
+    Plain,
+    Enc(Enc),
+    Open(Open),
+}
+
+/// An expression of an encrypted type.
+#[derive(Clone)]
+pub(super) struct Enc {
+    pub(super) ty: Arc<EncType>,
+    /// Column it comes from, for errors.
+    pub(super) column: Rc<str>,
+    /// A part of the text that may be put in parentheses and have an attribute taken of it.
+    pub(super) span: Span,
+    /// Item and column, where it is a bare column.
+    pub(super) origin: Option<(u32, usize)>,
+}
+
+/// An expression made of sites alone.
+#[derive(Clone)]
+pub(super) struct Open {
+    pub(super) sites: Rc<[usize]>,
+    /// One site, casts around it aside: it can be an operand by itself.
+    pub(super) simple: bool,
+    /// As of [`Enc`].
+    pub(super) span: Span,
+}
+
+impl Analyzer<'_> {
+    /// An expression that must not be of an encrypted type; its sites are plain.
+    pub(super) fn plain(&mut self, node: &Node, scope: &Scope<'_>, construct: &str) -> Result<()> {
+        match self.expr(node, scope)? {
+            Val::Plain => Ok(()),
+            Val::Open(open) => self.decide_plain(&open.sites),
+            Val::Enc(enc) => Err(refuse::on_column(construct, &enc.column).at(enc.span.0 as i32)),
+        }
+    }
+
+    pub(super) fn plain_all(&mut self, nodes: &[Node], scope: &Scope<'_>, construct: &str) -> Result<()> {
+        nodes.iter().try_for_each(|n| self.plain(n, scope, construct))
+    }
+
+    pub(super) fn plain_some(&mut self, node: &Option<Box<Node>>, scope: &Scope<'_>, construct: &str) -> Result<()> {
+        tree::child(node).map_or(Ok(()), |n| self.plain(n, scope, construct))
+    }
+
+    /// Any expression.
+    pub(super) fn expr(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Val> {
+        let Some(kind) = tree::kind(node) else { return Ok(Val::Plain) };
+        match kind {
+            NodeEnum::ColumnRef(column) => self.column(column, scope),
+            NodeEnum::ParamRef(param) => {
+                let token = self.token(param.location)?;
+                let source = usize::try_from(param.number).ok().and_then(|n| n.checked_sub(1)).map(Source::Client);
+                Ok(self.open_site(self.span(token, token), source))
+            }
+            NodeEnum::AConst(constant) => self.constant(constant),
+            NodeEnum::TypeCast(cast) => self.cast(cast, scope),
+            NodeEnum::AExpr(expr) => self.operator(expr, scope),
+            NodeEnum::BoolExpr(expr) => {
+                let construct = match expr.boolop() {
+                    BoolExprType::NotExpr => "NOT",
+                    BoolExprType::OrExpr => "OR",
+                    _ => "AND",
+                };
+                if expr.boolop() == BoolExprType::NotExpr
+                    && let [arg] = expr.args.as_slice()
+                    && let Some(NodeEnum::SubLink(link)) = tree::kind(arg)
+                    && link.location == expr.location
+                {
+                    return self.sublink(link, true, scope);
+                }
+                self.plain_all(&expr.args, scope, construct)?;
+                Ok(Val::Plain)
+            }
+            NodeEnum::NullTest(test) => self.null_test(test, scope),
+            NodeEnum::BooleanTest(test) => {
+                self.plain_some(&test.arg, scope, "IS TRUE, IS FALSE or IS UNKNOWN")?;
+                Ok(Val::Plain)
+            }
+            NodeEnum::FuncCall(call) => self.call(call, scope),
+            NodeEnum::SubLink(link) => self.sublink(link, false, scope),
+            NodeEnum::CaseExpr(case) => self.case(case, scope),
+            NodeEnum::CoalesceExpr(expr) => {
+                let vals = expr.args.iter().map(|a| self.expr(a, scope)).collect::<Result<Vec<_>>>()?;
+                let first = self.token(expr.location)?;
+                let span = self.span(first, self.partner(first + 1)?);
+                self.combine(vals, span, "COALESCE")
+            }
+            other => self.plain_kinds(other, scope),
+        }
+    }
+
+    /// Kinds that take and give plain values only.
+    fn plain_kinds(&mut self, kind: &NodeEnum, scope: &Scope<'_>) -> Result<Val> {
+        match kind {
+            NodeEnum::MinMaxExpr(expr) => self.plain_all(&expr.args, scope, "GREATEST or LEAST")?,
+            NodeEnum::RowExpr(expr) => self.plain_all(&expr.args, scope, "ROW(...)")?,
+            NodeEnum::AArrayExpr(expr) => self.plain_all(&expr.elements, scope, "ARRAY[...]")?,
+            NodeEnum::CollateClause(expr) => self.plain_some(&expr.arg, scope, "COLLATE")?,
+            NodeEnum::AIndirection(expr) => {
+                self.plain_some(&expr.arg, scope, "taking an attribute")?;
+                self.plain_all(&expr.indirection, scope, "a subscript")?;
+            }
+            NodeEnum::AIndices(expr) => {
+                self.plain_some(&expr.lidx, scope, "a subscript")?;
+                self.plain_some(&expr.uidx, scope, "a subscript")?;
+            }
+            NodeEnum::String(_) | NodeEnum::AStar(_) | NodeEnum::SqlvalueFunction(_) | NodeEnum::CurrentOfExpr(_) => {}
+            NodeEnum::SetToDefault(_) => {}
+            NodeEnum::NamedArgExpr(expr) => self.plain_some(&expr.arg, scope, "a function")?,
+            NodeEnum::GroupingFunc(expr) => self.plain_all(&expr.args, scope, "GROUPING")?,
+            NodeEnum::GroupingSet(expr) => self.plain_all(&expr.content, scope, "GROUP BY")?,
+            NodeEnum::SortBy(sort) => self.plain_some(&sort.node, scope, "ORDER BY")?,
+            NodeEnum::List(list) => self.plain_all(&list.items, scope, "a list")?,
+            NodeEnum::XmlExpr(expr) => {
+                self.plain_all(&expr.named_args, scope, "an XML function")?;
+                self.plain_all(&expr.args, scope, "an XML function")?;
+            }
+            NodeEnum::ResTarget(target) => self.plain_some(&target.val, scope, "an XML function")?,
+            _ => {
+                return Err(refuse::unsupported(
+                    "this kind of expression is not supported in a statement on encrypted columns",
+                ));
+            }
+        }
+        Ok(Val::Plain)
+    }
+
+    fn open_site(&mut self, span: Span, source: Option<Source>) -> Val {
+        let site = self.site(span, source);
+        Val::Open(Open { sites: Rc::from([site]), simple: true, span })
+    }
+
+    fn column(&mut self, column: &ColumnRef, scope: &Scope<'_>) -> Result<Val> {
+        let at = self.here(column.location);
+        let names = tree::strings(&column.fields);
+        if names.len() != column.fields.len() {
+            return self.row_star(&names, scope).map_err(|r| r.at(at));
+        }
+        let found = match names.as_slice() {
+            [name] => scope.bare(name),
+            [alias, name] => scope.qualified(None, alias, name),
+            [schema, table, name] => scope.qualified(Some(schema), table, name),
+            _ => Err(refuse::unsupported(
+                "this kind of column reference is not supported in a statement on encrypted columns",
+            )),
+        };
+        let first = self.token(column.location)?;
+        let span = self.span(first, self.name_end(first));
+        self.found(found.map_err(|r| r.at(at))?, span)
+    }
+
+    /// `t.*` as an expression: a whole row.
+    fn row_star(&mut self, names: &[&str], scope: &Scope<'_>) -> Result<Val> {
+        let touching = match names {
+            [] => scope.items.iter().any(|i| i.any_encrypted()),
+            [.., alias] => scope.item(None, alias).is_none_or(|i| i.any_encrypted()),
+        };
+        match touching {
+            true => Err(refuse::unsupported(
+                "a whole-row reference to a relation with encrypted columns is not supported here",
+            )
+            .hint("Name the columns one by one.")),
+            false => Ok(Val::Plain),
+        }
+    }
+
+    pub(super) fn found(&mut self, found: Found, span: Span) -> Result<Val> {
+        Ok(match found.val {
+            ColVal::Plain => Val::Plain,
+            ColVal::Open(sites) => Val::Open(Open { sites, simple: false, span }),
+            ColVal::Enc(ty, column) => {
+                self.usable(&ty)?;
+                self.touched = true;
+                Val::Enc(Enc { ty, column, span, origin: found.origin })
+            }
+            ColVal::Tainted(column) => {
+                return Err(refuse::unsupported(format!(
+                    "{column} is made from encrypted values in a way that cannot be followed; statements cannot use it"
+                ))
+                .at(span.0 as i32));
+            }
+        })
+    }
+
+    fn constant(&mut self, constant: &AConst) -> Result<Val> {
+        let first = self.token(constant.location)?;
+        if constant.isnull {
+            return Ok(self.open_site(self.span(first, first), None));
+        }
+        if let Some(a_const::Val::Boolval(value)) = &constant.val {
+            let val = self.open_site(self.span(first, first), Some(Source::Bool(value.boolval)));
+            return Ok(self.typed(val, types::builtin(PlainType::Bool)));
+        }
+        if let Some(k) = self.literal(first) {
+            self.check_literal(first)?;
+            if matches!(self.lexed.tokens[first].kind, Kind::Str(StringKind::Bits | StringKind::Hex)) {
+                return Ok(Val::Plain);
+            }
+            let val = self.open_site(self.span(first, first), Some(Source::Literal(k)));
+            return Ok(self.typed(val, self.number_type(first)));
+        }
+        match self.literal(first + 1) {
+            Some(k) if self.is(first, "-") => {
+                let val = self.open_site(self.span(first, first + 1), Some(Source::Negated(k)));
+                Ok(self.typed(val, self.number_type(first + 1)))
+            }
+            // Several signs, or parentheses between sign and number: only where it is plain.
+            _ if self.is(first, "-") => Ok(Val::Plain),
+            _ => Err(refuse::with(
+                SqlState::INTERNAL_ERROR,
+                "a literal of this statement could not be found in its text",
+            )),
+        }
+    }
+
+    /// Notes the type that PostgreSQL gives a literal by itself.
+    fn typed(&mut self, val: Val, named: Option<Named>) -> Val {
+        if let Val::Open(open) = &val {
+            self.sites[open.sites[0]].casts.extend(named);
+        }
+        val
+    }
+
+    /// The type of a number; strings have none of their own.
+    fn number_type(&self, token: usize) -> Option<Named> {
+        let token = &self.lexed.tokens[token];
+        let plain = match token.kind {
+            Kind::Float => PlainType::Numeric,
+            Kind::Int => match super::literal::value(self.text, token)?.parse::<i64>() {
+                Ok(n) if i32::try_from(n).is_ok() => PlainType::Int4,
+                Ok(_) => PlainType::Int8,
+                Err(_) => PlainType::Numeric,
+            },
+            _ => return None,
+        };
+        types::builtin(plain)
+    }
+
+    /// Literals whose value depends on the session, or on a following UESCAPE.
+    fn check_literal(&self, token: usize) -> Result<()> {
+        let t = self.lexed.tokens[token];
+        let raw = t.text(self.text);
+        let at = t.start as i32;
+        if !self.session.standard_conforming_strings {
+            let plain = raw.starts_with('\'') && raw.contains('\\');
+            if plain || raw.starts_with(['u', 'U']) {
+                return Err(refuse::unsupported(
+                    "a string with backslashes needs standard_conforming_strings in a statement on encrypted columns",
+                )
+                .hint("Write E'...', or set standard_conforming_strings to on.")
+                .at(at));
+            }
+        }
+        if self.is_word(token + 1, "uescape") {
+            return Err(refuse::unsupported("UESCAPE is not supported in a statement on encrypted columns").at(at));
+        }
+        Ok(())
+    }
+
+    fn cast(&mut self, cast: &TypeCast, scope: &Scope<'_>) -> Result<Val> {
+        let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else { return Ok(Val::Plain) };
+        // TRUE and FALSE come as casts of a constant to bool.
+        if let Some(NodeEnum::AConst(AConst { val: Some(a_const::Val::Boolval(_)), .. })) = tree::kind(arg)
+            && cast.location < 0
+        {
+            return self.expr(arg, scope);
+        }
+        self.fix_type(name)?;
+        let named = types::named(name, self.catalog, self.session);
+        // = ANY ('{…}'::seal.email[]) and the like are the caller's; here an array expression is plain.
+        let val = self.expr(arg, scope)?;
+        match val {
+            Val::Plain => self.plain_type(name, "a cast").map(|()| Val::Plain),
+            Val::Enc(enc) => self.cast_encrypted(enc, &named, cast, name),
+            Val::Open(open) => {
+                let drops = self.cast_tokens(cast, name)?;
+                self.note_cast(&open.sites, name, &drops);
+                match named {
+                    Named::Enc(ty) => {
+                        self.usable(&ty)?;
+                        let column = types::sql_name(&ty);
+                        self.store(&open, &ty, &column)?;
+                        Ok(Val::Enc(Enc { ty, column: column.into(), span: open.span, origin: None }))
+                    }
+                    Named::EncArray(_) => Ok(Val::Open(open)),
+                    Named::Touching => {
+                        Err(refuse::unsupported("a cast to a type that contains an encrypted type is not supported")
+                            .at(open.span.0 as i32))
+                    }
+                    Named::Builtin { .. } | Named::Other => Ok(Val::Open(open)),
+                }
+            }
+        }
+    }
+
+    fn cast_encrypted(&mut self, enc: Enc, named: &Named, cast: &TypeCast, name: &TypeName) -> Result<Val> {
+        let identity = match named {
+            Named::Enc(ty) => ty.oid == enc.ty.oid,
+            Named::Builtin { plain, array: false, modified: false, .. } => types::is_identity(enc.ty.def.plain, *plain),
+            _ => false,
+        };
+        if !identity {
+            return Err(refuse::on_column("a cast to another type", &enc.column)
+                .hint("Only the cast to the column's own plaintext type is the identity; cast after reading the value.")
+                .at(enc.span.0 as i32));
+        }
+        for span in self.cast_tokens(cast, name)? {
+            self.edits.both(span, "");
+        }
+        Ok(Val::Enc(Enc { origin: None, ..enc }))
+    }
+
+    /// Tokens of a cast, its argument aside.
+    fn cast_tokens(&self, cast: &TypeCast, name: &TypeName) -> Result<Vec<Span>> {
+        let type_first = self.token(name.location)?;
+        let type_last = self.type_end(type_first)?;
+        if cast.location < 0 {
+            return Ok(vec![self.span(type_first, type_last)]); // text 'literal'
+        }
+        let at = self.token(cast.location)?;
+        if self.is(at, "::") {
+            return Ok(vec![self.span(at, type_last)]);
+        }
+        // CAST ( argument AS type ): the parentheses stay.
+        Ok(vec![self.span(at, at), self.span(type_first - 1, type_last)])
+    }
+
+    /// Lengths and precisions are part of a result's description: a plan serves texts with the same ones only.
+    fn fix_type(&mut self, name: &TypeName) -> Result<()> {
+        if !name.typmods.is_empty() || !name.array_bounds.is_empty() {
+            let first = self.token(name.location)?;
+            let literals = first..=self.type_end(first)?;
+            self.fixed.extend(literals.filter_map(|t| self.literals.binary_search(&(t as u32)).ok()));
+        }
+        Ok(())
+    }
+
+    /// A type that a plain value is cast to.
+    pub(super) fn plain_type(&mut self, name: &TypeName, construct: &str) -> Result<()> {
+        match types::named(name, self.catalog, self.session) {
+            Named::Builtin { .. } | Named::Other => Ok(()),
+            Named::Enc(_) | Named::EncArray(_) | Named::Touching => {
+                self.touched = true;
+                Err(refuse::unsupported(format!(
+                    "{construct} to or with an encrypted type is not supported for a plain value"
+                ))
+                .at(self.here(name.location)))
+            }
+        }
+    }
+
+    fn null_test(&mut self, test: &pg_query::protobuf::NullTest, scope: &Scope<'_>) -> Result<Val> {
+        if let Some(arg) = tree::child(&test.arg)
+            && let Val::Open(open) = self.expr(arg, scope)?
+            && open.simple
+        {
+            self.decide_plain(&open.sites)?;
+        }
+        Ok(Val::Plain)
+    }
+
+    fn call(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<Val> {
+        let names = tree::strings(&call.funcname);
+        let name = names.last().copied().unwrap_or_default();
+        let at = self.here(call.location);
+        let builtin = names.len() == 1 || names[0] == "pg_catalog";
+        if self.catalog.touching_functions.contains(name) && names.first() != Some(&"pg_catalog") {
+            self.touched = true;
+            return Err(refuse::unsupported(format!("function {name} touches encrypted columns or runs dynamic SQL"))
+                .hint("List it in [policy] trusted_functions if it does neither.")
+                .at(at));
+        }
+        let qualified = names.len() > 1 && names[0] != "pg_catalog";
+        if self.catalog.touching_types.contains(name) && (qualified || !types::is_builtin(name)) {
+            self.touched = true;
+            return Err(refuse::unsupported(format!("a cast written as a call of {name} is not supported"))
+                .hint("Leave the cast away.")
+                .at(at));
+        }
+        if runs_sql(name) {
+            self.touched = true;
+            return Err(refuse::unsupported(format!("function {name} runs SQL text, which is not looked into")).at(at));
+        }
+        if name == "set_config"
+            && let Some(t) = call.args.first().and_then(|a| self.token(tree::location(a)).ok())
+        {
+            self.fixed.extend(self.literal(t));
+        }
+        if name == "set_config" && call.args.first().is_some_and(sets_ours) {
+            self.touched = true;
+            return Err(own_setting().at(at));
+        }
+        let counts = builtin && name == "count" && !call.agg_distinct && call.args.len() == 1;
+        for arg in &call.args {
+            match self.expr(arg, scope)? {
+                Val::Plain => {}
+                Val::Open(open) => self.decide_plain(&open.sites)?,
+                Val::Enc(_) if counts => {}
+                Val::Enc(enc) => return Err(function_refusal(name, call.agg_distinct, &enc)),
+            }
+        }
+        self.plain_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
+        self.plain_some(&call.agg_filter, scope, "FILTER")?;
+        if let Some(window) = &call.over {
+            self.window(window, scope)?;
+        }
+        Ok(Val::Plain)
+    }
+
+    pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Result<()> {
+        self.plain_all(&window.partition_clause, scope, "PARTITION BY")?;
+        self.plain_all(&window.order_clause, scope, "ORDER BY in a window")?;
+        self.plain_some(&window.start_offset, scope, "a window frame")?;
+        self.plain_some(&window.end_offset, scope, "a window frame")
+    }
+
+    fn case(&mut self, case: &CaseExpr, scope: &Scope<'_>) -> Result<Val> {
+        self.plain_some(&case.arg, scope, "CASE value WHEN")
+            .map_err(|r| r.hint("Write CASE WHEN column = value THEN ..."))?;
+        let mut vals = Vec::with_capacity(case.args.len() + 1);
+        for arm in &case.args {
+            let Some(NodeEnum::CaseWhen(when)) = tree::kind(arm) else { continue };
+            self.plain_some(&when.expr, scope, "a CASE condition")?;
+            if let Some(result) = tree::child(&when.result) {
+                vals.push(self.expr(result, scope)?);
+            }
+        }
+        if let Some(result) = tree::child(&case.defresult) {
+            vals.push(self.expr(result, scope)?);
+        }
+        let span = self.case_span(case.location)?;
+        self.combine(vals, span, "CASE")
+    }
+
+    /// From CASE to its END.
+    fn case_span(&self, location: i32) -> Result<Span> {
+        let first = self.token(location)?;
+        let (mut depth, mut i) = (0usize, first);
+        while i < self.lexed.tokens.len() {
+            let named = i > 0 && self.is(i - 1, ".");
+            if self.is(i, "(") || self.is(i, "[") {
+                i = self.partner(i)?;
+            } else if !named && self.is_word(i, "case") {
+                depth += 1;
+            } else if !named && self.is_word(i, "end") {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(self.span(first, i));
+                }
+            }
+            i += 1;
+        }
+        Err(refuse::with(SqlState::INTERNAL_ERROR, "a CASE of this statement has no END in its text"))
+    }
+
+    /// Values of which one is taken: all of one encrypted type, all plain, or all open.
+    pub(super) fn combine(&mut self, vals: Vec<Val>, span: Span, construct: &str) -> Result<Val> {
+        let Some((ty, column)) = self.common(&vals, construct)? else {
+            if vals.iter().any(|v| matches!(v, Val::Plain)) {
+                for val in &vals {
+                    self.plain_val(val)?;
+                }
+                return Ok(Val::Plain);
+            }
+            let sites =
+                vals.iter().flat_map(|v| if let Val::Open(o) = v { o.sites.to_vec() } else { Vec::new() }).collect();
+            return Ok(Val::Open(Open { sites, simple: false, span }));
+        };
+        for val in &vals {
+            if let Val::Open(open) = val {
+                self.store(open, &ty, &column)?;
+            }
+        }
+        Ok(Val::Enc(Enc { ty, column, span, origin: None }))
+    }
+
+    pub(super) fn plain_val(&mut self, val: &Val) -> Result<()> {
+        match val {
+            Val::Open(open) => self.decide_plain(&open.sites),
+            _ => Ok(()),
+        }
+    }
+
+    /// The encrypted type among these values, if any; then none may be plain or of another type.
+    pub(super) fn common(&mut self, vals: &[Val], construct: &str) -> Result<Option<(Arc<EncType>, Rc<str>)>> {
+        let Some(first) = vals.iter().find_map(|v| if let Val::Enc(e) = v { Some(e.clone()) } else { None }) else {
+            return Ok(None);
+        };
+        for val in vals {
+            match val {
+                Val::Enc(enc) if enc.ty.oid != first.ty.oid => {
+                    return Err(refuse::unsupported(format!(
+                        "{construct} of columns of different encrypted types is not supported: {} is {}, {} is {}",
+                        first.column,
+                        types::sql_name(&first.ty),
+                        enc.column,
+                        types::sql_name(&enc.ty)
+                    ))
+                    .at(enc.span.0 as i32));
+                }
+                Val::Plain => {
+                    return Err(refuse::on_column(&format!("{construct} with a plain expression"), &first.column)
+                        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
+                        .at(first.span.0 as i32));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some((first.ty, first.column)))
+    }
+
+    /// Open values become stored ones of this type.
+    pub(super) fn store(&mut self, open: &Open, ty: &Arc<EncType>, column: &str) -> Result<()> {
+        open.sites.iter().try_for_each(|&site| self.decide(site, Decision::Store(ty.clone()), column))
+    }
+
+    fn sublink(&mut self, link: &SubLink, negated: bool, scope: &Scope<'_>) -> Result<Val> {
+        let Some(query) = tree::child(&link.subselect) else { return Ok(Val::Plain) };
+        match link.sub_link_type() {
+            SubLinkType::ExistsSublink => {
+                self.query(query, Some(scope))?;
+                Ok(Val::Plain)
+            }
+            SubLinkType::ExprSublink => {
+                let outputs = self.query(query, Some(scope))?;
+                let first = self.token(link.location)?;
+                let span = self.span(first, self.partner(first)?);
+                match outputs.columns.into_iter().next() {
+                    Some(column) => self.found(Found { val: column.val, origin: None }, span),
+                    None => Ok(Val::Plain),
+                }
+            }
+            SubLinkType::AnySublink | SubLinkType::AllSublink => self.quantified(link, query, negated, scope),
+            SubLinkType::ArraySublink => {
+                let outputs = self.query(query, Some(scope))?;
+                self.plain_outputs(&outputs, "ARRAY(SELECT ...)")?;
+                Ok(Val::Plain)
+            }
+            _ => Err(refuse::unsupported("this kind of subquery is not supported in a statement on encrypted columns")),
+        }
+    }
+}
+
+/// The name of a setting of this proxy, as a literal.
+fn sets_ours(node: &Node) -> bool {
+    match tree::kind(node) {
+        Some(NodeEnum::AConst(AConst { val: Some(a_const::Val::Sval(s)), .. })) => names_ours(&s.sval),
+        Some(NodeEnum::TypeCast(cast)) => tree::child(&cast.arg).is_some_and(sets_ours),
+        _ => false,
+    }
+}
+
+/// Settings of this proxy cannot be changed by SQL yet; the server would take them and nothing would happen.
+pub(super) fn own_setting() -> Box<super::plan::Refusal> {
+    refuse::unsupported("settings columnseal.* and cipherstash.* cannot be changed by SQL")
+        .hint("Choose the keyset in the proxy's configuration.")
+}
+
+fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
+    let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
+    let hint = "Only count(column) works on encrypted values; compute other functions on the values read.";
+    refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)
+}

@@ -1,0 +1,43 @@
+//! Statement to plan: which values must be sealed, which result columns opened, and what to send instead.
+//!
+//! Pure: no I/O, no keys. Default deny: what touches an encrypted column and is not proven is refused.
+//!
+//! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
+//! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
+//! `expr`, `compare`, `select`, `dml`, `utility`) follow encrypted values through the tree and note `site`s and edits;
+//! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found.
+
+mod analyzer;
+pub mod cache;
+mod compare;
+mod ddl;
+mod dml;
+mod escape;
+mod expr;
+mod from;
+pub mod lex;
+pub mod literal;
+mod outputs;
+mod parse;
+pub mod plan;
+mod refuse;
+pub mod render;
+mod rewrite;
+mod scope;
+mod select;
+mod site;
+mod skeleton;
+mod statement;
+mod touch;
+mod tree;
+mod types;
+mod untouched;
+mod utility;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::PlanCache;
+pub use literal::{Literal, Literals, literals};
+pub use render::{PositionMap, Rendered};
+pub use statement::analyze;

@@ -1,0 +1,297 @@
+//! Output columns of queries: select lists, RETURNING, `*`.
+
+use std::rc::Rc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, ResTarget, SubLinkType};
+
+use super::analyzer::{Analyzer, Label, TopColumn};
+use super::expr::Val;
+use super::from::FromTree;
+use super::refuse::{self, Detail, Result};
+use super::scope::{ColVal, Derived, Found, Item, Scope};
+use super::tree;
+use super::types::always_quoted;
+
+/// What a query gives.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) columns: Vec<Derived>,
+    /// There may be more columns than these, all plain: `*` over a function.
+    pub(super) opaque: bool,
+}
+
+impl Outputs {
+    /// The first column that is encrypted.
+    pub(super) fn encrypted(&self) -> Option<&Rc<str>> {
+        self.columns.iter().find_map(|c| match &c.val {
+            ColVal::Enc(_, column) | ColVal::Tainted(column) => Some(column),
+            _ => None,
+        })
+    }
+}
+
+/// A column of a select list, with what the outermost statement needs of it.
+pub(super) struct Target {
+    pub(super) column: Derived,
+    /// Item and column it is, if it is a bare column.
+    pub(super) origin: Option<(u32, usize)>,
+    /// The result column, when this is the outermost statement.
+    pub(super) top: TopColumn,
+}
+
+impl Analyzer<'_> {
+    /// A select list or RETURNING list. `star`: what `*` means, as items of the scope. `top`: these are the columns
+    /// that the client sees.
+    pub(super) fn targets(
+        &mut self,
+        list: &[Node],
+        scope: &Scope<'_>,
+        star: &Star,
+        top: bool,
+    ) -> Result<(Vec<Target>, bool)> {
+        let mut targets = Vec::with_capacity(list.len());
+        let mut opaque = false;
+        for node in list {
+            let Some(NodeEnum::ResTarget(target)) = tree::kind(node) else { continue };
+            match star_of(target) {
+                Some(names) => opaque |= self.star(target, &names, scope, star, top, &mut targets)?,
+                None => targets.push(self.target(target, scope, top)?),
+            }
+        }
+        if top && opaque {
+            return Err(refuse::unsupported("* over a function is not supported in a statement on encrypted columns")
+                .hint("Name the columns one by one."));
+        }
+        Ok((targets, opaque))
+    }
+
+    fn target(&mut self, target: &ResTarget, scope: &Scope<'_>, top: bool) -> Result<Target> {
+        let Some(node) = tree::child(&target.val) else {
+            return Err(refuse::unsupported(
+                "an empty select item is not supported in a statement on encrypted columns",
+            ));
+        };
+        let val = self.expr(node, scope)?;
+        let name = if target.name.is_empty() { column_name(node) } else { target.name.clone() };
+        let simple = matches!(tree::kind(node), Some(NodeEnum::ColumnRef(_)));
+        let label = target.name.is_empty() && !simple;
+        Ok(match val {
+            Val::Plain => Target { column: Derived { name, val: ColVal::Plain }, origin: None, top: TopColumn::Plain },
+            Val::Open(open) => {
+                if label {
+                    let at = self.target_end(target, open.span)?;
+                    let order = self.edits.next_order();
+                    self.labels.push(Label { site: open.sites[0], at, order, name: always_quoted(&name) });
+                }
+                let val = ColVal::Open(open.sites.clone());
+                Target { column: Derived { name, val }, origin: None, top: TopColumn::Open(open.sites) }
+            }
+            Val::Enc(enc) => {
+                if top {
+                    self.edits.wrap(enc.span, "(", ").c");
+                }
+                if target.name.is_empty() && (top || !simple) {
+                    // The rewriting would change the column's name, which ORDER BY and outer queries may use.
+                    let at = self.target_end(target, enc.span)?;
+                    let text = format!(" AS {}", always_quoted(&name));
+                    self.edits.each((at, at), (!simple).then(|| text.clone().into()), Some(text.into()));
+                }
+                let val = ColVal::Enc(enc.ty.clone(), enc.column.clone());
+                let top = TopColumn::Envelope(enc.ty.clone(), enc.column.clone());
+                Target { column: Derived { name, val }, origin: enc.origin, top }
+            }
+        })
+    }
+
+    /// Where a select item ends whose core is `span`: after the parentheses and casts around it.
+    fn target_end(&self, target: &ResTarget, span: super::scope::Span) -> Result<u32> {
+        let first = self.token(target.location)?;
+        let mut last = self.lexed.tokens.partition_point(|t| t.start < span.1) - 1;
+        loop {
+            if self.is(last + 1, "::") {
+                last = self.type_end(last + 2)?;
+            } else if self.is(last + 1, ")") && self.partner(last + 1)? >= first {
+                last += 1;
+            } else if self.is_word(last + 1, "as") && self.enclosed_by_cast(last, first) {
+                last = self.type_end(last + 2)?;
+            } else {
+                return Ok(self.lexed.tokens[last].end);
+            }
+        }
+    }
+
+    /// The innermost bracket around `token` opens a CAST that stands at or after `first`.
+    fn enclosed_by_cast(&self, token: usize, first: usize) -> bool {
+        let open = (first..=token).rev().find(|&i| self.is(i, "(") && self.partner[i] as usize > token);
+        open.is_some_and(|i| i > first && self.is_word(i - 1, "cast"))
+    }
+
+    /// `*` or `t.*`. Returns whether there may be columns that are not known.
+    fn star(
+        &mut self,
+        target: &ResTarget,
+        names: &[&str],
+        scope: &Scope<'_>,
+        star: &Star,
+        top: bool,
+        out: &mut Vec<Target>,
+    ) -> Result<bool> {
+        let at = self.here(target.location);
+        let qualified;
+        let (items, columns, expandable): (Vec<&Item>, &[(usize, usize)], bool) = match names {
+            [] => (scope.items.iter().collect(), &star.columns, star.expandable),
+            [.., alias] => {
+                let schema = if names.len() > 1 { names.get(names.len() - 2).copied() } else { None };
+                let item = scope.item(schema, alias).ok_or_else(|| {
+                    refuse::with(refuse::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{alias}\""))
+                        .at(at)
+                })?;
+                qualified = (0..item.len()).map(|c| (0, c)).collect::<Vec<_>>();
+                (vec![item], &qualified, item.has_unique_names())
+            }
+        };
+        let opaque = items.iter().any(|i| i.opaque);
+        let encrypted = columns.iter().any(|&(i, c)| !items[i].val(c).is_plain());
+        // TABLE t has a star that stands nowhere in the text.
+        let expand = top && encrypted && expandable && !opaque && target.location >= 0;
+        let mut text = String::new();
+        for &(i, c) in columns {
+            let (item, name) = (items[i], items[i].name(c));
+            let found = Found { val: item.val(c), origin: Some((item.id, c)) };
+            let is_enc = matches!(found.val, ColVal::Enc(..));
+            if expand {
+                let column = format!("{}.{}", always_quoted(&item.alias), always_quoted(name));
+                let separator = if text.is_empty() { "" } else { ", " };
+                text += separator;
+                text += &if is_enc { format!("({column}).c AS {}", always_quoted(name)) } else { column };
+            }
+            out.push(self.star_column(name, found, expand).map_err(|r| r.at(at))?);
+        }
+        if expand {
+            let first = self.token(target.location)?;
+            let span = self.span(first, self.name_end(first));
+            self.edits.executed(span, text);
+        }
+        Ok(opaque)
+    }
+
+    fn star_column(&mut self, name: &str, found: Found, expand: bool) -> Result<Target> {
+        let (val, origin) = (found.val.clone(), found.origin);
+        let top = match self.found(found, (0, 0))? {
+            Val::Plain => TopColumn::Plain,
+            Val::Open(open) => TopColumn::Open(open.sites),
+            Val::Enc(enc) if expand => TopColumn::Envelope(enc.ty, enc.column),
+            Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
+        };
+        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top })
+    }
+
+    /// Outputs of which none may be encrypted.
+    pub(super) fn plain_outputs(&mut self, outputs: &Outputs, construct: &str) -> Result<()> {
+        if let Some(column) = outputs.encrypted() {
+            return Err(refuse::on_column(construct, column));
+        }
+        for column in &outputs.columns {
+            if let ColVal::Open(sites) = &column.val {
+                self.decide_plain(sites)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `*` means in a scope.
+#[derive(Default)]
+pub(super) struct Star {
+    columns: Vec<(usize, usize)>,
+    expandable: bool,
+}
+
+impl Star {
+    pub(super) fn of(tree: &FromTree) -> Star {
+        let unique = |i: &Item| {
+            !i.alias.is_empty() && i.has_unique_names() && tree.items.iter().filter(|o| o.alias == i.alias).count() == 1
+        };
+        Star { columns: tree.star.clone(), expandable: !tree.merged && tree.items.iter().all(unique) }
+    }
+}
+
+/// Qualifiers of a `*`, if the target is one.
+fn star_of(target: &ResTarget) -> Option<Vec<&str>> {
+    match tree::kind(tree::child(&target.val)?)? {
+        NodeEnum::ColumnRef(column) => match tree::kind(column.fields.last()?)? {
+            NodeEnum::AStar(_) => Some(tree::strings(&column.fields)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The name that PostgreSQL gives an output column without alias (FigureColname).
+pub(super) fn column_name(node: &Node) -> String {
+    figure(node).map_or_else(|| "?column?".into(), |(name, _)| name)
+}
+
+/// Name and whether it is a strong one.
+fn figure(node: &Node) -> Option<(String, bool)> {
+    let strong = |name: &str| Some((name.to_string(), true));
+    match tree::kind(node)? {
+        NodeEnum::ColumnRef(n) => strong(tree::strings(&n.fields).last()?),
+        NodeEnum::AIndirection(n) => match tree::strings(&n.indirection).last() {
+            Some(name) => strong(name),
+            None => figure(tree::child(&n.arg)?),
+        },
+        NodeEnum::FuncCall(n) => strong(tree::strings(&n.funcname).last()?),
+        NodeEnum::AExpr(n) if n.kind() == pg_query::protobuf::AExprKind::AexprNullif => strong("nullif"),
+        NodeEnum::TypeCast(n) => match n.arg.as_deref().and_then(figure) {
+            Some((name, true)) => strong(&name),
+            _ => Some((tree::strings(&n.type_name.as_ref()?.names).last()?.to_string(), false)),
+        },
+        NodeEnum::CollateClause(n) => figure(tree::child(&n.arg)?),
+        NodeEnum::SubLink(n) => match n.sub_link_type() {
+            SubLinkType::ExistsSublink => strong("exists"),
+            SubLinkType::ArraySublink => strong("array"),
+            SubLinkType::ExprSublink => {
+                let first = tree::select(tree::child(&n.subselect)?)?.target_list.first()?;
+                match tree::kind(first)? {
+                    NodeEnum::ResTarget(t) if !t.name.is_empty() => strong(&t.name),
+                    NodeEnum::ResTarget(t) => figure(tree::child(&t.val)?),
+                    _ => None,
+                }
+            }
+            _ => None,
+        },
+        NodeEnum::CaseExpr(n) => match n.defresult.as_deref().and_then(figure) {
+            Some((name, true)) => strong(&name),
+            _ => Some(("case".into(), false)),
+        },
+        NodeEnum::AArrayExpr(_) => strong("array"),
+        NodeEnum::RowExpr(_) => strong("row"),
+        NodeEnum::CoalesceExpr(_) => strong("coalesce"),
+        NodeEnum::GroupingFunc(_) => strong("grouping"),
+        NodeEnum::MinMaxExpr(n) => {
+            strong(if n.op() == pg_query::protobuf::MinMaxOp::IsLeast { "least" } else { "greatest" })
+        }
+        NodeEnum::SqlvalueFunction(n) => strong(value_function(n.op())),
+        _ => None,
+    }
+}
+
+fn value_function(op: pg_query::protobuf::SqlValueFunctionOp) -> &'static str {
+    use pg_query::protobuf::SqlValueFunctionOp as Op;
+    match op {
+        Op::SvfopCurrentDate => "current_date",
+        Op::SvfopCurrentTime | Op::SvfopCurrentTimeN => "current_time",
+        Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN => "current_timestamp",
+        Op::SvfopLocaltime | Op::SvfopLocaltimeN => "localtime",
+        Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN => "localtimestamp",
+        Op::SvfopCurrentRole => "current_role",
+        Op::SvfopCurrentUser => "current_user",
+        Op::SvfopUser => "user",
+        Op::SvfopSessionUser => "session_user",
+        Op::SvfopCurrentCatalog => "current_catalog",
+        Op::SvfopCurrentSchema => "current_schema",
+        Op::SqlvalueFunctionOpUndefined => "?column?",
+    }
+}

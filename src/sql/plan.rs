@@ -1,0 +1,236 @@
+//! What analysis says of a statement.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::schema::catalog::{EncType, Oid};
+use crate::wire::sqlstate::SqlState;
+
+use super::literal::Literals;
+
+/// What analysis needs to know of a session.
+#[derive(Clone, Debug)]
+pub struct SessionState<'a> {
+    /// Schemas in the order they are searched, as `current_schemas(true)` says (implicit ones included, `pg_temp_N`
+    /// by its real name), or `None` where not yet asked for.
+    pub search_path: Option<&'a [String]>,
+    /// Setting of the same name. Off: analysis refuses literals with a backslash in touching statements.
+    pub standard_conforming_strings: bool,
+}
+
+/// Outcome for one query text.
+#[derive(Clone, Debug)]
+pub enum Analysis {
+    /// Every statement is untouched: forward the text as it is.
+    Untouched(Effects),
+    /// The answer depends on the session's search_path: find it out and ask again.
+    NeedsSearchPath,
+    /// One plan or refusal per statement, in order.
+    Statements(Arc<[Statement]>),
+}
+
+/// One statement of a query text.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Bytes of the text it stands in, without the semicolon.
+    pub span: Range<usize>,
+    /// What running it may change in the session.
+    pub effects: Effects,
+    /// What to do with it.
+    pub action: Action,
+    /// An earlier statement of the same text may change the catalog or the search_path, so this one must be
+    /// analysed again (its span of the text, alone) before it is run.
+    pub renew: bool,
+}
+
+/// What to do with a statement.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Touches nothing encrypted.
+    Forward,
+    /// Touches encrypted columns and is covered.
+    Run(Arc<Plan>),
+    /// Refused before anything is sent.
+    Refuse(Arc<Refusal>),
+}
+
+/// What running a statement may change. Several statements' effects are joined by or.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Effects {
+    /// May change the catalog (any DDL, DO, CALL).
+    pub ddl: bool,
+    /// May change search_path or the role it depends on (SET, RESET, set_config, DISCARD, ROLLBACK, DO, CALL, unknown functions).
+    pub search_path: bool,
+    /// May make or drop a temporary object.
+    pub temp: bool,
+    /// Writes rows (INSERT, UPDATE, DELETE, MERGE, also in a CTE; anything not surely read-only).
+    pub writes: bool,
+    /// Drops prepared statements of the session (DEALLOCATE, DISCARD ALL).
+    pub deallocates: bool,
+    /// Runs a prepared statement by SQL (EXECUTE): the session must check that it is not one with a plan.
+    pub executes: bool,
+    /// COPY, whose rows follow in messages of their own.
+    pub copies: bool,
+    /// Begins, ends or rolls back a transaction or savepoint.
+    pub transaction: bool,
+}
+
+/// A touching statement, rewritten.
+#[derive(Debug)]
+pub struct Plan {
+    /// Keeps encrypted types, so that PostgreSQL's description is meaningful. Never run.
+    /// `None`: there is nothing to describe (utility statements); the executed form is run as it is.
+    pub described: Option<Template>,
+    /// What runs.
+    pub executed: Template,
+    /// Parameters `$1..` of both forms, densely numbered.
+    pub params: Vec<Param>,
+    /// How many parameters the client's own text has (its highest `$n`).
+    pub client_params: usize,
+    /// Result columns, or `None` for statements without result rows.
+    pub columns: Option<Vec<OutColumn>>,
+    /// Decrypted result columns that must equal an operand: a row that does not is an error (a hostile writer swapped terms).
+    pub checks: Vec<Check>,
+    /// Filled by the session once PostgreSQL has confirmed the plan.
+    pub confirmed: std::sync::OnceLock<Confirmed>,
+}
+
+/// What PostgreSQL said of the described form.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// Type OIDs of the client's own parameters, as it is told: plaintext types for encrypted ones.
+    pub client_param_oids: Vec<Oid>,
+    /// Body of the RowDescription that the client is told, with formats 0; `None` for NoData.
+    pub row_description: Option<Vec<u8>>,
+}
+
+/// Text of a rewritten statement, as pieces, so that one plan serves all texts that differ in literals only.
+#[derive(Debug, Default, Clone)]
+pub struct Template {
+    /// Pieces in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a rewritten statement.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// Fixed text. `source`: byte offset in the text that was analysed, for mapping error positions back.
+    Text {
+        /// Bytes to send.
+        text: String,
+        /// Where in the skeleton of the analysed statement it stood (start), or the nearest place before it. The
+        /// skeleton is the statement with every literal and every comment taken for one byte, so that it is the
+        /// same for all texts that a plan serves.
+        source: usize,
+        /// The piece is a copy of the skeleton from `source` on.
+        copied: bool,
+    },
+    /// The k-th literal token of the client's text, as it stands there.
+    Literal(usize),
+}
+
+/// Where a parameter of the rewritten statement gets its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The client's `$n`, counted from 0.
+    Client(usize),
+    /// The k-th literal token of the statement's own text (its span, when a text has several): its value as text;
+    /// NULL is no literal token.
+    Literal(usize),
+    /// The same, with a minus sign before it.
+    Negated(usize),
+    /// `TRUE` or `FALSE`.
+    Bool(bool),
+}
+
+impl Source {
+    /// The value as text, unless it is the client's parameter or a literal that PostgreSQL could not read either.
+    pub fn text<'t>(&self, text: &'t str, literals: &Literals) -> Option<Cow<'t, str>> {
+        match *self {
+            Source::Client(_) => None,
+            Source::Literal(k) => literals.get(k)?.value(text),
+            Source::Negated(k) => Some(Cow::Owned(format!("-{}", literals.get(k)?.value(text)?))),
+            Source::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
+        }
+    }
+}
+
+/// A parameter of the rewritten statement.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Where its value comes from.
+    pub source: Source,
+    /// What is made of it.
+    pub role: Role,
+    /// For errors: the column it is for, as `table.column`; empty for plain ones.
+    pub column: String,
+    /// Type that a cast dropped from around it named (`$1::varchar`, `'5'::int4`): decides how an untyped value is read.
+    pub cast: Option<Oid>,
+}
+
+/// What is made of a parameter's value.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Sent as the client gave it, with the client's declared OID and format.
+    Plain,
+    /// A value to store: envelope and all terms, as the composite.
+    Store(Arc<EncType>),
+    /// An operand of equality: its `eq` term, as uuid.
+    Equal(Arc<EncType>),
+    /// An array of operands of equality: `uuid[]`.
+    EqualArray(Arc<EncType>),
+}
+
+impl Role {
+    /// The encrypted type, if it has one.
+    pub fn enc(&self) -> Option<&Arc<EncType>> {
+        match self {
+            Role::Plain => None,
+            Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
+        }
+    }
+}
+
+/// A result column of the executed form.
+#[derive(Clone, Debug)]
+pub enum OutColumn {
+    /// As PostgreSQL sends it.
+    Plain,
+    /// Encrypted, sent as the envelope alone (`bytea`).
+    Envelope(Arc<EncType>, String),
+    /// Encrypted, sent as the whole composite. The string names the column for errors.
+    Composite(Arc<EncType>, String),
+}
+
+impl OutColumn {
+    /// The encrypted type, if it has one.
+    pub fn enc(&self) -> Option<&Arc<EncType>> {
+        match self {
+            OutColumn::Plain => None,
+            OutColumn::Envelope(t, _) | OutColumn::Composite(t, _) => Some(t),
+        }
+    }
+}
+
+/// A result column that must equal a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// Index of the result column.
+    pub column: usize,
+    /// Index of the parameter (role `Equal`).
+    pub param: usize,
+}
+
+/// Why a statement is refused. Carries names of columns and constructs, never literals.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Usually 0A000.
+    pub sqlstate: SqlState,
+    /// Names the column and the construct.
+    pub message: String,
+    /// What would work.
+    pub hint: Option<String>,
+    /// Byte offset into the client's text.
+    pub position: Option<usize>,
+}

@@ -1,0 +1,195 @@
+//! Edits of a statement's text, and the templates they make.
+//!
+//! An edit replaces a span of the client's text by fixed text, in one or both forms. What no edit covers is copied;
+//! comments become a space, literals stay pieces of their own.
+
+use std::borrow::Cow;
+
+use super::lex::{Lexed, is_word_part};
+use super::plan::{Piece, Template};
+use super::refuse::{self, Result};
+use crate::wire::sqlstate::SqlState;
+
+/// Text put in place of `start..end`; `None` leaves the span as it is in that form.
+#[derive(Clone, Debug)]
+struct Edit {
+    start: u32,
+    end: u32,
+    /// Insertions at one place stand in this order.
+    order: usize,
+    described: Option<Cow<'static, str>>,
+    executed: Option<Cow<'static, str>>,
+}
+
+/// The edits of one statement.
+#[derive(Default, Debug)]
+pub(super) struct Edits {
+    list: Vec<Edit>,
+    orders: usize,
+}
+
+impl Edits {
+    /// Replaces a span alike in both forms.
+    pub(super) fn both(&mut self, span: (u32, u32), text: impl Into<Cow<'static, str>>) {
+        let text = text.into();
+        self.each(span, Some(text.clone()), Some(text));
+    }
+
+    /// Replaces a span in the executed form alone.
+    pub(super) fn executed(&mut self, span: (u32, u32), text: impl Into<Cow<'static, str>>) {
+        self.each(span, None, Some(text.into()));
+    }
+
+    /// Replaces a span in the two forms.
+    pub(super) fn each(
+        &mut self,
+        span: (u32, u32),
+        described: Option<Cow<'static, str>>,
+        executed: Option<Cow<'static, str>>,
+    ) {
+        let order = self.next_order();
+        self.list.push(Edit { start: span.0, end: span.1, order, described, executed });
+    }
+
+    /// A place in the order of insertions, for one that is decided on later.
+    pub(super) fn next_order(&mut self) -> usize {
+        self.orders += 1;
+        self.orders
+    }
+
+    /// Puts text at a place, in the order that was reserved for it.
+    pub(super) fn insert(&mut self, at: u32, order: usize, text: String) {
+        let text = Cow::from(text);
+        self.list.push(Edit { start: at, end: at, order, described: Some(text.clone()), executed: Some(text) });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Puts `before` and `after` around a span in the executed form.
+    pub(super) fn wrap(&mut self, span: (u32, u32), before: &'static str, after: &'static str) {
+        self.executed((span.0, span.0), before);
+        self.executed((span.1, span.1), after);
+    }
+
+    /// The described and the executed template.
+    pub(super) fn templates(mut self, text: &str, lexed: &Lexed) -> Result<(Template, Template)> {
+        // At one place insertions come before replacements.
+        self.list.sort_unstable_by_key(|e| (e.start, e.end > e.start, e.order));
+        let atoms = Atoms::of(lexed);
+        let described = Builder::new(text, &atoms).build(&self.list, |e| e.described.as_deref())?;
+        let executed = Builder::new(text, &atoms).build(&self.list, |e| e.executed.as_deref())?;
+        Ok((described, executed))
+    }
+}
+
+/// Literals and comments of a text in order, as (start, end, is literal).
+struct Atoms(Vec<(u32, u32, bool)>);
+
+impl Atoms {
+    fn of(lexed: &Lexed) -> Atoms {
+        let literals = lexed.tokens.iter().filter(|t| t.is_literal()).map(|t| (t.start, t.end, true));
+        let mut atoms: Vec<_> = literals.collect();
+        if !lexed.comments.is_empty() {
+            atoms.extend(lexed.comments.iter().map(|&(start, end)| (start, end, false)));
+            atoms.sort_unstable();
+        }
+        Atoms(atoms)
+    }
+}
+
+struct Builder<'t> {
+    text: &'t str,
+    atoms: &'t [(u32, u32, bool)],
+    /// Next atom, how many literals precede it, how many bytes the skeleton lacks before it.
+    next: usize,
+    literals: usize,
+    cut: u32,
+    pieces: Vec<Piece>,
+    /// Whether the last byte written may belong to a word.
+    word: bool,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str, atoms: &'t Atoms) -> Self {
+        Builder { text, atoms: &atoms.0, next: 0, literals: 0, cut: 0, pieces: Vec::new(), word: false }
+    }
+
+    fn build(mut self, edits: &'t [Edit], form: fn(&'t Edit) -> Option<&'t str>) -> Result<Template> {
+        let mut at = 0;
+        for edit in edits {
+            let Some(new) = form(edit) else { continue };
+            if edit.start < at || edit.end < edit.start {
+                return Err(refuse::with(SqlState::INTERNAL_ERROR, "edits of this statement overlap"));
+            }
+            self.copy(at, edit.start);
+            let source = edit.start - self.cut;
+            self.fixed(new, source);
+            self.skip(edit.end);
+            at = edit.end;
+        }
+        self.copy(at, self.text.len() as u32);
+        Ok(Template { pieces: self.pieces })
+    }
+
+    /// Passes over atoms before `end` without writing them.
+    fn skip(&mut self, end: u32) {
+        while let Some(&(start, stop, literal)) = self.atoms.get(self.next).filter(|a| a.0 < end) {
+            self.next += 1;
+            self.literals += usize::from(literal);
+            self.cut += stop - start - 1;
+        }
+    }
+
+    fn copy(&mut self, mut at: u32, end: u32) {
+        while let Some(&(start, stop, literal)) = self.atoms.get(self.next).filter(|a| a.0 < end) {
+            self.verbatim(at, start);
+            if literal {
+                self.space(true, start - self.cut);
+                self.pieces.push(Piece::Literal(self.literals));
+                self.word = true;
+            } else {
+                self.append(" ", start - self.cut, true);
+            }
+            self.skip(start + 1);
+            at = stop;
+        }
+        self.verbatim(at, end);
+    }
+
+    fn verbatim(&mut self, start: u32, end: u32) {
+        if start < end {
+            let part = &self.text[start as usize..end as usize];
+            self.space(part.as_bytes().first().is_some_and(|b| is_word_part(*b)), start - self.cut);
+            self.append(part, start - self.cut, true);
+        }
+    }
+
+    fn fixed(&mut self, new: &str, source: u32) {
+        if new.is_empty() {
+            return;
+        }
+        self.space(new.as_bytes().first().is_some_and(|b| is_word_part(*b)), source);
+        self.append(new, source, false);
+    }
+
+    /// Keeps two words apart that did not meet in the client's text.
+    fn space(&mut self, word: bool, source: u32) {
+        if self.word && word {
+            self.append(" ", source, false);
+        }
+    }
+
+    fn append(&mut self, part: &str, source: u32, copied: bool) {
+        self.word = part.as_bytes().last().is_some_and(|b| is_word_part(*b));
+        if let Some(Piece::Text { text, source: from, copied: true }) = self.pieces.last_mut()
+            && copied
+            && *from + text.len() == source as usize
+        {
+            text.push_str(part);
+            return;
+        }
+        self.pieces.push(Piece::Text { text: part.to_string(), source: source as usize, copied });
+    }
+}

@@ -1,0 +1,213 @@
+//! What names mean: from-items, their columns, and the scopes that nest.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::refuse::{self, AMBIGUOUS_COLUMN, Detail, Result, UNDEFINED_COLUMN};
+use crate::schema::catalog::{EncType, Relation};
+
+/// Bytes of the statement.
+pub(super) type Span = (u32, u32);
+
+/// What a column holds.
+#[derive(Clone, Debug)]
+pub(super) enum ColVal {
+    /// Nothing encrypted.
+    Plain,
+    /// A value of this encrypted type; the string names the column it comes from.
+    Enc(Arc<EncType>, Rc<str>),
+    /// Parameters and literals alone (a VALUES list, say), whose use is not decided yet.
+    Open(Rc<[usize]>),
+    /// Something made of encrypted values that may not be used; the string names it.
+    Tainted(Rc<str>),
+}
+
+impl ColVal {
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, ColVal::Plain)
+    }
+}
+
+/// A column of a derived table.
+#[derive(Clone, Debug)]
+pub(super) struct Derived {
+    pub(super) name: String,
+    pub(super) val: ColVal,
+}
+
+/// Where an item's columns come from.
+#[derive(Clone, Debug)]
+pub(super) enum Columns {
+    /// A relation of the catalog; the names are those that an alias list gives to its first columns.
+    Relation(Arc<Relation>, Vec<String>),
+    /// A subquery, CTE, VALUES list, join alias or function.
+    Derived(Rc<[Derived]>),
+}
+
+/// An entry of a FROM list.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// Tells items of one statement apart.
+    pub(super) id: u32,
+    /// Name it goes by; empty for none.
+    pub(super) alias: String,
+    pub(super) columns: Columns,
+    /// It may have columns that are not known; they are plain.
+    pub(super) opaque: bool,
+    /// On the nullable side of an outer join.
+    pub(super) nullable: bool,
+    /// Columns that a bare name does not mean (merged by USING, or all of `excluded`).
+    pub(super) merged: Vec<String>,
+    /// Bare names never mean its columns.
+    pub(super) qualified_only: bool,
+}
+
+impl Item {
+    pub(super) fn len(&self) -> usize {
+        match &self.columns {
+            Columns::Relation(r, _) => r.columns.len(),
+            Columns::Derived(d) => d.len(),
+        }
+    }
+
+    pub(super) fn name(&self, i: usize) -> &str {
+        match &self.columns {
+            Columns::Relation(r, renamed) => renamed.get(i).unwrap_or(&r.columns[i].name),
+            Columns::Derived(d) => &d[i].name,
+        }
+    }
+
+    pub(super) fn val(&self, i: usize) -> ColVal {
+        match &self.columns {
+            Columns::Relation(r, _) => relation_column(r, i),
+            Columns::Derived(d) => d[i].val.clone(),
+        }
+    }
+
+    /// Indices of columns of this name: two at most, to tell ambiguity.
+    fn find(&self, name: &str) -> (Option<usize>, bool) {
+        let mut found = (0..self.len()).filter(|&i| self.name(i) == name);
+        (found.next(), found.next().is_some())
+    }
+
+    pub(super) fn any_encrypted(&self) -> bool {
+        (0..self.len()).any(|i| !self.val(i).is_plain())
+    }
+
+    /// Two columns never have one name.
+    pub(super) fn has_unique_names(&self) -> bool {
+        (0..self.len()).all(|i| !self.find(self.name(i)).1)
+    }
+}
+
+fn relation_column(relation: &Relation, i: usize) -> ColVal {
+    let column = &relation.columns[i];
+    let display = || Rc::from(format!("{}.{}", relation.name, column.name));
+    match &column.enc {
+        _ if column.tainted => ColVal::Tainted(display()),
+        Some(t) if column.direct => ColVal::Enc(t.clone(), display()),
+        Some(_) => ColVal::Tainted(display()),
+        None => ColVal::Plain,
+    }
+}
+
+/// The from-items that names may mean, and the scopes around.
+pub(super) struct Scope<'p> {
+    pub(super) items: Vec<Item>,
+    pub(super) parent: Option<&'p Scope<'p>>,
+}
+
+/// A column found by name.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) val: ColVal,
+    /// Item and index of the column, where it is a column of one.
+    pub(super) origin: Option<(u32, usize)>,
+}
+
+impl Found {
+    const PLAIN: Found = Found { val: ColVal::Plain, origin: None };
+}
+
+const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+fn undefined(name: &str) -> Box<super::plan::Refusal> {
+    refuse::with(UNDEFINED_COLUMN, format!("column {name} does not exist"))
+}
+
+impl Scope<'_> {
+    /// The innermost item of this name.
+    pub(super) fn item(&self, schema: Option<&str>, alias: &str) -> Option<&Item> {
+        let fits = |i: &&Item| {
+            i.alias == alias
+                && schema.is_none_or(
+                    |schema| matches!(&i.columns, Columns::Relation(r, _) if r.schema == schema && r.name == alias),
+                )
+        };
+        self.items.iter().find(fits).or_else(|| self.parent.and_then(|p| p.item(schema, alias)))
+    }
+
+    /// What `alias.column` means.
+    pub(super) fn qualified(&self, schema: Option<&str>, alias: &str, name: &str) -> Result<Found> {
+        let Some(item) = self.item(schema, alias) else {
+            return Err(refuse::with(
+                refuse::UNDEFINED_TABLE,
+                format!("missing FROM-clause entry for table \"{alias}\""),
+            ));
+        };
+        match item.find(name) {
+            (Some(i), false) => Ok(Found { val: item.val(i), origin: Some((item.id, i)) }),
+            (Some(_), true) if item.any_encrypted() => Err(ambiguous(name)),
+            (Some(_), true) => Ok(Found::PLAIN),
+            (None, _) if item.opaque || SYSTEM.contains(&name) => Ok(Found::PLAIN),
+            (None, _) => Err(undefined(&format!("{alias}.{name}"))),
+        }
+    }
+
+    /// What a bare name means: a column of the innermost scope that has one, else a whole row.
+    pub(super) fn bare(&self, name: &str) -> Result<Found> {
+        match self.bare_column(name)? {
+            Some(found) => Ok(found),
+            None => match self.item(None, name) {
+                Some(item) if item.any_encrypted() => Err(refuse::unsupported(format!(
+                    "whole-row reference to {name}, which has encrypted columns, is not supported"
+                ))
+                .hint("Name the columns one by one.")),
+                Some(_) => Ok(Found::PLAIN),
+                None if SYSTEM.contains(&name) => Ok(Found::PLAIN),
+                None => Err(undefined(&format!("\"{name}\""))),
+            },
+        }
+    }
+
+    fn bare_column(&self, name: &str) -> Result<Option<Found>> {
+        let mut found: Option<Found> = None;
+        for item in self.items.iter().filter(|i| !i.qualified_only && !i.merged.iter().any(|m| m == name)) {
+            let (Some(i), twice) = item.find(name) else { continue };
+            let val = item.val(i);
+            if (twice || found.is_some()) && !(val.is_plain() && found.as_ref().is_none_or(|f| f.val.is_plain())) {
+                return Err(ambiguous(name));
+            }
+            found = Some(Found { val, origin: Some((item.id, i)) });
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+        let outer = match self.parent {
+            Some(parent) => parent.bare_column(name)?,
+            None => None,
+        };
+        if !self.items.iter().any(|i| i.opaque && !i.qualified_only) {
+            return Ok(outer);
+        }
+        match outer {
+            Some(f) if !f.val.is_plain() => Err(ambiguous(name)),
+            _ => Ok(Some(Found::PLAIN)),
+        }
+    }
+}
+
+fn ambiguous(name: &str) -> Box<super::plan::Refusal> {
+    refuse::with(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))
+        .hint("Qualify the column with its table.")
+}

@@ -1,0 +1,264 @@
+//! Sites: places of the text where the client gives a value, and what is decided about each.
+
+use std::sync::Arc;
+
+use pg_query::protobuf::TypeName;
+
+use super::analyzer::Analyzer;
+use super::plan::{Param, Role, Source};
+use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result};
+use super::scope::Span;
+use super::types::{self, Named};
+use crate::schema::catalog::{EncType, Oid};
+use crate::wire::sqlstate::SqlState;
+use crate::wire::value::PlainType;
+
+/// What is made of a site.
+#[derive(Clone, Debug)]
+pub(super) enum Decision {
+    Plain,
+    Store(Arc<EncType>),
+    Equal(Arc<EncType>),
+    EqualArray(Arc<EncType>),
+}
+
+impl Decision {
+    fn enc(&self) -> Option<&Arc<EncType>> {
+        match self {
+            Decision::Plain => None,
+            Decision::Store(t) | Decision::Equal(t) | Decision::EqualArray(t) => Some(t),
+        }
+    }
+
+    fn same(&self, other: &Decision) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            && self.enc().map(|t| t.oid) == other.enc().map(|t| t.oid)
+    }
+}
+
+/// A parameter or literal of the text.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    /// The tokens that give the value, without casts.
+    pub(super) span: Span,
+    /// `None` for NULL.
+    pub(super) source: Option<Source>,
+    /// Casts that the client wrote around it, innermost first.
+    pub(super) casts: Vec<Named>,
+    /// What is decided; plain when nothing was decided to the end.
+    pub(super) decision: Option<Decision>,
+    /// Column that an encrypted decision was made for.
+    pub(super) column: Box<str>,
+}
+
+impl Analyzer<'_> {
+    /// A new site, undecided.
+    pub(super) fn site(&mut self, span: Span, source: Option<Source>) -> usize {
+        self.sites.push(Site { span, source, casts: Vec::new(), decision: None, column: "".into() });
+        self.sites.len() - 1
+    }
+
+    /// These sites flow to plain places.
+    pub(super) fn decide_plain(&mut self, sites: &[usize]) -> Result<()> {
+        sites.iter().try_for_each(|&site| self.decide(site, Decision::Plain, ""))
+    }
+
+    /// This site is of this use. Refused if it was decided otherwise before.
+    pub(super) fn decide(&mut self, site: usize, decision: Decision, column: &str) -> Result<()> {
+        let at = self.sites[site].span.0 as i32;
+        match &self.sites[site].decision {
+            Some(before) if before.same(&decision) => return Ok(()),
+            Some(_) => {
+                let column = if column.is_empty() { self.sites[site].column.to_string() } else { column.to_string() };
+                return Err(refuse::unsupported(format!(
+                    "one value is used for encrypted column {column} and in another way"
+                ))
+                .hint("Give the value once for each use.")
+                .at(at));
+            }
+            None => {}
+        }
+        self.check_casts(site, &decision, column).map_err(|r| r.at(at))?;
+        self.sites[site].column = column.into();
+        self.sites[site].decision = Some(decision);
+        Ok(())
+    }
+
+    fn check_casts(&self, site: usize, decision: &Decision, column: &str) -> Result<()> {
+        let (site, Some(ty)) = (&self.sites[site], decision.enc()) else { return Ok(()) };
+        let literal = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_)));
+        if !site.casts.iter().all(|cast| fits(cast, decision, ty, literal)) {
+            return Err(refuse::with(
+                DATATYPE_MISMATCH,
+                format!("the type or cast of a value for encrypted column {column} does not fit"),
+            )
+            .hint(
+                "Give a value of the column's plaintext type, without a cast or with one to that type and no length.",
+            ));
+        }
+        // A narrowing conversion of an operand could make unequal values equal; other pairs are converted or refused when bound.
+        if let (Decision::Equal(_), Some(Source::Client(n)), true) = (decision, site.source, site.casts.is_empty())
+            && let Some(declared) = self.declared.get(n).and_then(|oid| types::plain_of(*oid))
+            && types::converts(declared, ty.def.plain)
+            && !types::compares(declared, ty.def.plain)
+            && !types::is_text(declared)
+        {
+            return Err(refuse::with(
+                DATATYPE_MISMATCH,
+                format!("parameter ${} is declared of a wider type than encrypted column {column}", n + 1),
+            )
+            .hint("Declare the parameter with the column's plaintext type, or leave its type away."));
+        }
+        Ok(())
+    }
+
+    /// Notes a cast around undecided sites. `drop`: the spans of its tokens, which go if the value is sealed.
+    pub(super) fn note_cast(&mut self, sites: &[usize], name: &TypeName, drop: &[Span]) {
+        let named = types::named(name, self.catalog, self.session);
+        for &site in sites {
+            self.sites[site].casts.push(named.clone());
+        }
+        if let Some(&first) = sites.first() {
+            self.drops.extend(drop.iter().map(|&span| (first, span)));
+        }
+    }
+
+    /// Numbers the parameters of the rewritten statement and edits every site. Returns the parameters, and for
+    /// each site the index of its parameter.
+    pub(super) fn place_sites(&mut self) -> Result<(Vec<Param>, Vec<Option<usize>>)> {
+        let mut order: Vec<usize> = (0..self.sites.len()).collect();
+        order.sort_unstable_by_key(|&i| self.sites[i].span.0);
+        let mut params = Vec::new();
+        let mut index = vec![None; self.sites.len()];
+        let mut plain: Vec<Option<usize>> = vec![None; self.client_params];
+        for i in order {
+            let site = self.sites[i].clone();
+            match site.decision {
+                None | Some(Decision::Plain) => {
+                    let Some(Source::Client(n)) = site.source else { continue };
+                    let k = *plain[n].get_or_insert_with(|| {
+                        params.push(Param {
+                            source: Source::Client(n),
+                            role: Role::Plain,
+                            column: String::new(),
+                            cast: None,
+                        });
+                        params.len() - 1
+                    });
+                    index[i] = Some(k);
+                    if k != n {
+                        self.edits.both(site.span, format!("${}", k + 1));
+                    }
+                }
+                Some(decision) => {
+                    index[i] =
+                        self.place(site.span, site.source, &site.casts, decision, site.column.into(), &mut params)
+                }
+            }
+        }
+        self.check_params(&params)?;
+        for (site, span) in std::mem::take(&mut self.drops) {
+            if !matches!(self.sites[site].decision, None | Some(Decision::Plain)) {
+                self.edits.both(span, "");
+            }
+        }
+        for label in std::mem::take(&mut self.labels) {
+            if !matches!(self.sites[label.site].decision, None | Some(Decision::Plain)) {
+                self.edits.insert(label.at, label.order, format!(" AS {}", label.name));
+            }
+        }
+        Ok((params, index))
+    }
+
+    fn place(
+        &mut self,
+        span: Span,
+        source: Option<Source>,
+        casts: &[Named],
+        decision: Decision,
+        column: String,
+        params: &mut Vec<Param>,
+    ) -> Option<usize> {
+        let (role, described, executed) = match decision {
+            Decision::Plain => return None,
+            Decision::Store(t) => {
+                let name = types::sql_name(&t);
+                (Role::Store(t), name.clone(), name)
+            }
+            Decision::Equal(t) => {
+                let name = types::sql_name(&t);
+                (Role::Equal(t), name, "pg_catalog.uuid".to_string())
+            }
+            Decision::EqualArray(t) => {
+                let name = types::sql_name(&t) + "[]";
+                (Role::EqualArray(t), name, "pg_catalog.uuid[]".to_string())
+            }
+        };
+        let Some(source) = source else {
+            self.edits.each(span, Some(format!("NULL::{described}").into()), Some(format!("NULL::{executed}").into()));
+            return None;
+        };
+        let cast = role.enc().and_then(|ty| casts.iter().find_map(|cast| cast_oid(cast, ty)));
+        params.push(Param { source, role, column, cast });
+        let k = params.len();
+        self.edits.each(span, Some(format!("${k}::{described}").into()), Some(format!("${k}::{executed}").into()));
+        Some(k - 1)
+    }
+
+    fn check_params(&self, params: &[Param]) -> Result<()> {
+        if params.len() > usize::from(u16::MAX) {
+            return Err(refuse::with(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("statement needs {} parameters, PostgreSQL takes {} at most", params.len(), u16::MAX),
+            )
+            .hint("Use fewer rows a statement."));
+        }
+        let mut plain = vec![false; self.client_params];
+        for p in params.iter().filter(|p| matches!(p.role, Role::Plain)) {
+            if let Source::Client(n) = p.source {
+                plain[n] = true;
+            }
+        }
+        for p in params.iter().filter(|p| !matches!(p.role, Role::Plain)) {
+            match p.source {
+                Source::Client(n) if plain[n] => {
+                    return Err(refuse::unsupported(format!(
+                        "parameter ${} is used for encrypted column {} and also as a plain value",
+                        n + 1,
+                        p.column
+                    ))
+                    .hint("Bind the value as two parameters."));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The type that decides how an untyped value is read.
+fn cast_oid(cast: &Named, ty: &EncType) -> Option<Oid> {
+    match cast {
+        Named::Builtin { plain, oid, .. } => types::converts(*plain, ty.def.plain).then_some(*oid),
+        _ => None,
+    }
+}
+
+/// Whether a value that was cast to this may be sealed so.
+fn fits(cast: &Named, decision: &Decision, ty: &EncType, literal: bool) -> bool {
+    let own = ty.def.plain;
+    let array = matches!(decision, Decision::EqualArray(_));
+    match cast {
+        Named::Builtin { array: a, modified, .. } if *a != array || *modified => false,
+        Named::Builtin { plain, .. } => match decision {
+            // A number as it is written, stored as text.
+            Decision::Store(_) if literal && types::is_text(own) && types::is_number(*plain) => true,
+            Decision::Store(_) => types::converts(*plain, own),
+            _ => types::compares(*plain, own),
+        },
+        Named::Enc(other) => !array && other.oid == ty.oid,
+        Named::EncArray(other) => array && other.oid == ty.oid,
+        Named::Touching => false,
+        Named::Other => matches!(own, PlainType::Enum | PlainType::Citext),
+    }
+}

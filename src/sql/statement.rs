@@ -1,0 +1,223 @@
+//! One query text: untouched, or a plan or refusal for each of its statements.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, RawStmt};
+
+use super::analyzer::{Analyzer, Around, TopColumn};
+use super::lex::{Kind, Lexed, Token};
+use super::parse;
+use super::plan::{Action, Analysis, Check, Effects, OutColumn, Plan, Refusal, SessionState, Statement};
+use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
+use super::site::Decision;
+use super::untouched;
+use crate::schema::catalog::{Catalog, Oid};
+use crate::wire::sqlstate::SqlState;
+
+/// Analyses a query text of the simple or extended protocol.
+///
+/// `declared`: OIDs that the client gave its parameters (0 or missing: none).
+///
+/// # Errors
+///
+/// A text that cannot be read while the database has encrypted columns. Refusals of single statements are actions of
+/// [`Analysis::Statements`].
+pub fn analyze(
+    text: &str,
+    declared: &[Oid],
+    catalog: &Catalog,
+    session: &SessionState<'_>,
+) -> Result<Analysis, Refusal> {
+    let around = Around { catalog, session, declared };
+    let analysis = first_look(text, around).and_then(|look| match look {
+        FirstLook::Decided(analysis) => Ok(analysis),
+        FirstLook::Tree(lexed) => Ok(analyze_tree(text, &lexed, around)?.analysis),
+    });
+    analysis.map_err(|r| *r)
+}
+
+/// An analysis, and the literals of each statement that it depends on by value.
+pub(super) struct Analyzed {
+    pub(super) analysis: Analysis,
+    /// (statement, literal of it).
+    pub(super) fixed: Vec<(usize, usize)>,
+}
+
+/// What a text's words decide.
+pub(super) enum FirstLook {
+    Decided(Analysis),
+    /// The tree must be looked at.
+    Tree(Lexed),
+}
+
+/// What can be decided without the grammar.
+pub(super) fn first_look(text: &str, around: Around<'_>) -> Result<FirstLook> {
+    let Around { catalog, session, .. } = around;
+    let lexed = match Lexed::new(text, session.standard_conforming_strings) {
+        Ok(lexed) => lexed,
+        // PostgreSQL cannot read it either; what it says of it is its own affair.
+        Err(_) if catalog.is_plain() => return Ok(FirstLook::Decided(Analysis::Untouched(Effects::default()))),
+        Err(e) => return Err(refuse::with(SYNTAX_ERROR, e.message).at(e.position as i32)),
+    };
+    let words = untouched::words_of_text(text, &lexed, catalog);
+    if !words.ours && (catalog.is_plain() || !words.suspect) {
+        return Ok(FirstLook::Decided(Analysis::Untouched(words.effects)));
+    }
+    if session.search_path.is_none() && !catalog.is_plain() {
+        return Ok(FirstLook::Decided(Analysis::NeedsSearchPath));
+    }
+    Ok(FirstLook::Tree(lexed))
+}
+
+/// Analysis of a text whose words do not decide.
+pub(super) fn analyze_tree(text: &str, lexed: &Lexed, around: Around<'_>) -> Result<Analyzed> {
+    parse::with_tree(text, lexed, |raw| Ok(statements(text, lexed, raw, around)))
+}
+
+fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) -> Analyzed {
+    let mut out: Vec<Statement> = Vec::with_capacity(raw.len());
+    let mut fixed = Vec::new();
+    let mut renew = false;
+    for statement in raw {
+        let Some(node) = statement.stmt.as_deref() else { continue };
+        let tokens = statement_tokens(text, lexed, statement);
+        let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { continue };
+        let span = first.start as usize..last.end as usize;
+        let words = untouched::words(text, tokens, around.catalog);
+        let action = match words.suspect || words.ours {
+            false => Action::Forward,
+            true => {
+                let (action, literals) = one(text, lexed, span.clone(), node, around);
+                fixed.extend(literals.into_iter().map(|k| (out.len(), k)));
+                action
+            }
+        };
+        out.push(Statement { span, effects: words.effects, action, renew });
+        renew |= words.effects.ddl || words.effects.search_path;
+    }
+    let touched = out.iter().any(|s| !matches!(s.action, Action::Forward));
+    // Even where all are forwarded, a later one may mean something else once an earlier one has run.
+    if touched || out.iter().any(|s| s.renew) {
+        return Analyzed { analysis: Analysis::Statements(out.into()), fixed };
+    }
+    let effects = out.iter().fold(Effects::default(), |sum, s| sum.join(s.effects));
+    Analyzed { analysis: Analysis::Untouched(effects), fixed }
+}
+
+/// Tokens of a statement: those in the bytes that the grammar gives it, semicolons aside.
+fn statement_tokens<'l>(text: &str, lexed: &'l Lexed, raw: &RawStmt) -> &'l [Token] {
+    let start = raw.stmt_location.max(0) as u32;
+    let end = if raw.stmt_len > 0 { start + raw.stmt_len as u32 } else { text.len() as u32 };
+    let first = lexed.tokens.partition_point(|t| t.start < start);
+    let last = lexed.tokens.partition_point(|t| t.start < end);
+    let mut tokens = &lexed.tokens[first..last];
+    let is_end = |t: &Token| t.kind == Kind::Punct && t.text(text) == ";";
+    while let Some((_, rest)) = tokens.split_first().filter(|(t, _)| is_end(t)) {
+        tokens = rest;
+    }
+    while let Some((_, rest)) = tokens.split_last().filter(|(t, _)| is_end(t)) {
+        tokens = rest;
+    }
+    tokens
+}
+
+/// Analyses one statement of a text.
+fn one(text: &str, lexed: &Lexed, span: Range<usize>, node: &Node, around: Around<'_>) -> (Action, Vec<usize>) {
+    let whole = span.start == 0 && span.end == text.len();
+    let own = if whole { None } else { slice(lexed, &span) };
+    let lexed = own.as_ref().unwrap_or(lexed);
+    let slice = &text[span.clone()];
+    let analyzer = Analyzer::new(slice, lexed, span.start as u32, around);
+    let outcome = analyzer.and_then(|mut analyzer| {
+        let action = analyzer.statement(node);
+        let fixed = std::mem::take(&mut analyzer.fixed);
+        action.and_then(|kind| Ok((analyzer.finish(kind)?, fixed)))
+    });
+    match outcome {
+        Ok(done) => done,
+        Err(mut refusal) => {
+            refusal.position = refusal.position.map(|p| p + span.start);
+            if refusal.sqlstate == SqlState::FEATURE_NOT_SUPPORTED {
+                refusal.hint.get_or_insert_with(|| refuse::WHAT_WORKS.into());
+            }
+            (Action::Refuse(Arc::new(*refusal)), Vec::new())
+        }
+    }
+}
+
+/// The tokens of a part of a text, as that part's own.
+fn slice(lexed: &Lexed, span: &Range<usize>) -> Option<Lexed> {
+    let (start, end) = (span.start as u32, span.end as u32);
+    let moved = |t: &Token| Token { start: t.start - start, end: t.end - start, kind: t.kind };
+    let first = lexed.tokens.partition_point(|t| t.start < start);
+    let last = lexed.tokens.partition_point(|t| t.start < end);
+    let comments = lexed.comments.iter().filter(|c| c.0 >= start && c.1 <= end).map(|c| (c.0 - start, c.1 - start));
+    Some(Lexed { tokens: lexed.tokens[first..last].iter().map(moved).collect(), comments: comments.collect() })
+}
+
+/// What analysis made of a statement.
+pub(super) enum Outcome {
+    /// It touches nothing encrypted, or no value of it: as it is.
+    Forward,
+    /// Rewritten; there is something to describe.
+    Described,
+    /// Rewritten; the executed form is all there is.
+    Utility,
+}
+
+impl Analyzer<'_> {
+    fn statement(&mut self, node: &Node) -> Result<Outcome> {
+        let analysed = match super::tree::kind(node) {
+            Some(NodeEnum::SelectStmt(select)) => self.select(select, None, true).map(|_| ()),
+            Some(NodeEnum::InsertStmt(insert)) => self.insert(insert, true).map(|_| ()),
+            Some(NodeEnum::UpdateStmt(update)) => self.update(update, true).map(|_| ()),
+            Some(NodeEnum::DeleteStmt(delete)) => self.delete(delete, true).map(|_| ()),
+            _ => return self.utility(node),
+        };
+        match analysed {
+            Ok(()) if self.touched => Ok(Outcome::Described),
+            Ok(()) => Ok(Outcome::Forward),
+            // What is not understood may be forwarded if nothing in it is encrypted.
+            Err(_) if !self.touched && !self.touches(node) => Ok(Outcome::Forward),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn finish(mut self, kind: Outcome) -> Result<Action> {
+        if matches!(kind, Outcome::Forward) {
+            return Ok(Action::Forward);
+        }
+        let (params, index) = self.place_sites()?;
+        let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
+        let mut checks: Vec<Check> =
+            self.checks.iter().filter_map(|&(column, site)| index[site].map(|param| Check { column, param })).collect();
+        checks.dedup();
+        let (described, executed) = self.edits.templates(self.text, self.lexed)?;
+        Ok(Action::Run(Arc::new(Plan {
+            described: matches!(kind, Outcome::Described).then_some(described),
+            executed,
+            params,
+            client_params: self.client_params,
+            columns,
+            checks,
+            confirmed: std::sync::OnceLock::new(),
+        })))
+    }
+
+    fn out_column(&self, column: TopColumn) -> OutColumn {
+        match column {
+            TopColumn::Plain => OutColumn::Plain,
+            TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
+            TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),
+            TopColumn::Open(sites) => match sites.iter().find_map(|&s| match &self.sites[s].decision {
+                Some(Decision::Store(ty)) => Some((ty.clone(), self.sites[s].column.to_string())),
+                _ => None,
+            }) {
+                Some((ty, name)) => OutColumn::Composite(ty, name),
+                None => OutColumn::Plain,
+            },
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A catalog made by hand, and a printer of analyses.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::crypto::TypeId;
+use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
+use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
+use crate::sql::{analyze, literals};
+use crate::wire::value::PlainType;
+
+/// An encrypted type.
+fn enc(n: u32, name: &str, plain: PlainType, eq: bool) -> Arc<EncType> {
+    let mut id = [0; 16];
+    id[0] = n as u8;
+    Arc::new(EncType {
+        oid: 90_000 + 2 * n,
+        array_oid: 90_001 + 2 * n,
+        plain_oid: 25,
+        plain_array_oid: 1009,
+        def: TypeDef {
+            id: TypeId(id),
+            name: name.into(),
+            plain,
+            terms: Terms { eq, ..Terms::default() },
+            options: "{}".into(),
+            keyset: None,
+        },
+        standing: if name == "broken" { Standing::Broken("its copy was edited".into()) } else { Standing::Verified },
+    })
+}
+
+fn plain(name: &str, type_oid: Oid) -> Column {
+    Column { name: name.into(), attnum: 0, type_oid, enc: None, direct: false, tainted: false, generated: false }
+}
+
+fn sealed(name: &str, t: &Arc<EncType>) -> Column {
+    Column { enc: Some(t.clone()), direct: true, ..plain(name, t.oid) }
+}
+
+fn add(catalog: &mut Catalog, schema: &str, name: &str, kind: RelationKind, columns: Vec<Column>) {
+    let touching = columns.iter().any(|c| c.enc.is_some() || c.tainted);
+    let oid = 20_000 + catalog.relations.values().map(|r| r.len() as u32).sum::<u32>();
+    let columns = columns.into_iter().enumerate().map(|(i, c)| Column { attnum: i as i16 + 1, ..c }).collect();
+    let alarm = (name == "alarmed").then(|| "relation public.alarmed does not hold its pins".to_string());
+    let relation = Relation { oid, schema: schema.into(), name: name.into(), kind, columns, touching, alarm };
+    if touching {
+        catalog.touching_names.insert(name.into());
+        catalog.touching_types.insert(name.into());
+    }
+    catalog.relations.entry(schema.into()).or_default().insert(name.into(), Arc::new(relation));
+}
+
+/// Tables `users`, `accounts`, `notes` and friends with encrypted columns, `plain` and `tenant.users` without.
+pub(crate) fn catalog() -> Catalog {
+    let mut c = Catalog { version: 1, seal_version: Some(1), ..Catalog::default() };
+    let email = enc(1, "email", PlainType::Text, true);
+    let ssn = enc(2, "ssn", PlainType::Text, true);
+    let age = enc(3, "age", PlainType::Int4, true);
+    let note = enc(4, "text", PlainType::Text, false);
+    let flag = enc(5, "bool_eq", PlainType::Bool, true);
+    let born = enc(6, "born", PlainType::Date, true);
+    let doc = enc(7, "Doc", PlainType::Jsonb, false);
+    let broken = enc(8, "broken", PlainType::Text, true);
+    for t in [&email, &ssn, &age, &note, &flag, &born, &doc, &broken] {
+        c.types.insert(t.oid, t.clone());
+        c.array_types.insert(t.array_oid, t.clone());
+        c.touching_types.insert(t.def.name.clone());
+        c.touching_types.insert(format!("_{}", t.def.name));
+        c.type_names.insert(t.oid, ("seal".into(), t.def.name.clone()));
+    }
+    let table = RelationKind::Table;
+    let users = vec![
+        plain("id", 20),
+        sealed("email", &email),
+        plain("name", 25),
+        sealed("ssn", &ssn),
+        sealed("age", &age),
+        sealed("active", &flag),
+        plain("joined", 1184),
+    ];
+    add(&mut c, "public", "users", table, users);
+    add(
+        &mut c,
+        "public",
+        "accounts",
+        table,
+        vec![plain("id", 20), plain("user_id", 20), sealed("email", &email), plain("balance", 1700)],
+    );
+    add(
+        &mut c,
+        "public",
+        "notes",
+        table,
+        vec![plain("id", 20), sealed("body", &note), sealed("doc", &doc), sealed("born", &born)],
+    );
+    add(&mut c, "public", "plain", table, vec![plain("id", 20), plain("email", 25), plain("v", 25)]);
+    add(&mut c, "public", "orders", table, vec![plain("id", 20), plain("user_id", 20), plain("total", 1700)]);
+    add(&mut c, "tenant", "users", table, vec![plain("id", 20), plain("email", 25)]);
+    add(&mut c, "public", "alarmed", table, vec![plain("id", 20), sealed("email", &email)]);
+    add(
+        &mut c,
+        "public",
+        "odd",
+        table,
+        vec![plain("id", 20), sealed("e", &broken), Column { direct: false, ..sealed("list", &email) }],
+    );
+    add(
+        &mut c,
+        "public",
+        "Quoted Name",
+        table,
+        vec![plain("Id", 20), sealed("E-mail", &email), sealed("select", &email)],
+    );
+    add(&mut c, "public", "v_users", RelationKind::View, vec![plain("id", 20), sealed("email", &email)]);
+    add(
+        &mut c,
+        "public",
+        "v_upper",
+        RelationKind::View,
+        vec![plain("id", 20), Column { tainted: true, ..plain("up", 25) }],
+    );
+    add(&mut c, "pg_catalog", "pg_class", table, vec![plain("oid", 26), plain("relname", 19)]);
+    c.touching_functions.insert("find_user".into());
+    c.unknown_functions.insert("user_fn".into());
+    c
+}
+
+/// The path that fixtures are analysed under.
+pub(crate) fn path() -> Vec<String> {
+    ["pg_catalog", "public"].map(String::from).to_vec()
+}
+
+/// Analysis of a text, printed.
+pub(crate) fn describe(text: &str, catalog: &Catalog, path: &[String]) -> String {
+    let session = SessionState { search_path: Some(path), standard_conforming_strings: true };
+    let mut out = String::new();
+    match analyze(text, &[], catalog, &session) {
+        Ok(Analysis::Untouched(_)) => out += "untouched\n",
+        Ok(Analysis::NeedsSearchPath) => out += "needs search_path\n",
+        Ok(Analysis::Statements(statements)) => {
+            for statement in statements.iter() {
+                let renew = if statement.renew { " (renew)" } else { "" };
+                match &statement.action {
+                    Action::Forward => _ = writeln!(out, "forward{renew}"),
+                    Action::Refuse(r) => refusal(&mut out, text, r),
+                    Action::Run(plan) => {
+                        _ = write!(out, "run{renew}\n{}", show(plan, &text[statement.span.clone()]));
+                    }
+                }
+            }
+        }
+        Err(r) => refusal(&mut out, text, &r),
+    }
+    out
+}
+
+fn refusal(out: &mut String, text: &str, r: &crate::sql::plan::Refusal) {
+    let near = r.position.map(|p| text.get(p..).unwrap_or_default().chars().take(12).collect::<String>());
+    let near = near.map(|n| format!(" near [{}]", n.replace('\n', " "))).unwrap_or_default();
+    _ = writeln!(out, "refuse {}{near}: {}", r.sqlstate.0, r.message);
+    if let Some(hint) = &r.hint {
+        _ = writeln!(out, "  hint: {hint}");
+    }
+}
+
+fn show(plan: &Plan, text: &str) -> String {
+    let literals = literals(text);
+    let mut out = String::new();
+    if let Some(described) = &plan.described {
+        _ = writeln!(out, "  D: {}", described.render(text, &literals).sql);
+    }
+    _ = writeln!(out, "  E: {}", plan.executed.render(text, &literals).sql);
+    for (i, p) in plan.params.iter().enumerate() {
+        _ = writeln!(out, "  ${}: {}", i + 1, param(p));
+    }
+    if let Some(columns) = &plan.columns {
+        let shown: Vec<String> = columns.iter().map(column).collect();
+        _ = writeln!(out, "  -> {}", shown.join(", "));
+    }
+    for check in &plan.checks {
+        _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);
+    }
+    out
+}
+
+fn param(p: &Param) -> String {
+    let source = match p.source {
+        Source::Client(n) => format!("client ${}", n + 1),
+        Source::Literal(k) => format!("literal {k}"),
+        Source::Negated(k) => format!("- literal {k}"),
+        Source::Bool(b) => b.to_string(),
+    };
+    let role = match &p.role {
+        Role::Plain => return source,
+        Role::Store(t) => format!("store {}", t.def.name),
+        Role::Equal(t) => format!("equal {}", t.def.name),
+        Role::EqualArray(t) => format!("equal {}[]", t.def.name),
+    };
+    let cast = p.cast.map(|oid| format!(" cast {oid}")).unwrap_or_default();
+    format!("{source} {role} for {}{cast}", p.column)
+}
+
+fn column(c: &OutColumn) -> String {
+    match c {
+        OutColumn::Plain => "plain".into(),
+        OutColumn::Envelope(t, name) => format!("envelope {} {name}", t.def.name),
+        OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether a tree touches anything encrypted: every name in it, wherever it stands.
+//!
+//! The tree is walked through its serialisation, so that no node type can be forgotten.
+
+use serde::ser::{self, Impossible, Serialize};
+
+use super::analyzer::{Analyzer, lookup};
+use super::untouched::runs_sql;
+
+/// Names found in a tree.
+#[derive(Default)]
+struct Names {
+    /// (schema, name) of every relation.
+    relations: Vec<(String, String)>,
+    /// Parts of names of types and functions.
+    others: Vec<String>,
+}
+
+impl Analyzer<'_> {
+    /// Whether any relation, type or function that the tree names is (or may be) of the closure.
+    pub(super) fn touches(&self, node: &impl Serialize) -> bool {
+        let mut names = Names::default();
+        if node.serialize(Walker { names: &mut names, collect: false }).is_err() {
+            return true;
+        }
+        let relation = |(schema, name): &(String, String)| {
+            let found = lookup(self.catalog, self.session, schema, name);
+            found.map_or_else(|| self.catalog.touching_names.contains(name), |r| r.touching)
+        };
+        let other = |name: &String| {
+            let element = name.strip_prefix('_').unwrap_or(name);
+            let types = &self.catalog.touching_types;
+            types.contains(name)
+                || types.contains(element)
+                || self.catalog.touching_functions.contains(name)
+                || runs_sql(name)
+        };
+        names.relations.iter().any(relation) || names.others.iter().any(other)
+    }
+}
+
+/// A serializer that keeps names and drops everything else.
+struct Walker<'n> {
+    names: &'n mut Names,
+    /// Strings below are parts of a type's or function's name.
+    collect: bool,
+}
+
+/// A struct (or sequence) being walked.
+struct Fields<'n> {
+    names: &'n mut Names,
+    collect: bool,
+    of: &'static str,
+    schema: String,
+    relation: String,
+}
+
+/// Serialisation cannot fail.
+#[derive(Debug)]
+struct Never;
+
+impl std::fmt::Display for Never {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cannot be walked")
+    }
+}
+
+impl std::error::Error for Never {}
+
+impl ser::Error for Never {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Never
+    }
+}
+
+macro_rules! ignore {
+    ($($method:ident: $type:ty),*) => { $(fn $method(self, _: $type) -> Result<(), Never> { Ok(()) })* };
+}
+
+impl<'n> ser::Serializer for Walker<'n> {
+    type Ok = ();
+    type Error = Never;
+    type SerializeSeq = Fields<'n>;
+    type SerializeTuple = Impossible<(), Never>;
+    type SerializeTupleStruct = Impossible<(), Never>;
+    type SerializeTupleVariant = Impossible<(), Never>;
+    type SerializeMap = Impossible<(), Never>;
+    type SerializeStruct = Fields<'n>;
+    type SerializeStructVariant = Impossible<(), Never>;
+
+    ignore!(serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_u8: u8,
+        serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_f32: f32, serialize_f64: f64, serialize_char: char,
+        serialize_bytes: &[u8], serialize_unit_struct: &'static str);
+
+    fn serialize_str(self, v: &str) -> Result<(), Never> {
+        if self.collect {
+            self.names.others.push(v.to_string());
+        }
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Never> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Never> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Never> {
+        value.serialize(self)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Fields<'n>, Never> {
+        Ok(Fields { names: self.names, collect: self.collect, of: "", schema: String::new(), relation: String::new() })
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Never> {
+        Err(Never)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Never> {
+        Err(Never)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Never> {
+        Err(Never)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Never> {
+        Err(Never)
+    }
+
+    fn serialize_struct(self, of: &'static str, _: usize) -> Result<Fields<'n>, Never> {
+        Ok(Fields { names: self.names, collect: self.collect, of, schema: String::new(), relation: String::new() })
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Never> {
+        Err(Never)
+    }
+}
+
+impl Fields<'_> {
+    fn capture<T: Serialize + ?Sized>(value: &T) -> Result<String, Never> {
+        let mut names = Names::default();
+        value.serialize(Walker { names: &mut names, collect: true })?;
+        Ok(names.others.pop().unwrap_or_default())
+    }
+}
+
+impl ser::SerializeStruct for Fields<'_> {
+    type Ok = ();
+    type Error = Never;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
+        match (self.of, key) {
+            ("RangeVar", "schemaname") => self.schema = Self::capture(value)?,
+            ("RangeVar", "relname") => self.relation = Self::capture(value)?,
+            ("RangeVar", _) => {}
+            _ => {
+                let naming = matches!((self.of, key), ("TypeName", "names") | (_, "funcname"));
+                let collect = naming || (self.collect && matches!(self.of, "Node" | "String" | ""));
+                value.serialize(Walker { names: self.names, collect })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Never> {
+        if self.of == "RangeVar" {
+            self.names.relations.push((self.schema, self.relation));
+        }
+        Ok(())
+    }
+}
+
+impl ser::SerializeSeq for Fields<'_> {
+    type Ok = ();
+    type Error = Never;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
+        value.serialize(Walker { names: self.names, collect: self.collect })
+    }
+
+    fn end(self) -> Result<(), Never> {
+        Ok(())
+    }
+}

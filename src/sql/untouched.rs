@@ -1,0 +1,203 @@
+//! What a statement's words alone decide: whether it can touch anything encrypted, and what running it may change.
+
+use super::lex::{Kind, Lexed, Token};
+use super::plan::Effects;
+use crate::schema::catalog::Catalog;
+
+/// Functions that run SQL given as text. A trailing `*` stands for any ending.
+const SQL_RUNNING: &[&str] = &[
+    "query_to_xml*",
+    "table_to_xml*",
+    "schema_to_xml*",
+    "database_to_xml*",
+    "cursor_to_xml*",
+    "ts_stat",
+    "ts_rewrite",
+    "dblink*",
+    "crosstab*",
+    "connectby",
+    "xpath_table",
+];
+
+/// Whether a function of this name runs SQL that it is given as text.
+pub(super) fn runs_sql(name: &str) -> bool {
+    SQL_RUNNING.iter().any(|known| match known.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == *known,
+    })
+}
+
+/// What the words of one statement say.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Words {
+    /// It may touch something encrypted: look at the tree.
+    pub(super) suspect: bool,
+    /// It may set or read a setting of this proxy: look at the tree, encrypted columns or not.
+    pub(super) ours: bool,
+    pub(super) effects: Effects,
+}
+
+/// Reads the words of one statement.
+pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
+    let mut out = Words::default();
+    let mut seen = Seen::default();
+    for (i, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::UnicodeQuoted => out.suspect = true,
+            Kind::Word | Kind::Quoted => {
+                let Some(name) = token.name(text) else { continue };
+                let qualified = i > 0 && tokens[i - 1].text(text) == ".";
+                out.suspect |= names_encrypted(&name, qualified, catalog);
+                let called = tokens.get(i + 1).is_some_and(|t| t.text(text) == "(");
+                if called && runs_sql(&name) {
+                    out.suspect = true;
+                }
+                if catalog.unknown_functions.contains(name.as_ref()) || name == "set_config" {
+                    out.effects.search_path = true;
+                    out.effects.writes = true;
+                }
+                seen.note(&name, token.kind);
+            }
+            Kind::Str(_) if seen.sets_config => out.ours |= names_ours(token.text(text)),
+            _ => {}
+        }
+    }
+    if let Some(first) = tokens.iter().find(|t| t.text(text) != "(") {
+        let second =
+            tokens.iter().skip_while(|t| t.start <= first.start).find_map(|t| t.name(text)).unwrap_or_default();
+        seen.judge(&first.text(text).to_ascii_lowercase(), &second, &mut out);
+    }
+    out
+}
+
+/// A relation of the closure, an encrypted type, or a function that touches. The bare name of a built-in type is not
+/// taken for an encrypted one of the same name (`text`): no stored value can be reached by a type alone.
+fn names_encrypted(name: &str, qualified: bool, catalog: &Catalog) -> bool {
+    let known = |name: &str| {
+        catalog.touching_names.contains(name)
+            || (catalog.touching_types.contains(name) && (qualified || !super::types::is_builtin(name)))
+            || name.strip_prefix('_').is_some_and(|n| catalog.touching_types.contains(n))
+            || catalog.touching_functions.contains(name)
+    };
+    // A server with a single-byte encoding folds letters that we do not.
+    known(name) || (!name.is_ascii() && known(&name.to_lowercase()))
+}
+
+/// Key words that matter anywhere in a statement.
+#[derive(Default)]
+struct Seen {
+    writes: bool,
+    into: bool,
+    temp: bool,
+    path: bool,
+    explain_ddl: bool,
+    sets_config: bool,
+    ours: bool,
+}
+
+impl Seen {
+    fn note(&mut self, name: &str, kind: Kind) {
+        match name {
+            "insert" | "update" | "delete" | "merge" if kind == Kind::Word => self.writes = true,
+            "into" if kind == Kind::Word => self.into = true,
+            "temp" | "temporary" => self.temp = true,
+            "search_path" | "role" | "authorization" | "schema" | "all" => self.path = true,
+            "create" => self.explain_ddl = true,
+            "set_config" => self.sets_config = true,
+            name if is_ours(name) => self.ours = true,
+            name if name.starts_with("pg_temp") => self.temp = true,
+            _ => {}
+        }
+    }
+
+    fn judge(&self, first: &str, second: &str, out: &mut Words) {
+        let e = &mut out.effects;
+        match first {
+            "select" | "values" | "table" | "with" => {
+                e.writes |= self.writes || self.into;
+                if self.into && !self.writes {
+                    (e.ddl, e.temp) = (true, true);
+                }
+            }
+            "insert" | "update" | "delete" | "merge" | "refresh" => e.writes = true,
+            "truncate" => (e.writes, e.ddl) = (true, false),
+            "copy" => (e.copies, e.writes) = (true, true),
+            "begin" | "start" | "commit" | "end" | "savepoint" | "release" => e.transaction = true,
+            "rollback" | "abort" => (e.transaction, e.search_path) = (true, true),
+            "prepare" if second == "transaction" => e.transaction = true,
+            "prepare" | "declare" => e.writes = true,
+            "set" | "reset" => {
+                e.search_path |= self.path;
+                out.ours |= self.ours;
+            }
+            "show" => {}
+            "discard" => {
+                e.deallocates = second == "all";
+                e.search_path |= second == "all";
+                e.temp |= matches!(second, "all" | "temp" | "temporary");
+                e.ddl |= e.temp;
+            }
+            "deallocate" => e.deallocates = true,
+            "execute" => (e.executes, e.writes, e.search_path) = (true, true, true),
+            "explain" => {
+                e.writes |= self.writes || self.explain_ddl;
+                e.ddl |= self.explain_ddl;
+                e.executes |= second == "execute";
+            }
+            "do" | "call" => {
+                *e = Effects { ddl: true, search_path: true, temp: true, writes: true, transaction: true, ..*e };
+                out.suspect |= first == "do";
+            }
+            "create" | "alter" | "drop" | "import" | "reassign" | "comment" | "grant" | "revoke" | "security"
+            | "load" => {
+                e.ddl = true;
+                e.writes = true;
+                e.temp |= self.temp || first == "drop";
+                // Bodies of functions are strings, which may name anything.
+                out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
+            }
+            "fetch" | "move" | "close" | "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze"
+            | "analyse" | "vacuum" | "reindex" | "cluster" => {}
+            _ => (e.ddl, e.writes) = (true, true),
+        }
+    }
+}
+
+/// Prefix of settings that are this proxy's own.
+pub(super) fn is_ours(name: &str) -> bool {
+    matches!(name, "columnseal" | "cipherstash")
+}
+
+/// A text that begins with such a prefix and a point, in quotes or not.
+pub(super) fn names_ours(text: &str) -> bool {
+    let name = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_lowercase();
+    name.split_once('.').is_some_and(|(prefix, _)| is_ours(prefix))
+}
+
+impl Effects {
+    /// The effects of both.
+    pub fn join(self, other: Effects) -> Effects {
+        Effects {
+            ddl: self.ddl | other.ddl,
+            search_path: self.search_path | other.search_path,
+            temp: self.temp | other.temp,
+            writes: self.writes | other.writes,
+            deallocates: self.deallocates | other.deallocates,
+            executes: self.executes | other.executes,
+            copies: self.copies | other.copies,
+            transaction: self.transaction | other.transaction,
+        }
+    }
+}
+
+/// Reads the words of all statements of a text.
+pub(super) fn words_of_text(text: &str, lexed: &Lexed, catalog: &Catalog) -> Words {
+    let mut out = Words::default();
+    for statement in lexed.tokens.split(|t| t.kind == Kind::Punct && t.text(text) == ";") {
+        let words = words(text, statement, catalog);
+        out.suspect |= words.suspect;
+        out.ours |= words.ours;
+        out.effects = out.effects.join(words.effects);
+    }
+    out
+}
