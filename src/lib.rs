@@ -17,6 +17,7 @@
 //! ```
 
 pub mod crypto;
+pub mod keys;
 pub mod net;
 pub mod schema;
 pub mod sql;

@@ -1,0 +1,97 @@
+//! What is signed: records, certificates, grants, type definitions by an admin; the set of admins by the workspace root.
+//! A claim's bytes are canonical, so that what was signed is what is read.
+
+pub mod admins;
+pub mod client;
+pub mod grant;
+pub mod keyset;
+pub mod typedef;
+
+use crate::crypto::ClientId;
+use crate::crypto::client_key::ClientKey;
+use crate::crypto::sign::{Domain, Signature};
+
+use super::codec::{Malformed, Reader, Writer};
+
+pub use admins::{AdminSet, RootSigned, ServiceRecord, Trust};
+pub use client::{ClientKind, ClientRecord};
+pub use grant::{Grant, GrantShare};
+pub use keyset::{Certificate, KeysetRecord, Split};
+pub use typedef::TypeClaim;
+
+/// Longest name of a client or keyset, in bytes.
+pub const MAX_NAME: usize = 128;
+
+/// Something that can be signed.
+pub trait Claim: Sized {
+    /// What the signature is for.
+    const DOMAIN: Domain;
+
+    /// Appends the fields.
+    fn write(&self, writer: &mut Writer);
+
+    /// Reads the fields back.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
+
+    /// Kind and name, for errors.
+    fn what(&self) -> String;
+
+    /// The canonical bytes.
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    /// Reads canonical bytes, all of them.
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::bare(bytes);
+        let claim = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(claim)
+    }
+}
+
+/// A claim's bytes and who signed them. Nothing of it holds before [`Trust::check`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// The claim's canonical bytes.
+    pub body: Vec<u8>,
+    /// Who signed.
+    pub signer: ClientId,
+    /// Over the body, for the claim's domain.
+    pub signature: Signature,
+}
+
+impl Signed {
+    /// Signs a claim.
+    pub fn new<C: Claim>(claim: &C, key: &ClientKey) -> Self {
+        let body = claim.encode();
+        let signature = key.sign(C::DOMAIN, &body);
+        Self { body, signer: key.client_id(), signature }
+    }
+
+    /// Appends body, signer and signature.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.bytes(&self.body).fixed(&self.signer.0).fixed(&self.signature.0);
+    }
+
+    /// SHA-256 of the body: the version of a grant that a share belongs to.
+    pub fn digest(&self) -> [u8; 32] {
+        use sha2::Digest;
+        sha2::Sha256::digest(&self.body).into()
+    }
+}
+
+/// A name that lists, errors and settings can show: 1 to [`MAX_NAME`] bytes, printable, no blanks at the ends.
+pub fn name_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        Some("a name has 1 to 128 bytes")
+    } else if name.trim() != name || name.chars().any(char::is_control) {
+        Some("a name has no control characters and no blanks at its ends")
+    } else if uuid::Uuid::try_parse(name).is_ok() {
+        Some("a name must not look like an id")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,293 @@
+//! What can go wrong with keys. Each message is one plain line; callers add what was attempted. No secrets in any.
+
+use std::path::PathBuf;
+
+/// An error of the keys or keyserver room.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum KeysError {
+    /// There is no key store at that path. Only `columnseal init` makes one.
+    #[error("there is no key store at {}", path.display())]
+    StoreMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Another process held the store for longer than we wait.
+    #[error("the key store {} is locked by another process", path.display())]
+    StoreLocked {
+        /// The store.
+        path: PathBuf,
+    },
+    /// The store's file is damaged or is no key store.
+    #[error("the key store {} is corrupt: {what}", path.display())]
+    StoreCorrupt {
+        /// The store.
+        path: PathBuf,
+        /// What does not hold.
+        what: String,
+    },
+    /// The store was written by a newer columnseal.
+    #[error("the key store {} has schema version {found}, this columnseal knows up to {known}", path.display())]
+    StoreNewer {
+        /// The store.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version this binary knows.
+        known: u32,
+    },
+    /// The store belongs to another workspace than the client key.
+    #[error("the key store belongs to workspace {found}, the client key to workspace {expected}")]
+    OtherWorkspace {
+        /// Root fingerprint of the store.
+        found: String,
+        /// Root fingerprint in the client key.
+        expected: String,
+    },
+    /// The store's root key is missing, malformed or not the one the store was made with.
+    #[error("the root key {}: {what}", path.display())]
+    RootKey {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A secret file can be read by others.
+    #[error("{} has mode {mode:04o}, it must not be accessible to group or others", path.display())]
+    FileMode {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is no device key: `columnseal init` makes it.
+    #[error("there is no device key at {}", path.display())]
+    DeviceKeyMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A local file could not be read or written.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        why: String,
+    },
+    /// Something signed does not check out.
+    #[error("{what} does not check out: its signature or contents are not the workspace's")]
+    Tampered {
+        /// The thing, by kind and name.
+        what: String,
+    },
+    /// The service shows an older state than one already seen.
+    #[error("the key service went back from revision {seen} to {found}: a restored store must be acknowledged first")]
+    RolledBack {
+        /// Highest revision seen.
+        seen: u64,
+        /// Revision shown now.
+        found: u64,
+    },
+    /// The client is not known to the workspace.
+    #[error("client {client} is unknown to this workspace")]
+    ClientUnknown {
+        /// Its id or name.
+        client: String,
+    },
+    /// The client is disabled.
+    #[error("client {client} is disabled")]
+    ClientDisabled {
+        /// Its id or name.
+        client: String,
+    },
+    /// The client's key has expired.
+    #[error("client {client} has expired")]
+    ClientExpired {
+        /// Its id or name.
+        client: String,
+    },
+    /// The client never had a grant for the keyset.
+    #[error("the client has no grant for keyset \"{keyset}\"")]
+    NoGrant {
+        /// Name or id.
+        keyset: String,
+    },
+    /// The client's grant for the keyset was revoked.
+    #[error("the client's grant for keyset \"{keyset}\" was revoked")]
+    Revoked {
+        /// Name or id.
+        keyset: String,
+    },
+    /// The client's grant for the keyset has expired.
+    #[error("the client's grant for keyset \"{keyset}\" has expired")]
+    GrantExpired {
+        /// Name or id.
+        keyset: String,
+    },
+    /// There is no such keyset.
+    #[error("keyset \"{keyset}\" does not exist")]
+    UnknownKeyset {
+        /// Name or id.
+        keyset: String,
+    },
+    /// The keyset is disabled.
+    #[error("keyset \"{keyset}\" is disabled")]
+    KeysetDisabled {
+        /// Name or id.
+        keyset: String,
+    },
+    /// No keyset is configured for new values and none was chosen.
+    #[error("no keyset is chosen")]
+    NoKeysetChosen,
+    /// The grant does not allow the act.
+    #[error("the client's grant for keyset \"{keyset}\" does not allow to {permission}")]
+    PermissionMissing {
+        /// Name or id.
+        keyset: String,
+        /// `encrypt`, `decrypt`, `query` or `grant`.
+        permission: &'static str,
+    },
+    /// The client is not an admin of the workspace.
+    #[error("client {client} is not an admin of this workspace")]
+    NotAdmin {
+        /// Its id or name.
+        client: String,
+    },
+    /// The last answer of the key service no longer holds and there is no new one.
+    #[error("the lease on keys has ended and could not be renewed: {why}")]
+    LeaseExpired {
+        /// Why renewal failed.
+        why: String,
+    },
+    /// The key service does not answer.
+    #[error("the key service is unavailable: {why}")]
+    Unavailable {
+        /// Why.
+        why: String,
+    },
+    /// The key service answered with something that is not a valid answer.
+    #[error("the key service gave a wrong answer: {what}")]
+    BadAnswer {
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// A request was refused before it was looked at.
+    #[error("the key service refused the request: {why}")]
+    Refused {
+        /// Why.
+        why: &'static str,
+    },
+    /// What was asked for cannot be done with these inputs.
+    #[error("{what}")]
+    Invalid {
+        /// The reason.
+        what: String,
+    },
+    /// The thing exists already.
+    #[error("{what} exists already")]
+    Exists {
+        /// The thing, by kind and name.
+        what: String,
+    },
+}
+
+impl KeysError {
+    /// Something signed that does not check out.
+    pub fn tampered(what: impl Into<String>) -> Self {
+        Self::Tampered { what: what.into() }
+    }
+
+    /// Inputs that cannot be used.
+    pub fn invalid(what: impl Into<String>) -> Self {
+        Self::Invalid { what: what.into() }
+    }
+
+    /// The service is unavailable.
+    pub fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into() }
+    }
+
+    /// The service cannot be asked or gives no answer just now: nothing says that access was taken away.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::StoreMissing { .. }
+                | Self::StoreLocked { .. }
+                | Self::StoreCorrupt { .. }
+                | Self::Unavailable { .. }
+                | Self::LeaseExpired { .. }
+                | Self::File { .. }
+        )
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::StoreMissing { .. } => "Run `columnseal init`, or point [keys] store at the key store.",
+            Self::StoreLocked { .. } => {
+                "Find the process that holds the store (`fuser`); columnseal's own never hold it for long."
+            }
+            Self::StoreCorrupt { .. } => "Restore the store from a back-up; nothing was written to it.",
+            Self::StoreNewer { .. } => "Run the newer columnseal.",
+            Self::OtherWorkspace { .. } => "Use the store and the client key of the same workspace.",
+            Self::RootKey { .. } => "Put the store's own root.key beside it, mode 0600.",
+            Self::FileMode { .. } => "Run `chmod go=` on it, and consider whether it was read.",
+            Self::DeviceKeyMissing { .. } => "Run `columnseal init` on this device, or set COLUMNSEAL_HOME.",
+            Self::File { .. } => "Check that the file exists and may be read and written.",
+            Self::Tampered { .. } => {
+                "The key store was altered by something else than columnseal: restore it and find out by whom."
+            }
+            Self::RolledBack { .. } => {
+                "Put the newest store back: an older one may hold grants that were revoked since."
+            }
+            Self::ClientUnknown { .. } => {
+                "Make a client key with `columnseal client create` and use its CS_CLIENT_KEY."
+            }
+            Self::ClientDisabled { .. } => "An admin can enable it with `columnseal client enable`.",
+            Self::ClientExpired { .. } => "Make a new client key with `columnseal client create`.",
+            Self::NoGrant { .. } | Self::Revoked { .. } | Self::GrantExpired { .. } => {
+                "An admin can grant it with `columnseal client grant`."
+            }
+            Self::PermissionMissing { .. } => "An admin can grant more with `columnseal client grant`.",
+            Self::UnknownKeyset { .. } => "See `columnseal keyset list`.",
+            Self::KeysetDisabled { .. } => "An admin can enable it with `columnseal keyset enable`.",
+            Self::NoKeysetChosen => "Set [keys] keyset, or SET columnseal.keyset = '<name>'.",
+            Self::NotAdmin { .. } => "Use the device key of an admin.",
+            Self::LeaseExpired { .. } | Self::Unavailable { .. } => {
+                "Make the key service or its store reachable and try again."
+            }
+            Self::BadAnswer { .. } => "Do not trust this key service: check what runs there.",
+            Self::Refused { .. } => "Check this machine's clock, and try again.",
+            Self::Exists { .. } | Self::Invalid { .. } => "Choose other values and try again.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_line_and_hints_are_sentences() {
+        let path = PathBuf::from("/store");
+        let all = [
+            KeysError::StoreMissing { path: path.clone() },
+            KeysError::StoreNewer { path: path.clone(), found: 2, known: 1 },
+            KeysError::FileMode { path, mode: 0o644 },
+            KeysError::Revoked { keyset: "default".into() },
+            KeysError::LeaseExpired { why: "gone".into() },
+            KeysError::NoKeysetChosen,
+        ];
+        for error in all {
+            assert!(!error.to_string().contains('\n') && !error.to_string().ends_with('.'), "{error}");
+            assert!(error.hint().ends_with('.'), "{error}");
+        }
+    }
+
+    #[test]
+    fn taken_access_is_not_transient() {
+        assert!(KeysError::unavailable("x").is_transient());
+        assert!(!KeysError::Revoked { keyset: "k".into() }.is_transient());
+        assert!(!KeysError::ClientDisabled { client: "c".into() }.is_transient());
+        assert!(!KeysError::tampered("x").is_transient());
+    }
+}

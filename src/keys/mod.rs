@@ -1,0 +1,27 @@
+//! Client side of keys: grants, the data-key pool, the decrypt cache, the lease. Holds no share of the key service.
+//!
+//! ```text
+//! ring         what a session uses: keys to encrypt with, keys to decrypt with, types, pins
+//! service      what may be asked of a key service
+//! request      signed requests
+//! claims       everything signed, and the trust that checks it
+//! admin        an admin's arithmetic: keysets, grants
+//! ```
+
+pub mod admin;
+pub mod claims;
+pub mod clock;
+pub mod codec;
+pub mod error;
+mod metered;
+pub mod permissions;
+pub mod request;
+pub mod ring;
+pub mod service;
+pub mod settings;
+
+pub use error::KeysError;
+pub use metered::Metered;
+pub use permissions::Permissions;
+pub use ring::{Pin, Ring};
+pub use service::KeyService;

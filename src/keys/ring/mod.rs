@@ -1,0 +1,353 @@
+//! What a session uses: keys to encrypt with, keys to decrypt with, term keys, type definitions, pins.
+//!
+//! ```text
+//! held      what the client holds at one revision, checked
+//! pool      data keys ready to encrypt with, of one keyset
+//! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
+//! supply    the task that fetches data keys to encrypt with, and term roots
+//! fetch     the task that fetches data keys to decrypt with
+//! ```
+//! Keys fetched to decrypt with never encrypt. After the lease, or once a grant is gone, no cached key is given out.
+
+mod fetch;
+mod held;
+mod pool;
+mod supply;
+mod warden;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::crypto::client_key::ClientKey;
+use crate::crypto::envelope::DataKey;
+use crate::crypto::root::RootFingerprint;
+use crate::crypto::term::equality::EqKey;
+use crate::crypto::{KeyId, KeysetId, Kref, TypeId};
+
+use super::claims::typedef::MAX_DEFINITION;
+use super::claims::{Signed, TypeClaim};
+use super::clock::Boot;
+use super::error::KeysError;
+use super::permissions::Permissions;
+use super::request::{Body, Request};
+use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType};
+use super::settings::Settings;
+use fetch::Wanted;
+use held::{Held, Keyset};
+use pool::Limits;
+use supply::Order;
+
+/// A database object pinned to an encrypted type.
+pub type Pin = PinnedObject;
+
+/// Most memory of the decrypt cache, in bytes.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What one cached key takes: key schedule, names, the cache's own entry.
+const ENTRY_BYTES: u32 = 1024;
+/// A data key is fetched again after a failure to open at most once in this time.
+const REFETCH: Duration = Duration::from_secs(60);
+/// Asks that wait for one of the tasks.
+const QUEUE: usize = 1024;
+
+/// The client side of one client key. Shared by all sessions.
+pub struct Ring {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What sessions and tasks have in common.
+struct Shared {
+    key: ClientKey,
+    root: RootFingerprint,
+    service: Arc<dyn KeyService>,
+    limits: Limits,
+    lease: Duration,
+    /// Name of the keyset for new values.
+    keyset: Option<String>,
+    held: ArcSwap<Held>,
+    /// End of the lease in boot time.
+    lease_until: AtomicU64,
+    /// Purges so far.
+    generation: AtomicU64,
+    cache: Cache<(Kref, KeyId), Arc<DataKey>>,
+    refetched: Cache<(Kref, KeyId), ()>,
+    to_warden: mpsc::Sender<warden::Ask>,
+    to_supply: mpsc::Sender<Order>,
+    to_fetch: mpsc::Sender<Wanted>,
+}
+
+impl Ring {
+    /// Checks the client's standing and grants, makes keys of the default keyset ready where it may encrypt, and starts the
+    /// tasks that keep all of it current. They end with [`stop`](Self::stop) or when the ring is dropped.
+    ///
+    /// # Errors
+    /// The service's or store's; a grant of the default keyset that is missing while the client has no other.
+    pub async fn start(
+        settings: &Settings,
+        client: ClientKey,
+        root: RootFingerprint,
+        service: Arc<dyn KeyService>,
+    ) -> Result<Arc<Self>, KeysError> {
+        let (to_warden, asks) = mpsc::channel(QUEUE);
+        let (to_supply, orders) = mpsc::channel(QUEUE);
+        let (to_fetch, wanted) = mpsc::channel(QUEUE);
+        let limits = Limits {
+            values_per_key: settings.values_per_key,
+            key_lifetime: settings.key_lifetime,
+            pool: settings.pool,
+        };
+        let cache = Cache::builder()
+            .eviction_policy(EvictionPolicy::lru())
+            .weigher(|_, _| ENTRY_BYTES)
+            .max_capacity(CACHE_BYTES);
+        let shared = Arc::new(Shared {
+            key: client,
+            root,
+            service,
+            limits,
+            lease: settings.lease,
+            keyset: settings.keyset.clone(),
+            held: ArcSwap::default(),
+            lease_until: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            cache: cache.build(),
+            refetched: Cache::builder().time_to_live(REFETCH).max_capacity(65_536).build(),
+            to_warden,
+            to_supply,
+            to_fetch,
+        });
+        warden::refresh(&shared).await?;
+        shared.warm().await?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(warden::run(Arc::clone(&shared), asks)));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(supply::run(Arc::clone(&shared), orders)));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(fetch::run(Arc::clone(&shared), wanted)));
+        tasks.close();
+        Ok(Arc::new(Self { shared, tasks, stop }))
+    }
+
+    /// Ends the tasks and waits for them. Cancel safe.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+
+    /// The keyset for new values.
+    pub fn default_keyset(&self) -> Result<KeysetId, KeysError> {
+        self.shared.default_keyset()
+    }
+
+    /// A granted keyset by name or id.
+    pub fn keyset_named(&self, name: &str) -> Option<KeysetId> {
+        self.resolve(name).ok()
+    }
+
+    /// As [`keyset_named`](Self::keyset_named), and why not.
+    pub fn resolve(&self, name: &str) -> Result<KeysetId, KeysError> {
+        self.shared.held.load().resolve(name)
+    }
+
+    /// Names and ids of all granted keysets, by name.
+    pub fn keysets(&self) -> Vec<(String, KeysetId)> {
+        let held = self.shared.held.load();
+        let mut all = held.keysets.values().map(|keyset| (keyset.name.clone(), keyset.id)).collect::<Vec<_>>();
+        all.sort();
+        all
+    }
+
+    /// Some grant allows granting: whoever takes this client's key can make others. Worth a warning off loopback.
+    pub fn may_grant(&self) -> bool {
+        let held = self.shared.held.load();
+        held.keysets.values().any(|keyset| keyset.grant.permissions.allows(Permissions::GRANT))
+    }
+
+    /// A key to encrypt with, for at least one and at most `values` values. Takes no lock and allocates nothing. `None`: the
+    /// pool is empty, the lease over or the grant gone; [`ready`](Self::ready) waits or says why.
+    pub fn data_key(&self, keyset: KeysetId, values: u32) -> Option<(Arc<DataKey>, u32)> {
+        let now = self.shared.leased()?;
+        let held = self.shared.held.load();
+        let keyset = held.keysets.get(&keyset).filter(|keyset| keyset.allows(Permissions::ENCRYPT, now))?;
+        let taken = keyset.pool.take(values, now);
+        if taken.refill && self.shared.to_supply.try_send(Order::Refill(keyset.id)).is_err() {
+            keyset.pool.refilled();
+        }
+        taken.key
+    }
+
+    /// Waits until [`data_key`](Self::data_key) has a key. Cancel safe: a fetch that was begun goes on.
+    pub async fn ready(&self, keyset: KeysetId) -> Result<(), KeysError> {
+        self.shared.with_lease(|held, now| held.keyset(keyset)?.check(Permissions::ENCRYPT, now)).await?;
+        self.shared.order(|reply| Order::Ready(keyset, reply)).await
+    }
+
+    /// The key of a type's equality terms, if it was fetched, the lease holds and the grant allows queries.
+    pub fn eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Option<Arc<EqKey>> {
+        let now = self.shared.leased()?;
+        let held = self.shared.held.load();
+        let keyset = held.keysets.get(&keyset).filter(|keyset| keyset.allows(Permissions::QUERY, now))?;
+        keyset.terms.load().get(&type_id).cloned()
+    }
+
+    /// As [`eq_key`](Self::eq_key), fetched where it was not. Cancel safe: a fetch that was begun goes on.
+    pub async fn fetch_eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Result<Arc<EqKey>, KeysError> {
+        self.shared.with_lease(|held, now| held.keyset(keyset)?.check(Permissions::QUERY, now)).await?;
+        self.shared.order(|reply| Order::Term(keyset, type_id, reply)).await
+    }
+
+    /// A key to decrypt with. `None`: it was not fetched, the lease is over or the grant gone; [`fetch`](Self::fetch) fetches
+    /// or says why.
+    pub fn cached(&self, kref: Kref, key_id: KeyId) -> Option<Arc<DataKey>> {
+        let now = self.shared.leased()?;
+        let held = self.shared.held.load();
+        let (id, _) = held.krefs.get(&kref)?;
+        held.keysets.get(id).filter(|keyset| keyset.allows(Permissions::DECRYPT, now))?;
+        self.shared.cache.get(&(kref, key_id))
+    }
+
+    /// Fetches keys to decrypt with: all that are missing in one request, together with those of other sessions. Afterwards
+    /// [`cached`](Self::cached) has them. Cancel safe: a fetch that was begun goes on.
+    pub async fn fetch(&self, wanted: &[(Kref, KeyId)]) -> Result<(), KeysError> {
+        self.shared.fetch(wanted, false).await
+    }
+
+    /// Fetches one key again, with proof, because a value did not open under the cached one. At most once per key and
+    /// minute: `false` means that this was done just now and the value is what is wrong.
+    pub async fn refetch(&self, kref: Kref, key_id: KeyId) -> Result<bool, KeysError> {
+        if !self.shared.refetched.entry((kref, key_id)).or_insert(()).is_fresh() {
+            return Ok(false);
+        }
+        self.shared.fetch(&[(kref, key_id)], true).await.map(|()| true)
+    }
+
+    /// Grows at every purge: a batch that still holds keys looks again.
+    pub fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// Type definitions that the workspace, or this client itself, signed: id and canonical text.
+    pub fn types(&self) -> Arc<Vec<(TypeId, String)>> {
+        Arc::clone(&self.shared.held.load().types)
+    }
+
+    /// Signs a definition with the client's own key. It counts for this client; for all, an admin must sign it.
+    pub async fn adopt_type(&self, definition: &str, id: TypeId) -> Result<(), KeysError> {
+        if definition.len() > MAX_DEFINITION {
+            return Err(KeysError::invalid(format!("a type definition is longer than {MAX_DEFINITION} bytes")));
+        }
+        let claim = TypeClaim { id, definition: definition.to_owned() };
+        let signed = Signed::new(&claim, &self.shared.key);
+        self.shared.service.put_type(self.shared.ask(PutType { signed })?).await?;
+        self.shared.refreshed().await
+    }
+
+    /// The pins of a database, by its configured name.
+    pub async fn pins(&self, database: &str) -> Result<Vec<Pin>, KeysError> {
+        let request = self.shared.ask(GetPins { database: database.to_owned() })?;
+        self.shared.service.pins(request).await
+    }
+
+    /// Adds pins to a database. One that contradicts an existing pin refuses all.
+    pub async fn add_pins(&self, database: &str, pins: &[Pin]) -> Result<(), KeysError> {
+        let request = self.shared.ask(AddPins { database: database.to_owned(), pins: pins.to_vec() })?;
+        self.shared.service.add_pins(request).await
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Shared {
+    fn ask<B: Body>(&self, body: B) -> Result<Request<B>, KeysError> {
+        Request::sign(self.service.id(), &self.key, body)
+    }
+
+    /// Now, if the lease holds.
+    fn leased(&self) -> Option<Boot> {
+        let now = Boot::now();
+        (now.0 < self.lease_until.load(Ordering::Acquire)).then_some(now)
+    }
+
+    fn default_keyset(&self) -> Result<KeysetId, KeysError> {
+        let name = self.keyset.as_deref().ok_or(KeysError::NoKeysetChosen)?;
+        self.held.load().resolve(name)
+    }
+
+    /// Makes the default keyset ready at start. A grant that is missing is no error as long as there is another.
+    async fn warm(self: &Arc<Self>) -> Result<(), KeysError> {
+        let id = match self.default_keyset() {
+            Ok(id) => id,
+            Err(KeysError::NoKeysetChosen) => return Ok(()),
+            Err(e) if self.held.load().keysets.is_empty() => return Err(e),
+            Err(_) => return Ok(()),
+        };
+        let keyset = Arc::clone(self.held.load().keyset(id)?);
+        if keyset.check(Permissions::ENCRYPT, Boot::now()).is_err() {
+            return Ok(());
+        }
+        supply::fill(self, &keyset, false).await
+    }
+
+    /// Runs a check on what is held, renewing the lease first where it is over.
+    async fn with_lease<T>(&self, check: impl Fn(&Held, Boot) -> Result<T, KeysError>) -> Result<T, KeysError> {
+        if self.leased().is_none() {
+            if let Some(refused) = &self.held.load().refused {
+                return Err(refused.clone());
+            }
+            self.refreshed()
+                .await
+                .map_err(|e| if e.is_transient() { KeysError::LeaseExpired { why: e.to_string() } } else { e })?;
+        }
+        check(&self.held.load(), Boot::now())
+    }
+
+    /// Waits until the warden has read the state anew.
+    async fn refreshed(&self) -> Result<(), KeysError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.to_warden.send(warden::Ask(reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Gives the supply an order and waits for it.
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<T, KeysError>>) -> Order,
+    ) -> Result<T, KeysError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.to_supply.send(order(reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    async fn fetch(&self, wanted: &[(Kref, KeyId)], again: bool) -> Result<(), KeysError> {
+        let check = |held: &Held, now| {
+            wanted.iter().try_for_each(|(kref, _)| held.of_kref(*kref)?.0.check(Permissions::DECRYPT, now))
+        };
+        self.with_lease(check).await?;
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.to_fetch.send(Wanted { keys: wanted.to_vec(), again, reply }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// A granted keyset, looked up now.
+    fn keyset(&self, id: KeysetId, permission: Permissions) -> Result<Arc<Keyset>, KeysError> {
+        let held = self.held.load();
+        let keyset = held.keyset(id)?;
+        keyset.check(permission, Boot::now())?;
+        Ok(Arc::clone(keyset))
+    }
+}
+
+fn stopped() -> KeysError {
+    KeysError::unavailable("the proxy is shutting down")
+}

@@ -1,0 +1,170 @@
+//! Keeps what is held and the lease: reads the state when the revision changes, renews the lease, purges what was taken away.
+//! One task does all of it, so that an older answer never overtakes a newer one.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
+
+use super::super::clock::Boot;
+use super::super::error::KeysError;
+use super::super::service::{GetState, Renew, Revision};
+use super::Shared;
+use super::held::Held;
+
+/// Between two tries of a service that fails.
+const RETRY: Duration = Duration::from_millis(250);
+/// The lease is renewed this many times before it would end.
+const RENEWALS: u32 = 3;
+
+/// Read the state now, and tell.
+pub(super) struct Ask(pub(super) oneshot::Sender<Result<(), KeysError>>);
+
+/// Runs until cancelled.
+pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
+    let mut watch_again = Instant::now();
+    let mut renew_at = Instant::now() + shared.lease / RENEWALS;
+    let mut failing = false;
+    loop {
+        let seen = shared.held.load().revision;
+        let watch = async {
+            sleep_until(watch_again).await;
+            shared.service.next_revision(seen).await
+        };
+        let outcome = tokio::select! {
+            ask = asks.recv() => match ask {
+                Some(ask) => answer(&shared, ask, &mut asks).await,
+                None => pending().await,
+            },
+            revision = watch => match revision {
+                Ok(revision) => changed(&shared, revision).await,
+                Err(error) => Err(error),
+            },
+            () = sleep_until(renew_at) => {
+                renew_at = Instant::now() + shared.lease / RENEWALS;
+                renew(&shared).await
+            }
+        };
+        match &outcome {
+            Ok(()) if failing => info!("the key service answers again"),
+            Err(error) if !failing => warn!(%error, "the key service fails"),
+            _ => {}
+        }
+        failing = outcome.is_err();
+        watch_again = Instant::now() + if failing { RETRY } else { Duration::ZERO };
+    }
+}
+
+/// Reads the state, checks it, and makes it what is held. A definite refusal purges everything.
+pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
+    let sent = Boot::now();
+    let loaded = match shared.service.state(shared.ask(GetState)?).await {
+        Ok(state) => load(shared, state).await,
+        Err(error) => Err(error),
+    };
+    match loaded {
+        Ok(held) => {
+            let seen = shared.held.load().revision;
+            if held.revision < seen {
+                return Err(rolled_back(shared, seen, held.revision));
+            }
+            install(shared, held);
+            extend(shared, sent);
+            Ok(())
+        }
+        Err(error) => {
+            if !error.is_transient() {
+                let refused = shared.held.load().refuse(error.clone());
+                install(shared, refused);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Opens and checks on a thread that may take its time.
+async fn load(shared: &Arc<Shared>, state: super::super::service::State) -> Result<Held, KeysError> {
+    let shared = Arc::clone(shared);
+    let load = move || Held::load(&shared.key, shared.root, shared.limits, &state, &shared.held.load());
+    let loaded = tokio::task::spawn_blocking(load).await;
+    loaded.unwrap_or_else(|e| Err(KeysError::unavailable(format!("checking the key service's answer failed: {e}"))))
+}
+
+/// Answers everybody who waits with one reading.
+async fn answer(shared: &Arc<Shared>, first: Ask, asks: &mut mpsc::Receiver<Ask>) -> Result<(), KeysError> {
+    let mut waiting = vec![first];
+    while let Ok(ask) = asks.try_recv() {
+        waiting.push(ask);
+    }
+    let result = refresh(shared).await;
+    for Ask(reply) in waiting {
+        let _ = reply.send(result.clone()); // who asked may have left
+    }
+    result
+}
+
+/// The revision is another than what is held.
+async fn changed(shared: &Arc<Shared>, revision: Revision) -> Result<(), KeysError> {
+    let seen = shared.held.load().revision;
+    if revision < seen {
+        return Err(rolled_back(shared, seen, revision));
+    }
+    let result = refresh(shared).await;
+    if result.is_err() {
+        // Something changed and cannot be seen: nothing cached may be used until it can.
+        suspend(shared);
+        sleep(RETRY).await;
+    }
+    result
+}
+
+async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
+    let sent = Boot::now();
+    let seen = shared.held.load().revision;
+    match shared.service.renew(shared.ask(Renew)?).await {
+        Ok(revision) if revision == seen && shared.held.load().refused.is_none() => {
+            extend(shared, sent);
+            Ok(())
+        }
+        Ok(revision) => changed(shared, revision).await,
+        Err(error) if error.is_transient() => Err(error),
+        Err(_) => refresh(shared).await,
+    }
+}
+
+/// The lease holds from when the request was sent.
+fn extend(shared: &Shared, sent: Boot) {
+    shared.lease_until.store(sent.plus(shared.lease).0, Ordering::Release);
+}
+
+/// Ends the lease and purges.
+fn suspend(shared: &Shared) {
+    shared.lease_until.store(0, Ordering::Release);
+    purge(shared);
+}
+
+fn install(shared: &Shared, held: Held) {
+    let before = shared.held.swap(Arc::new(held));
+    let now = shared.held.load();
+    if now.lost_some(&before) {
+        purge(shared);
+    }
+    if now.refused.is_some() {
+        shared.lease_until.store(0, Ordering::Release);
+    }
+}
+
+fn purge(shared: &Shared) {
+    shared.cache.invalidate_all();
+    shared.cache.run_pending_tasks();
+    shared.generation.fetch_add(1, Ordering::AcqRel);
+}
+
+fn rolled_back(shared: &Shared, seen: Revision, found: Revision) -> KeysError {
+    suspend(shared);
+    KeysError::RolledBack { seen: seen.revision, found: found.revision }
+}

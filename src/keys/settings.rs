@@ -1,0 +1,23 @@
+//! Settings of this room.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where keys come from and how long they are used.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `COLUMNSEAL_HOME`: holds `device/` and `store/`.
+    pub home: PathBuf,
+    /// The embedded store's SQLite file. Its root key lies beside it as `root.key`.
+    pub store: PathBuf,
+    /// Name of the keyset for new values; `None`: a session must choose.
+    pub keyset: Option<String>,
+    /// Values sealed under one data key, 1 to 65,536.
+    pub values_per_key: u32,
+    /// A data key is not used to encrypt for longer than this.
+    pub key_lifetime: Duration,
+    /// Answers of the key service hold this long.
+    pub lease: Duration,
+    /// Data keys kept ready.
+    pub pool: usize,
+}
