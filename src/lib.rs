@@ -18,6 +18,7 @@
 
 pub mod crypto;
 pub mod keys;
+pub mod keyserver;
 pub mod net;
 pub mod schema;
 pub mod sql;

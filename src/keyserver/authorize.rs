@@ -1,0 +1,167 @@
+//! Who may do what. Every call of the engine begins here, and goes on with a [`Permit`] or an [`Allowed`], which nothing
+//! else can make.
+
+use std::sync::Arc;
+
+use crate::crypto::split::ServerShare;
+use crate::crypto::{ClientId, Epoch, KeysetId};
+use crate::keys::claims::{ClientRecord, Grant, Split, Trust};
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+use crate::keys::permissions::Permissions;
+use crate::keys::request::{Body, Request, ServiceId, WINDOW_MS};
+use crate::keys::service::GRANT_CHANGED;
+
+use super::root_key::{Place, RootWrap};
+use super::store::Tx;
+use super::store::tables::keysets::KeysetRow;
+use super::store::tables::{clients, grants, keysets, workspace};
+
+/// A request that its client signed, just now, and that client is in good standing.
+pub struct Permit {
+    record: ClientRecord,
+    trust: Arc<Trust>,
+}
+
+/// A permit together with a grant that allows the act.
+pub struct Allowed {
+    client: ClientId,
+    keyset: KeysetRow,
+    grant: Grant,
+    digest: [u8; 32],
+}
+
+impl Permit {
+    /// Checks signature, time, and the client's standing; a request that changes something uses up its nonce.
+    pub fn check<B: Body>(
+        tx: &dyn Tx,
+        trust: &Arc<Trust>,
+        service: ServiceId,
+        request: &Request<B>,
+    ) -> Result<Self, KeysError> {
+        let (id, now) = (request.auth.client, wall_ms());
+        let label = || id.to_string();
+        let row = clients::find(tx, id)?.ok_or_else(|| KeysError::ClientUnknown { client: label() })?;
+        let record: ClientRecord = trust.check(&row.record, || format!("the record of client {id}"))?;
+        if record.id() != id {
+            return Err(KeysError::tampered(format!("the record of client {id}")));
+        }
+        request.verify(service, &record.public, now)?;
+        if !row.enabled {
+            return Err(KeysError::ClientDisabled { client: record.name });
+        }
+        if record.expired(now) {
+            return Err(KeysError::ClientExpired { client: record.name });
+        }
+        if B::CHANGES
+            && !workspace::use_nonce(
+                tx,
+                id,
+                &request.auth.nonce,
+                request.auth.time_ms,
+                now.saturating_sub(3 * WINDOW_MS),
+            )?
+        {
+            return Err(KeysError::Refused { why: "it was made before" });
+        }
+        Ok(Self { trust: Arc::clone(trust), record })
+    }
+
+    /// As [`check`](Self::check), and the client is an admin.
+    pub fn check_admin<B: Body>(
+        tx: &dyn Tx,
+        trust: &Arc<Trust>,
+        service: ServiceId,
+        request: &Request<B>,
+    ) -> Result<Self, KeysError> {
+        let permit = Self::check(tx, trust, service, request)?;
+        let admin = trust.is_admin(permit.client());
+        if admin { Ok(permit) } else { Err(KeysError::NotAdmin { client: permit.record.name }) }
+    }
+
+    /// The client.
+    pub fn client(&self) -> ClientId {
+        self.record.id()
+    }
+
+    /// Its record.
+    pub fn record(&self) -> &ClientRecord {
+        &self.record
+    }
+
+    /// The admins of the workspace, as the root names them.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The grant that allows `permission` on `keyset`, if there is one. `digest` is that of the grant whose shares the
+    /// client holds; `None` where it does not matter.
+    pub fn allowed(
+        &self,
+        tx: &dyn Tx,
+        keyset: KeysetId,
+        permission: Permissions,
+        digest: Option<&[u8; 32]>,
+    ) -> Result<Allowed, KeysError> {
+        let row = keysets::find(tx, keyset)?.ok_or_else(|| KeysError::UnknownKeyset { keyset: keyset.to_string() })?;
+        let name = || row.name.clone();
+        let Some(found) = grants::find(tx, self.client(), keyset)? else {
+            let revoked = grants::revoked(tx, self.client())?.contains(&keyset);
+            return Err(if revoked {
+                KeysError::Revoked { keyset: name() }
+            } else {
+                KeysError::NoGrant { keyset: name() }
+            });
+        };
+        // The switch stops the use of keys; grants may be prepared while it is off.
+        if !row.enabled && permission != Permissions::GRANT {
+            return Err(KeysError::KeysetDisabled { keyset: name() });
+        }
+        let what = || format!("the grant of keyset \"{}\"", row.name);
+        let grant: Grant = self.trust.check(&found.grant, what)?;
+        if (grant.client, grant.keyset) != (self.client(), keyset) {
+            return Err(KeysError::tampered(what()));
+        }
+        if grant.expired(wall_ms()) {
+            return Err(KeysError::GrantExpired { keyset: name() });
+        }
+        if !grant.permissions.allows(permission) {
+            let missing = permission.names().first().copied().unwrap_or("do that");
+            return Err(KeysError::PermissionMissing { keyset: name(), permission: missing });
+        }
+        let current = found.grant.digest();
+        if digest.is_some_and(|held| *held != current) {
+            return Err(KeysError::Refused { why: GRANT_CHANGED });
+        }
+        Ok(Allowed { client: self.client(), keyset: row, grant, digest: current })
+    }
+}
+
+impl Allowed {
+    /// The keyset's name.
+    pub fn keyset_name(&self) -> &str {
+        &self.keyset.name
+    }
+
+    /// The grant.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// The service's half of the client's share, checked against the grant: `s·B = X − C`.
+    pub fn share(&self, tx: &dyn Tx, wrap: &RootWrap, split: Split, epoch: Epoch) -> Result<ServerShare, KeysError> {
+        let keyset = self.keyset.id;
+        let bad = || KeysError::tampered(format!("the share of keyset \"{}\"", self.keyset.name));
+        let public = self
+            .grant
+            .share(split, epoch)
+            .ok_or_else(|| KeysError::invalid(format!("the grant has no share of epoch {}", epoch.0)))?;
+        let wrapped = grants::wrapped(tx, self.client, keyset, split, epoch)?.ok_or_else(bad)?;
+        let secret =
+            wrap.unwrap(&Place::share(self.client, keyset, split, epoch, &self.digest), &wrapped).ok_or_else(bad)?;
+        let bytes = <&[u8; 32]>::try_from(secret.as_slice()).map_err(|_| bad())?;
+        let share = ServerShare::from_bytes(bytes).map_err(|_| bad())?;
+        share.verify(&public.keyset, &public.client).map_err(|_| bad())?;
+        Ok(share)
+    }
+}

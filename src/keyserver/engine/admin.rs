@@ -1,0 +1,360 @@
+//! What admins do: keysets, clients, grants, and taking them away.
+
+use crate::crypto::hpke::{Purpose, Sealed};
+use crate::crypto::split::{Delta, ServerShare, Tag};
+use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, TypeId};
+use crate::keys::admin::{Act, NewGrant, Offer, OfferKeyset, PublishKeyset, PutClient, TestKeyset, needs, place};
+use crate::keys::claims::keyset::DEFAULT;
+use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault};
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+use crate::keys::permissions::Permissions;
+use crate::keys::request::Request;
+use crate::keys::service::{Evaluated, SealedShare};
+
+use super::super::authorize::{Allowed, Permit};
+use super::super::root_key::Place;
+use super::super::store::tables::{clients, grants, keysets, types, workspace};
+use super::super::store::{self, Tx};
+use super::Engine;
+use super::fetch::{evaluate, log};
+
+/// How long an offered keyset waits to be published.
+const OFFER_MS: u64 = 10 * 60 * 1000;
+
+/// What the test fetch of an offered keyset asks for: no real key has these names.
+pub const TEST_KEY: KeyId = KeyId([0; 8]);
+/// As [`TEST_KEY`].
+pub const TEST_TYPE: TypeId = TypeId([0; 16]);
+
+/// A stored grant whose shares are to be stored.
+struct Given<'a> {
+    claim: &'a Grant,
+    digest: [u8; 32],
+    /// The client's shares, sealed to it.
+    sealed: &'a [SealedShare],
+}
+
+impl Engine {
+    /// Draws the service's half of a new keyset and takes its number.
+    pub fn offer_keyset(&self, request: &Request<OfferKeyset>) -> Result<Offer, KeysError> {
+        let no_random = |e: crate::crypto::random::RandomError| KeysError::unavailable(e.to_string());
+        store::write(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            free_keyset_name(tx, &request.body.name, None)?;
+            let (client, now) = (permit.client(), wall_ms());
+            let keyset = KeysetId(crate::crypto::random::array().map_err(no_random)?);
+            let kref = workspace::take_kref(tx)?;
+            keysets::drop_offers(tx, keyset, now.saturating_sub(OFFER_MS))?;
+            let half = |split| -> Result<_, KeysError> {
+                let share = ServerShare::generate().map_err(no_random)?;
+                let wrapped = self.inner.wrap.wrap(&Place::offer(client, keyset, split), &*share.to_bytes())?;
+                keysets::insert_offer(tx, keyset, split, &keysets::OfferRow { client, kref, wrapped }, now)?;
+                Ok(share.public())
+            };
+            Ok(Offer { keyset, kref, data: half(Split::Data)?, index: half(Split::Index)? })
+        })
+    }
+
+    /// Proved answers for [`TEST_KEY`] and [`TEST_TYPE`], from an offered keyset.
+    pub fn test_keyset(&self, request: &Request<TestKeyset>) -> Result<(Evaluated, Evaluated), KeysError> {
+        let keyset = request.body.keyset;
+        let (data, index) = store::read(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            Ok((
+                self.offered(tx, permit.client(), keyset, Split::Data)?,
+                self.offered(tx, permit.client(), keyset, Split::Index)?,
+            ))
+        })?;
+        let data = evaluate(&data, &[Tag::data(keyset, Epoch(1), TEST_KEY)], true)?;
+        Ok((data, evaluate(&index, &[Tag::index(keyset, Epoch(1), TEST_TYPE)], true)?))
+    }
+
+    /// Publishes an offered keyset with its first grant.
+    pub fn publish_keyset(&self, request: &Request<PublishKeyset>) -> Result<(), KeysError> {
+        let body = &request.body;
+        store::write(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let client = permit.client();
+            let record: KeysetRecord = trust.check(&body.record, || "the new keyset's record".to_owned())?;
+            free_keyset_name(tx, &record.name, None)?;
+            keysets::put(tx, record.id, &record.name, &body.record)?;
+            let grant: Grant = trust.check(&body.grant, || "the new keyset's grant".to_owned())?;
+            if grant.client != client || grant.keyset != record.id || grant.admins != trust.version() {
+                return Err(KeysError::tampered("the new keyset's grant"));
+            }
+            let certificates = certify(tx, &permit, record.id, &body.certificates)?;
+            grants::insert(tx, client, record.id, &body.grant)?;
+            let given = Given { claim: &grant, digest: body.grant.digest(), sealed: &body.sealed };
+            for certificate in &certificates {
+                let server = self.offered(tx, client, record.id, certificate.split)?;
+                self.keep_share(tx, &given, certificate, &server)?;
+            }
+            keysets::drop_offers(tx, record.id, 0)?;
+            workspace::advance(tx)?;
+            log(tx, &permit, "keyset.create", &format!("\"{}\"", record.name))
+        })?;
+        self.store().scrub()
+    }
+
+    /// Makes or renames a client and gives it grants, all or nothing.
+    pub fn put_client(&self, request: &Request<PutClient>) -> Result<(), KeysError> {
+        store::write(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            if let Some(signed) = &request.body.record {
+                let record: ClientRecord = trust.check(signed, || "the client's record".to_owned())?;
+                let id = record.id();
+                check_name(&record.name)?;
+                if clients::named(tx, &record.name)?.is_some_and(|other| other != id) {
+                    return Err(KeysError::Exists { what: format!("client \"{}\"", record.name) });
+                }
+                let action = if clients::find(tx, id)?.is_some() { "client.rename" } else { "client.create" };
+                clients::put(tx, id, &record.name, signed)?;
+                log(tx, &permit, action, &format!("{id} \"{}\"", record.name))?;
+            }
+            for new in &request.body.grants {
+                self.put_grant(tx, &permit, new)?;
+            }
+            workspace::advance(tx)
+        })
+    }
+
+    /// Any other act. Returns the keysets whose grant was taken away.
+    pub fn act(&self, request: &Request<Act>) -> Result<Vec<KeysetId>, KeysError> {
+        let revoked = store::write(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            workspace::advance(tx)?;
+            run(tx, &permit, &request.body)
+        })?;
+        if !revoked.is_empty() {
+            self.store().scrub()?;
+        }
+        Ok(revoked)
+    }
+
+    fn put_grant(&self, tx: &dyn Tx, permit: &Permit, new: &NewGrant) -> Result<(), KeysError> {
+        let trust = permit.trust();
+        let grant: Grant = trust.check(&new.grant, || "the new grant".to_owned())?;
+        let client = grant.client;
+        let own = permit.allowed(tx, grant.keyset, Permissions::GRANT, None)?;
+        let row = clients::find(tx, client)?.ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?;
+        let record: ClientRecord = trust.check(&row.record, || format!("the record of client {client}"))?;
+        if grant.admins != trust.version() {
+            return Err(KeysError::Refused { why: "the set of admins has changed" });
+        }
+        if grant.permissions.allows(Permissions::GRANT) && !trust.is_admin(client) {
+            return Err(KeysError::NotAdmin { client: record.name });
+        }
+        if !grant.permissions.allows(Permissions::GRANT) {
+            keep_a_granter(tx, trust, client, grant.keyset)?;
+        }
+        let certificates = certificates(tx, trust, grant.keyset)?;
+        let shares = self.grant_shares(tx, &own, &grant, (certificates, &new.deltas))?;
+        grants::delete(tx, client, grant.keyset)?;
+        grants::insert(tx, client, grant.keyset, &new.grant)?;
+        let given = Given { claim: &grant, digest: new.grant.digest(), sealed: &new.sealed };
+        for (certificate, server) in &shares {
+            self.keep_share(tx, &given, certificate, server)?;
+        }
+        log(
+            tx,
+            permit,
+            "grant.give",
+            &format!("{} on keyset \"{}\" to \"{}\"", grant.permissions, own.keyset_name(), record.name),
+        )
+    }
+
+    /// `s_i = s_A + δ` for every share of the grant.
+    fn grant_shares(
+        &self,
+        tx: &dyn Tx,
+        own: &Allowed,
+        grant: &Grant,
+        (certificates, deltas): (Vec<Certificate>, &[SealedShare]),
+    ) -> Result<Vec<(Certificate, ServerShare)>, KeysError> {
+        let bad = || KeysError::Refused { why: "the shares of the grant do not fit the keyset" };
+        let mut shares = Vec::new();
+        for certificate in certificates {
+            if !needs(grant.permissions, certificate.split) {
+                continue;
+            }
+            let public = grant.share(certificate.split, certificate.epoch).ok_or_else(bad)?;
+            let sealed = find(deltas, &certificate).ok_or_else(bad)?;
+            let context = place(&certificate, grant.client);
+            let purpose = Purpose { sealed: Sealed::Delta, context: &context };
+            let delta = self.inner.opening.open(purpose, &public.client.to_bytes(), sealed).map_err(|_| bad())?;
+            let delta =
+                Delta::from_bytes(<&[u8; 32]>::try_from(delta.as_slice()).map_err(|_| bad())?).map_err(|_| bad())?;
+            let mine = own.share(tx, &self.inner.wrap, certificate.split, certificate.epoch)?;
+            let server = mine.grant(delta, &certificate.public, &public.client).map_err(|_| bad())?;
+            shares.push((certificate, server));
+        }
+        if shares.len() == grant.shares.len() && !shares.is_empty() { Ok(shares) } else { Err(bad()) }
+    }
+
+    /// Stores both halves of a share of a stored grant.
+    fn keep_share(
+        &self,
+        tx: &dyn Tx,
+        given: &Given<'_>,
+        certificate: &Certificate,
+        server: &ServerShare,
+    ) -> Result<(), KeysError> {
+        let bad = || KeysError::Refused { why: "the shares of the grant do not fit the keyset" };
+        let (grant, split, epoch) = (given.claim, certificate.split, certificate.epoch);
+        let public = grant.share(split, epoch).filter(|share| share.keyset == certificate.public).ok_or_else(bad)?;
+        server.verify(&certificate.public, &public.client).map_err(|_| bad())?;
+        let bytes = find(given.sealed, certificate).ok_or_else(bad)?.to_owned();
+        let place = Place::share(grant.client, grant.keyset, split, epoch, &given.digest);
+        let wrapped = self.inner.wrap.wrap(&place, &*server.to_bytes())?;
+        grants::insert_share(tx, grant.client, grant.keyset, &wrapped, &SealedShare { split, epoch, sealed: bytes })
+    }
+
+    fn offered(&self, tx: &dyn Tx, client: ClientId, keyset: KeysetId, split: Split) -> Result<ServerShare, KeysError> {
+        let offer = keysets::offer(tx, keyset, split)?.filter(|offer| offer.client == client);
+        let offer = offer.ok_or_else(|| KeysError::invalid("this keyset was not offered, or too long ago"))?;
+        let bad = || KeysError::tampered("the share of the offered keyset");
+        let secret = self.inner.wrap.unwrap(&Place::offer(client, keyset, split), &offer.wrapped).ok_or_else(bad)?;
+        ServerShare::from_bytes(<&[u8; 32]>::try_from(secret.as_slice()).map_err(|_| bad())?).map_err(|_| bad())
+    }
+}
+
+/// Stores the certificates of a new keyset: one of each split key, of epoch 1, with the number that was offered.
+fn certify(tx: &dyn Tx, permit: &Permit, keyset: KeysetId, signed: &[Signed]) -> Result<Vec<Certificate>, KeysError> {
+    let bad = || KeysError::Refused { why: "the certificates do not fit what was offered" };
+    let mut all = Vec::new();
+    for signed in signed {
+        let certificate: Certificate = permit.trust().check(signed, || "the new keyset's certificate".to_owned())?;
+        let offer = keysets::offer(tx, keyset, certificate.split)?
+            .filter(|offer| offer.client == permit.client())
+            .ok_or_else(bad)?;
+        let kref = (certificate.split == Split::Data).then_some(offer.kref);
+        if certificate.keyset != keyset || certificate.epoch != Epoch(1) || certificate.kref != kref {
+            return Err(bad());
+        }
+        keysets::insert_certificate(tx, &certificate, signed)?;
+        all.push(certificate);
+    }
+    let both = Split::ALL.iter().all(|split| all.iter().filter(|c: &&Certificate| c.split == *split).count() == 1);
+    if both { Ok(all) } else { Err(bad()) }
+}
+
+fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysError> {
+    match act {
+        Act::Revoke(client, keyset) => return revoke(tx, permit, *client, *keyset),
+        Act::DeleteClient(client) => {
+            other_client(tx, permit, *client)?;
+            let revoked = revoke(tx, permit, *client, None)?;
+            grants::forget_revocations(tx, *client)?;
+            clients::delete(tx, *client)?;
+            log(tx, permit, "client.delete", &client.to_string())?;
+            return Ok(revoked);
+        }
+        Act::EnableClient(client, on) => {
+            other_client(tx, permit, *client)?;
+            clients::enable(tx, *client, *on)?;
+            log(tx, permit, if *on { "client.enable" } else { "client.disable" }, &client.to_string())?;
+        }
+        Act::EnableKeyset(keyset, on) => {
+            let row = keyset_row(tx, *keyset)?;
+            not_default(&row.name)?;
+            keysets::enable(tx, *keyset, *on)?;
+            log(tx, permit, if *on { "keyset.enable" } else { "keyset.disable" }, &format!("\"{}\"", row.name))?;
+        }
+        Act::RenameKeyset(signed) => {
+            let record: KeysetRecord = permit.trust().check(signed, || "the keyset's record".to_owned())?;
+            let row = keyset_row(tx, record.id)?;
+            not_default(&row.name)?;
+            free_keyset_name(tx, &record.name, Some(record.id))?;
+            keysets::put(tx, record.id, &record.name, signed)?;
+            log(tx, permit, "keyset.rename", &format!("\"{}\" to \"{}\"", row.name, record.name))?;
+        }
+        Act::RemovePin(database, object) => {
+            if !types::delete_pin(tx, database, object)? {
+                return Err(KeysError::invalid(format!("there is no pin of {object} in database \"{database}\"")));
+            }
+            log(tx, permit, "pin.remove", &format!("{object} of database \"{database}\""))?;
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn revoke(
+    tx: &dyn Tx,
+    permit: &Permit,
+    client: ClientId,
+    keyset: Option<KeysetId>,
+) -> Result<Vec<KeysetId>, KeysError> {
+    if clients::find(tx, client)?.is_none() {
+        return Err(KeysError::ClientUnknown { client: client.to_string() });
+    }
+    let all = grants::of_client(tx, client)?.into_iter().map(|row| row.keyset);
+    let taken = all.filter(|id| keyset.is_none_or(|only| only == *id)).collect::<Vec<_>>();
+    for id in &taken {
+        let name = keyset_row(tx, *id)?.name;
+        keep_a_granter(tx, permit.trust(), client, *id)?;
+        grants::delete(tx, client, *id)?;
+        grants::insert_revocation(tx, client, *id, wall_ms())?;
+        log(tx, permit, "grant.revoke", &format!("keyset \"{name}\" of {client}"))?;
+    }
+    Ok(taken)
+}
+
+/// Refuses to take a keyset from the last client that can grant it: nobody could ever again.
+fn keep_a_granter(tx: &dyn Tx, trust: &Trust, client: ClientId, keyset: KeysetId) -> Result<(), KeysError> {
+    let (mut mine, mut others) = (false, false);
+    for row in grants::list(tx)?.into_iter().filter(|row| row.keyset == keyset && trust.is_admin(row.client)) {
+        let grant: Grant = trust.check(&row.grant, || format!("the grant of keyset {keyset}"))?;
+        if grant.permissions.allows(Permissions::GRANT) {
+            if row.client == client { mine = true } else { others = true }
+        }
+    }
+    if mine && !others {
+        return Err(KeysError::invalid(
+            "this is the only grant from which the keyset can be granted: grant it to another admin first",
+        ));
+    }
+    Ok(())
+}
+
+fn other_client(tx: &dyn Tx, permit: &Permit, client: ClientId) -> Result<(), KeysError> {
+    if clients::find(tx, client)?.is_none() {
+        return Err(KeysError::ClientUnknown { client: client.to_string() });
+    }
+    if client == permit.client() { Err(KeysError::invalid("a client cannot disable or delete itself")) } else { Ok(()) }
+}
+
+fn keyset_row(tx: &dyn Tx, keyset: KeysetId) -> Result<keysets::KeysetRow, KeysError> {
+    keysets::find(tx, keyset)?.ok_or_else(|| KeysError::UnknownKeyset { keyset: keyset.to_string() })
+}
+
+fn certificates(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<Vec<Certificate>, KeysError> {
+    let check = |signed: &Signed| trust.check(signed, || format!("a certificate of keyset {keyset}"));
+    keysets::certificates(tx, keyset)?.iter().map(check).collect()
+}
+
+fn find<'a>(sealed: &'a [SealedShare], certificate: &Certificate) -> Option<&'a [u8]> {
+    let found = sealed.iter().find(|sealed| sealed.split == certificate.split && sealed.epoch == certificate.epoch);
+    found.map(|sealed| sealed.sealed.as_slice())
+}
+
+fn not_default(name: &str) -> Result<(), KeysError> {
+    if name == DEFAULT { Err(KeysError::invalid("keyset \"default\" cannot be renamed or disabled")) } else { Ok(()) }
+}
+
+fn check_name(name: &str) -> Result<(), KeysError> {
+    name_fault(name).map_or(Ok(()), |fault| Err(KeysError::invalid(fault)))
+}
+
+fn free_keyset_name(tx: &dyn Tx, name: &str, own: Option<KeysetId>) -> Result<(), KeysError> {
+    check_name(name)?;
+    match keysets::named(tx, name)? {
+        Some(row) if Some(row.id) != own => Err(KeysError::Exists { what: format!("keyset \"{name}\"") }),
+        _ => Ok(()),
+    }
+}

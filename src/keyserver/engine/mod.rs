@@ -1,0 +1,129 @@
+//! The key service itself: every call checks its request, does its work in one transaction, and leaves a line in the audit
+//! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
+
+mod admin;
+mod fetch;
+mod inventory;
+mod service;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::crypto::hpke::{OpenKey, SealKey};
+use crate::crypto::root::RootFingerprint;
+use crate::crypto::secret::Key32;
+use crate::crypto::sign::SigningKey;
+use crate::keys::claims::{RootSigned, ServiceRecord, Trust};
+use crate::keys::error::KeysError;
+use crate::keys::request::ServiceId;
+use crate::keys::service::Revision;
+
+use super::root_key::{Place, RootWrap};
+use super::store::sqlite::Sqlite;
+use super::store::tables::workspace::{self, WorkspaceRow};
+use super::store::{self, Store, Tx};
+
+pub use admin::{TEST_KEY, TEST_TYPE};
+pub use inventory::{ClientEntry, Inventory, KeysetEntry, TypeEntry};
+
+/// A key service over one store. Cheap to clone; several, in several processes, may work on one store.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Box<dyn Store>,
+    wrap: RootWrap,
+    service: ServiceId,
+    /// Opens what admins seal to the service.
+    opening: OpenKey,
+    root: RootFingerprint,
+    /// The admin set last checked, and what came of it.
+    trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
+}
+
+/// Where a store's root key lies.
+pub fn root_key_path(store: &Path) -> PathBuf {
+    store.with_file_name("root.key")
+}
+
+impl Engine {
+    /// Opens an existing store, whose workspace must be the one with this root. Never makes a store.
+    pub fn open(path: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
+        let store = Sqlite::open(path)?;
+        let wrap = RootWrap::load(&root_key_path(path))?;
+        Self::over(Box::new(store), wrap, &root_key_path(path), root)
+    }
+
+    fn over(store: Box<dyn Store>, wrap: RootWrap, root_key: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
+        let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
+        let trust = Trust::establish(root, &admins)?;
+        let opening = open_service(&row, &admins, &wrap, root_key, root)?;
+        let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
+        Ok(Self { inner: Arc::new(Inner { store, wrap, service: row.service, opening, root, trust }) })
+    }
+
+    /// Which service this is.
+    pub fn service_id(&self) -> ServiceId {
+        self.inner.service
+    }
+
+    /// What admins seal to.
+    pub fn seal_key(&self) -> SealKey {
+        self.inner.opening.seal_key()
+    }
+
+    /// The workspace's root.
+    pub fn root(&self) -> RootFingerprint {
+        self.inner.root
+    }
+
+    /// How new the state is. Does not wait for writers.
+    pub fn revision(&self) -> Result<Revision, KeysError> {
+        store::peek(self.store(), |tx| Ok(workspace::require(tx)?.revision))
+    }
+
+    /// A number that changes whenever the store does.
+    pub fn store_version(&self) -> Result<i64, KeysError> {
+        self.store().version()
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.inner.store
+    }
+
+    /// The admin set of the store, checked against the root.
+    fn trust(&self, tx: &dyn Tx) -> Result<Arc<Trust>, KeysError> {
+        let signed = workspace::admins(tx)?;
+        if let Some(known) = self.inner.trust.load().as_deref().filter(|known| known.0 == signed) {
+            return Ok(Arc::clone(&known.1));
+        }
+        let trust = Arc::new(Trust::establish(self.inner.root, &signed)?);
+        self.inner.trust.store(Some(Arc::new((signed, Arc::clone(&trust)))));
+        Ok(trust)
+    }
+}
+
+/// The service's key that opens what admins seal to it, checked against the record that the root signed.
+fn open_service(
+    row: &WorkspaceRow,
+    admins: &RootSigned,
+    wrap: &RootWrap,
+    root_key: &Path,
+    root: RootFingerprint,
+) -> Result<OpenKey, KeysError> {
+    let (body, signature) = row.service_record.clone();
+    let what = "the key service's record";
+    let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
+    let wrong = || KeysError::RootKey { path: root_key.to_owned(), what: "it is not the one this store was made with" };
+    let secret = wrap.unwrap(&Place::service(&row.service.0), &row.service_secret).ok_or_else(wrong)?;
+    let (signing, opening) = secret.split_first_chunk::<32>().ok_or_else(wrong)?;
+    let signing = SigningKey::service(&Key32::new(*signing));
+    let opening = OpenKey::new(&Key32::new(opening.try_into().map_err(|_| wrong())?));
+    let same = (record.id, record.verify, record.seal) == (row.service, signing.verify_key(), opening.seal_key());
+    if same { Ok(opening) } else { Err(KeysError::tampered(what)) }
+}

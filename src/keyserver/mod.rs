@@ -1,0 +1,23 @@
+//! The key service: its engine, its store, and the admin's view of an embedded workspace. Holds the service's half of
+//! every grant; alone it can derive no data key.
+//!
+//! ```text
+//! engine       what clients and admins may ask, each in one transaction
+//! authorize    request -> permit -> allowed
+//! store        transactions, tables, migrations, SQLite
+//! root_key     wrapping of what rests in the store
+//! workspace    an admin's device and an embedded store: init, clients, keysets, grants
+//! ```
+
+pub mod authorize;
+pub mod engine;
+mod files;
+pub mod root_key;
+pub mod store;
+pub mod workspace;
+
+pub use engine::Engine;
+pub use workspace::Workspace;
+
+#[cfg(test)]
+mod tests;

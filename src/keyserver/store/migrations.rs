@@ -1,0 +1,81 @@
+//! The schema, in versions. Portable SQL only: what SQLite and PostgreSQL both take. (refinery 0.10 takes rusqlite up to
+//! 0.40 and links another SQLite; two tables and this file do what is needed.)
+
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+
+use super::{Tx, Value};
+
+/// Each version's statements, from 1. Never edited once released: changes are new versions.
+const VERSIONS: &[&[&str]] = &[V1];
+
+const V1: &[&str] = &[
+    "CREATE TABLE workspace (
+        one BIGINT PRIMARY KEY CHECK (one = 1), service_id BYTEA NOT NULL, service_secret BYTEA NOT NULL,
+        service_body BYTEA NOT NULL, service_signature BYTEA NOT NULL,
+        generation BIGINT NOT NULL, revision BIGINT NOT NULL, next_kref BIGINT NOT NULL,
+        audit_sequence BIGINT NOT NULL, audit_head BYTEA NOT NULL, created_ms BIGINT NOT NULL)",
+    "CREATE TABLE admin_sets (
+        version BIGINT PRIMARY KEY, root BYTEA NOT NULL, body BYTEA NOT NULL, signature BYTEA NOT NULL)",
+    "CREATE TABLE clients (
+        id BYTEA PRIMARY KEY, name TEXT NOT NULL UNIQUE, enabled BIGINT NOT NULL,
+        body BYTEA NOT NULL, signer BYTEA NOT NULL, signature BYTEA NOT NULL)",
+    "CREATE TABLE keysets (
+        id BYTEA PRIMARY KEY, name TEXT NOT NULL UNIQUE, enabled BIGINT NOT NULL,
+        body BYTEA NOT NULL, signer BYTEA NOT NULL, signature BYTEA NOT NULL)",
+    "CREATE TABLE offers (
+        keyset BYTEA NOT NULL, split BIGINT NOT NULL, client BYTEA NOT NULL, kref BIGINT NOT NULL, wrapped BYTEA NOT NULL,
+        created_ms BIGINT NOT NULL, PRIMARY KEY (keyset, split))",
+    "CREATE TABLE certificates (
+        keyset BYTEA NOT NULL REFERENCES keysets (id), split BIGINT NOT NULL, epoch BIGINT NOT NULL, kref BIGINT UNIQUE,
+        body BYTEA NOT NULL, signer BYTEA NOT NULL, signature BYTEA NOT NULL, PRIMARY KEY (keyset, split, epoch))",
+    "CREATE TABLE grants (
+        client BYTEA NOT NULL REFERENCES clients (id), keyset BYTEA NOT NULL REFERENCES keysets (id),
+        body BYTEA NOT NULL, signer BYTEA NOT NULL, signature BYTEA NOT NULL, PRIMARY KEY (client, keyset))",
+    "CREATE INDEX grants_of_keyset ON grants (keyset)",
+    "CREATE TABLE shares (
+        client BYTEA NOT NULL, keyset BYTEA NOT NULL, split BIGINT NOT NULL, epoch BIGINT NOT NULL,
+        wrapped BYTEA NOT NULL, sealed BYTEA NOT NULL, PRIMARY KEY (client, keyset, split, epoch),
+        FOREIGN KEY (client, keyset) REFERENCES grants (client, keyset))",
+    "CREATE TABLE revocations (
+        client BYTEA NOT NULL, keyset BYTEA NOT NULL, time_ms BIGINT NOT NULL, PRIMARY KEY (client, keyset))",
+    "CREATE TABLE types (
+        id BYTEA NOT NULL, signer BYTEA NOT NULL, body BYTEA NOT NULL, signature BYTEA NOT NULL, PRIMARY KEY (id, signer))",
+    "CREATE TABLE pins (
+        database_name TEXT NOT NULL, object TEXT NOT NULL, type_id BYTEA NOT NULL, client BYTEA NOT NULL,
+        time_ms BIGINT NOT NULL, PRIMARY KEY (database_name, object))",
+    "CREATE TABLE nonces (client BYTEA NOT NULL, nonce BYTEA NOT NULL, time_ms BIGINT NOT NULL, PRIMARY KEY (client, nonce))",
+    "CREATE TABLE audit (
+        sequence BIGINT PRIMARY KEY, time_ms BIGINT NOT NULL, client BYTEA NOT NULL, action TEXT NOT NULL,
+        detail TEXT NOT NULL, hash BYTEA NOT NULL)",
+];
+
+/// The newest version this binary knows.
+pub fn newest() -> u32 {
+    u32::try_from(VERSIONS.len()).expect("there are few versions")
+}
+
+/// Makes the table of versions.
+pub fn prepare(tx: &dyn Tx) -> Result<(), KeysError> {
+    let sql = "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, applied_ms BIGINT NOT NULL)";
+    tx.execute(sql, &[]).map(drop)
+}
+
+/// The version of the schema; 0 where nothing was applied yet.
+pub fn version(tx: &dyn Tx) -> Result<u32, KeysError> {
+    let mut rows = tx.rows("SELECT coalesce(max(version), 0) FROM schema_versions", &[])?;
+    let version = rows.pop().and_then(|mut row| row.int32().ok());
+    version.ok_or_else(|| tx.corrupt("the schema version is unreadable"))
+}
+
+/// Applies every version after `from`.
+pub fn apply(tx: &dyn Tx, from: u32) -> Result<(), KeysError> {
+    for (version, statements) in (1u32..).zip(VERSIONS).filter(|(version, _)| *version > from) {
+        for statement in *statements {
+            tx.execute(statement, &[])?;
+        }
+        let row = [Value::Int(version.into()), Value::Int(wall_ms())];
+        tx.execute("INSERT INTO schema_versions (version, applied_ms) VALUES ($1, $2)", &row)?;
+    }
+    Ok(())
+}

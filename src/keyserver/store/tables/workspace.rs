@@ -1,0 +1,112 @@
+//! The workspace's one row, its admin sets, and the nonces of requests that changed something.
+
+use crate::crypto::sign::Signature;
+use crate::crypto::{ClientId, Kref};
+use crate::keys::claims::RootSigned;
+use crate::keys::error::KeysError;
+use crate::keys::request::ServiceId;
+use crate::keys::service::Revision;
+
+use super::super::{Tx, Value};
+use super::{all, one};
+
+/// The workspace's row.
+pub struct WorkspaceRow {
+    /// Which service this is.
+    pub service: ServiceId,
+    /// The service's two keys, wrapped.
+    pub service_secret: Vec<u8>,
+    /// The service's record: bytes and the root's signature.
+    pub service_record: (Vec<u8>, Signature),
+    /// How new the state is.
+    pub revision: Revision,
+    /// Entries of the audit trail.
+    pub audit_sequence: u64,
+    /// Hash of the last one.
+    pub audit_head: [u8; 32],
+}
+
+/// The row, if the workspace was made.
+pub fn find(tx: &dyn Tx) -> Result<Option<WorkspaceRow>, KeysError> {
+    let sql = "SELECT service_id, service_secret, service_body, service_signature, generation, revision, audit_sequence, audit_head FROM workspace";
+    one(tx, "workspace", sql, &[], |row| {
+        Ok(WorkspaceRow {
+            service: ServiceId(row.fixed()?),
+            service_secret: row.bytes()?,
+            service_record: (row.bytes()?, Signature(row.fixed()?)),
+            revision: Revision { generation: row.int()?, revision: row.int()? },
+            audit_sequence: row.int()?,
+            audit_head: row.fixed()?,
+        })
+    })
+}
+
+/// The row; a store without one is unfinished.
+pub fn require(tx: &dyn Tx) -> Result<WorkspaceRow, KeysError> {
+    find(tx)?.ok_or_else(|| tx.corrupt("it holds no workspace: `columnseal init` did not finish"))
+}
+
+/// Makes the row.
+pub fn insert(tx: &dyn Tx, id: ServiceId, secret: &[u8], record: &RootSigned, now_ms: u64) -> Result<(), KeysError> {
+    let sql =
+        "INSERT INTO workspace (one, service_id, service_secret, service_body, service_signature, generation, revision,
+        next_kref, audit_sequence, audit_head, created_ms) VALUES (1, $1, $2, $3, $4, 1, 1, 1, 0, $5, $6)";
+    let (body, signature) = (Value::Bytes(&record.body), Value::Bytes(&record.signature.0));
+    let (id, secret) = (Value::Bytes(&id.0), Value::Bytes(secret));
+    tx.execute(sql, &[id, secret, body, signature, Value::Bytes(&[0; 32]), Value::Int(now_ms)]).map(drop)
+}
+
+/// Counts a change that clients must see.
+pub fn advance(tx: &dyn Tx) -> Result<(), KeysError> {
+    tx.execute("UPDATE workspace SET revision = revision + 1", &[]).map(drop)
+}
+
+/// Takes the next number for envelopes. A number is never given twice, also not of offers that were dropped.
+pub fn take_kref(tx: &dyn Tx) -> Result<Kref, KeysError> {
+    let next = one(tx, "workspace", "SELECT next_kref FROM workspace", &[], |row| row.int32())?;
+    let next = next.filter(|next| *next != 0).ok_or_else(|| tx.corrupt("it holds no workspace"))?;
+    tx.execute("UPDATE workspace SET next_kref = next_kref + 1", &[])?;
+    Ok(Kref(next))
+}
+
+/// Sets the head of the audit trail.
+pub fn set_audit(tx: &dyn Tx, sequence: u64, head: &[u8; 32]) -> Result<(), KeysError> {
+    let values = [Value::Int(sequence), Value::Bytes(head)];
+    tx.execute("UPDATE workspace SET audit_sequence = $1, audit_head = $2", &values).map(drop)
+}
+
+/// The newest admin set.
+pub fn admins(tx: &dyn Tx) -> Result<RootSigned, KeysError> {
+    let sql = "SELECT root, body, signature FROM admin_sets ORDER BY version DESC LIMIT 1";
+    let found = one(tx, "admin_sets", sql, &[], |row| {
+        Ok(RootSigned { root: row.fixed()?, body: row.bytes()?, signature: Signature(row.fixed()?) })
+    })?;
+    found.ok_or_else(|| tx.corrupt("it holds no admin set"))
+}
+
+/// Adds an admin set.
+pub fn insert_admins(tx: &dyn Tx, version: u32, set: &RootSigned) -> Result<(), KeysError> {
+    let values =
+        [Value::Int(version.into()), Value::Bytes(&set.root), Value::Bytes(&set.body), Value::Bytes(&set.signature.0)];
+    tx.execute("INSERT INTO admin_sets (version, root, body, signature) VALUES ($1, $2, $3, $4)", &values).map(drop)
+}
+
+/// Uses up a nonce. `false`: it was used before. Those of requests before `forget_ms` are forgotten.
+pub fn use_nonce(
+    tx: &dyn Tx,
+    client: ClientId,
+    nonce: &[u8; 16],
+    time_ms: u64,
+    forget_ms: u64,
+) -> Result<bool, KeysError> {
+    tx.execute("DELETE FROM nonces WHERE time_ms < $1", &[Value::Int(forget_ms)])?;
+    let values = [Value::Bytes(&client.0), Value::Bytes(nonce), Value::Int(time_ms)];
+    let seen = all(tx, "nonces", "SELECT time_ms FROM nonces WHERE client = $1 AND nonce = $2", &values[..2], |row| {
+        row.int()
+    })?;
+    if !seen.is_empty() {
+        return Ok(false);
+    }
+    tx.execute("INSERT INTO nonces (client, nonce, time_ms) VALUES ($1, $2, $3)", &values)?;
+    Ok(true)
+}

@@ -1,0 +1,164 @@
+//! Making a workspace: root, store, device key, keyset `default`. What is there is left as it is.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::crypto::client_key::ClientKey;
+use crate::crypto::hpke::OpenKey;
+use crate::crypto::random;
+use crate::crypto::root::{RECOVERY_PREFIX, RootFingerprint, RootKey};
+use crate::crypto::secret::Key32;
+use crate::crypto::sign::SigningKey;
+use crate::keys::claims::keyset::DEFAULT;
+use crate::keys::claims::{AdminSet, Claim, ClientKind, ClientRecord, RootSigned, ServiceRecord, Signed, name_fault};
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+use crate::keys::request::ServiceId;
+
+use super::super::engine::root_key_path;
+use super::super::files;
+use super::super::root_key::{Place, RootWrap};
+use super::super::store::sqlite::Sqlite;
+use super::super::store::tables::{audit, clients, workspace};
+use super::super::store::{self, Tx};
+use super::{InitOptions, InitReport, Workspace};
+
+/// The device key's file in `home`.
+pub fn device_path(home: &Path) -> PathBuf {
+    home.join("device").join("client.key")
+}
+
+/// Root and device key of a workspace that is being made.
+struct Founders {
+    root: RootKey,
+    device: ClientKey,
+}
+
+pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
+    if let Some(fault) = name_fault(&options.device_name) {
+        return Err(KeysError::invalid(format!("the device's name: {fault}")));
+    }
+    let device_file = device_path(&options.home);
+    files::private_folder(&options.home)?;
+    files::private_folder(device_file.parent().expect("the path ends in device/client.key"))?;
+    let store = Sqlite::create(&options.store)?;
+    let created = match store::read(&store, workspace::find)? {
+        Some(_) => false,
+        None => found(options, &device_file, &store)?,
+    };
+    drop(store);
+    let workspace = Workspace::open(&options.home, &options.store)?;
+    let keyset_created = !workspace.keysets()?.iter().any(|keyset| keyset.name == DEFAULT);
+    if keyset_created {
+        match workspace.create_keyset(DEFAULT) {
+            Ok(_) | Err(KeysError::Exists { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(InitReport {
+        created,
+        root: workspace.root(),
+        recovery_file: created.then(|| options.recovery_file.clone()),
+        device: workspace.device().to_string(),
+        device_file,
+        device_created: created,
+        store: options.store.clone(),
+        keyset_created,
+    })
+}
+
+/// Makes the workspace in one transaction; the files of root and device are on disk before it is committed. `false`:
+/// another process was faster.
+fn found(options: &InitOptions, device_file: &Path, store: &Sqlite) -> Result<bool, KeysError> {
+    let wrap = RootWrap::load_or_create(&root_key_path(&options.store))?;
+    store::write(store, |tx| {
+        if workspace::find(tx)?.is_some() {
+            return Ok(false);
+        }
+        let founders = match unfinished(options, device_file)? {
+            Some(founders) => founders,
+            None => fresh(options, device_file)?,
+        };
+        insert(tx, &wrap, &founders, &options.device_name)?;
+        Ok(true)
+    })
+}
+
+/// What an `init` that was interrupted before its commit has left.
+fn unfinished(options: &InitOptions, device_file: &Path) -> Result<Option<Founders>, KeysError> {
+    let kit = files::load(&options.recovery_file)?;
+    let device = files::load(device_file)?;
+    let exists = |what: &str, path: &Path| KeysError::Exists {
+        what: format!("{what} of another workspace, {},", path.display()),
+    };
+    match (kit, device) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(exists("the recovery kit", &options.recovery_file)),
+        (None, Some(_)) => Err(exists("the device key", device_file)),
+        (Some(kit), Some(device)) => {
+            let line = kit.lines().map(str::trim).find(|line| line.starts_with(RECOVERY_PREFIX));
+            let root = line.and_then(|line| RootKey::from_recovery(line).ok());
+            let device = ClientKey::from_secret(device.trim()).ok();
+            match (root, device) {
+                (Some(root), Some((device, of))) if root.fingerprint() == of => Ok(Some(Founders { root, device })),
+                _ => Err(exists("the recovery kit", &options.recovery_file)),
+            }
+        }
+    }
+}
+
+fn fresh(options: &InitOptions, device_file: &Path) -> Result<Founders, KeysError> {
+    let root = RootKey::generate().map_err(no_random)?;
+    let device = ClientKey::generate().map_err(no_random)?;
+    let fingerprint = root.fingerprint();
+    if let Some(folder) = options.recovery_file.parent() {
+        files::private_folder(folder)?;
+    }
+    if !files::create(&options.recovery_file, &recovery_kit(&root, fingerprint))? {
+        return Err(KeysError::Exists { what: format!("the recovery kit {}", options.recovery_file.display()) });
+    }
+    let secret = Zeroizing::new(format!("{}\n", *device.to_secret(&fingerprint)));
+    if !files::create(device_file, &secret)? {
+        return Err(KeysError::Exists { what: format!("the device key {}", device_file.display()) });
+    }
+    Ok(Founders { root, device })
+}
+
+fn insert(tx: &dyn Tx, wrap: &RootWrap, founders: &Founders, name: &str) -> Result<(), KeysError> {
+    let (now, device) = (wall_ms(), &founders.device);
+    let service = ServiceId(random::array().map_err(no_random)?);
+    let (signing, opening) = (Key32::generate().map_err(no_random)?, Key32::generate().map_err(no_random)?);
+    let verify = SigningKey::service(&signing).verify_key();
+    let record = ServiceRecord { id: service, verify, seal: OpenKey::new(&opening).seal_key() };
+    let secret = Zeroizing::new([*signing.as_bytes(), *opening.as_bytes()].concat());
+    let secret = wrap.wrap(&Place::service(&service.0), &secret)?;
+    workspace::insert(tx, service, &secret, &RootSigned::new(&record, &founders.root), now)?;
+    let set = AdminSet { version: 1, admins: vec![device.public().clone()] };
+    workspace::insert_admins(tx, set.version, &RootSigned::new(&set, &founders.root))?;
+    let record = ClientRecord {
+        public: device.public().clone(),
+        name: name.to_owned(),
+        kind: ClientKind::Device,
+        created_ms: now,
+        expires_ms: None,
+    };
+    clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
+    audit::append(tx, now, record.id(), "workspace.create", &record.what())
+}
+
+fn recovery_kit(root: &RootKey, fingerprint: RootFingerprint) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "Columnseal recovery kit of workspace {fingerprint}\n\
+         \n\
+         Whoever holds the line below can name the admins of this workspace. It is needed when every admin key is lost\n\
+         or one must be removed; nothing else needs it. Move this file offline now, and keep no copy on this machine.\n\
+         \n\
+         {}\n",
+        *root.to_recovery()
+    ))
+}
+
+fn no_random(error: random::RandomError) -> KeysError {
+    KeysError::unavailable(error.to_string())
+}

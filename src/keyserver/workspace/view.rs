@@ -1,0 +1,175 @@
+//! The workspace as an admin sees it, checked: every record, grant, certificate and definition chains to the root.
+
+use crate::crypto::root::RootFingerprint;
+use crate::crypto::{ClientId, KeysetId};
+use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, Split, Trust, TypeClaim};
+use crate::keys::clock::{rfc3339, wall_ms};
+use crate::keys::error::KeysError;
+use crate::keys::service::{Revision, SealedShare};
+
+use super::super::engine::Inventory;
+use super::{ClientInfo, Export, GrantInfo, KeysetInfo, PinInfo, TypeInfo};
+
+/// A checked inventory.
+pub(super) struct View {
+    pub(super) trust: Trust,
+    pub(super) revision: Revision,
+    pub(super) clients: Vec<(ClientRecord, bool)>,
+    pub(super) keysets: Vec<KeysetView>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) types: Vec<TypeInfo>,
+    pub(super) pins: Vec<PinInfo>,
+}
+
+/// A keyset with what the admin holds of it.
+pub(super) struct KeysetView {
+    pub(super) record: KeysetRecord,
+    pub(super) enabled: bool,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) sealed: Vec<SealedShare>,
+}
+
+impl View {
+    pub(super) fn check(root: RootFingerprint, inventory: Inventory) -> Result<Self, KeysError> {
+        let trust = Trust::establish(root, &inventory.admins)?;
+        let mut clients = Vec::new();
+        for entry in &inventory.clients {
+            let what = || format!("the record of client {}", entry.id);
+            let record: ClientRecord = trust.check(&entry.record, what)?;
+            same(record.id() == entry.id, what)?;
+            clients.push((record, entry.enabled));
+        }
+        let mut grants = Vec::new();
+        for (client, keyset, signed) in &inventory.grants {
+            let what = || format!("the grant of keyset {keyset} to client {client}");
+            let grant: Grant = trust.check(signed, what)?;
+            same((grant.client, grant.keyset) == (*client, *keyset), what)?;
+            grants.push(grant);
+        }
+        let pin = |(database, pin): (String, crate::keys::service::PinnedObject)| PinInfo {
+            database,
+            object: pin.object,
+            type_id: pin.type_id.to_string(),
+        };
+        Ok(Self {
+            keysets: keysets(&trust, &inventory)?,
+            types: types(&trust, &clients, &inventory)?,
+            pins: inventory.pins.into_iter().map(pin).collect(),
+            revision: inventory.revision,
+            trust,
+            clients,
+            grants,
+        })
+    }
+
+    pub(super) fn client(&self, name: &str) -> Result<&(ClientRecord, bool), KeysError> {
+        let id = name.parse::<ClientId>().ok();
+        let found = self.clients.iter().find(|(record, _)| record.name == name || Some(record.id()) == id);
+        found.ok_or_else(|| KeysError::ClientUnknown { client: name.to_owned() })
+    }
+
+    pub(super) fn keyset(&self, name: &str) -> Result<&KeysetView, KeysError> {
+        let id = name.parse::<KeysetId>().ok();
+        let found = self.keysets.iter().find(|keyset| keyset.record.name == name || Some(keyset.record.id) == id);
+        found.ok_or_else(|| KeysError::UnknownKeyset { keyset: name.to_owned() })
+    }
+
+    pub(super) fn grant(&self, client: ClientId, keyset: KeysetId) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.client == client && grant.keyset == keyset)
+    }
+
+    pub(super) fn client_info(&self, (record, enabled): &(ClientRecord, bool)) -> ClientInfo {
+        let id = record.id();
+        ClientInfo {
+            id: id.to_string(),
+            name: record.name.clone(),
+            kind: record.kind.name(),
+            status: match (enabled, record.expired(wall_ms())) {
+                (false, _) => "disabled",
+                (true, true) => "expired",
+                (true, false) => "active",
+            },
+            admin: self.trust.is_admin(id),
+            created: rfc3339(record.created_ms),
+            expires: record.expires_ms.map(rfc3339),
+            grants: self.grants.iter().filter(|grant| grant.client == id).map(|grant| self.grant_info(grant)).collect(),
+        }
+    }
+
+    pub(super) fn grant_info(&self, grant: &Grant) -> GrantInfo {
+        let keyset = self.keysets.iter().find(|keyset| keyset.record.id == grant.keyset);
+        GrantInfo {
+            client: grant.client.to_string(),
+            keyset: grant.keyset.to_string(),
+            keyset_name: keyset.map_or_else(|| grant.keyset.to_string(), |keyset| keyset.record.name.clone()),
+            permissions: grant.permissions.names(),
+            expires: grant.expires_ms.map(rfc3339),
+        }
+    }
+
+    pub(super) fn keyset_info(&self, keyset: &KeysetView) -> KeysetInfo {
+        let newest = |split| keyset.certificates.iter().filter(|c| c.split == split).max_by_key(|c| c.epoch);
+        let (data, index) = (newest(Split::Data), newest(Split::Index));
+        KeysetInfo {
+            id: keyset.record.id.to_string(),
+            name: keyset.record.name.clone(),
+            status: if keyset.enabled { "active" } else { "disabled" },
+            kref: data.and_then(|c| c.kref).map_or(0, |kref| kref.0),
+            data_epoch: data.map_or(0, |c| c.epoch.0),
+            index_epoch: index.map_or(0, |c| c.epoch.0),
+            created: rfc3339(keyset.record.created_ms),
+            clients: self.grants.iter().filter(|grant| grant.keyset == keyset.record.id).count() as u64,
+        }
+    }
+
+    pub(super) fn export(self) -> Export {
+        Export {
+            root: self.trust.root().to_string(),
+            generation: self.revision.generation,
+            revision: self.revision.revision,
+            clients: self.clients.iter().map(|client| self.client_info(client)).collect(),
+            keysets: self.keysets.iter().map(|keyset| self.keyset_info(keyset)).collect(),
+            types: self.types,
+            pins: self.pins,
+        }
+    }
+}
+
+fn keysets(trust: &Trust, inventory: &Inventory) -> Result<Vec<KeysetView>, KeysError> {
+    let mut all = Vec::new();
+    for entry in &inventory.keysets {
+        let what = || format!("the record of keyset {}", entry.id);
+        let record: KeysetRecord = trust.check(&entry.record, what)?;
+        let mut certificates = Vec::new();
+        for signed in &entry.certificates {
+            let certificate: Certificate = trust.check(signed, || format!("a certificate of keyset {}", entry.id))?;
+            same(certificate.keyset == entry.id, what)?;
+            certificates.push(certificate);
+        }
+        same(record.id == entry.id, what)?;
+        all.push(KeysetView { record, enabled: entry.enabled, certificates, sealed: entry.sealed.clone() });
+    }
+    Ok(all)
+}
+
+fn types(trust: &Trust, clients: &[(ClientRecord, bool)], inventory: &Inventory) -> Result<Vec<TypeInfo>, KeysError> {
+    let mut all = Vec::new();
+    for entry in &inventory.types {
+        let signer = entry.signed.signer;
+        // A definition of a client that was deleted counts for nobody.
+        let Some((record, _)) = clients.iter().find(|(record, _)| record.id() == signer) else { continue };
+        let claim: TypeClaim = trust.check_own(&record.public, &entry.signed, || "a type definition".to_owned())?;
+        let admin = trust.is_admin(signer);
+        all.push(TypeInfo {
+            id: claim.id.to_string(),
+            definition: claim.definition,
+            signer: signer.to_string(),
+            admin,
+        });
+    }
+    Ok(all)
+}
+
+fn same(holds: bool, what: impl Fn() -> String) -> Result<(), KeysError> {
+    if holds { Ok(()) } else { Err(KeysError::tampered(what())) }
+}
