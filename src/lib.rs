@@ -21,6 +21,7 @@ pub mod keys;
 pub mod keyserver;
 pub mod net;
 pub mod schema;
+pub mod session;
 pub mod sql;
 pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,309 @@
+//! Messages from the server: forwarded as runs of bytes, or turned into what the client expects of its own statement.
+
+use super::errors;
+use super::fast::broken;
+use super::ledger::{Await, Entry, Reader};
+use super::prepared::Statement;
+use super::rows::{self, Missing, RowFault};
+use super::state::State;
+use crate::keys::Ring;
+use crate::wire::client;
+use crate::wire::error::{ErrorView, PgError, Severity};
+use crate::wire::frame::{self, Frame, HEADER, MAX_LARGE};
+use crate::wire::read_error;
+use crate::wire::server::{self, TransactionStatus, tag};
+use crate::wire::sqlstate::SqlState;
+
+/// Rows of more bytes than this are forwarded in parts where they need no look.
+const LARGE: usize = 64 * 1024;
+
+/// Why the back stopped.
+pub(super) enum Halt {
+    /// At the end of the bytes there are.
+    Dry,
+    /// Keys must be fetched first.
+    Keys(Vec<Missing>),
+}
+
+/// Where answers go.
+pub(super) struct Outputs<'a> {
+    pub(super) client: &'a mut Vec<u8>,
+    pub(super) server: &'a mut Vec<u8>,
+}
+
+/// The statement sent in place of one that is refused: always fails, and aborts the transaction as the refusal should.
+pub(super) const POISON: &[u8] = b"SELECT columnseal.statement_refused_by_the_proxy";
+
+/// Takes what it can from `input`; says how much was used.
+///
+/// # Errors
+/// The server does not speak the protocol.
+pub(super) fn take(
+    state: &mut State,
+    ring: &Ring,
+    input: &[u8],
+    out: &mut Outputs<'_>,
+) -> Result<(usize, Halt), PgError> {
+    let mut used = state.passing_server.min(input.len());
+    out.client.extend_from_slice(&input[..used]);
+    state.passing_server -= used;
+    loop {
+        let rest = &input[used..];
+        let Some((kind, total)) = frame::header(rest, MAX_LARGE).map_err(broken)? else { break };
+        let Some(raw) = rest.get(..total) else {
+            if total > LARGE && state.passing_server == 0 && passes_in_part(state, kind) {
+                out.client.extend_from_slice(rest);
+                state.passing_server = total - rest.len();
+                used = input.len();
+            }
+            break;
+        };
+        let frame = Frame { tag: kind, body: &raw[HEADER..], raw };
+        match one(state, ring, frame, rest, out)? {
+            Flow::Next => used += total,
+            Flow::Keys(missing) => return Ok((used, Halt::Keys(missing))),
+        }
+    }
+    Ok((used, Halt::Dry))
+}
+
+/// A large message of which only the beginning is there can be forwarded already.
+fn passes_in_part(state: &State, kind: u8) -> bool {
+    if state.dropping {
+        return false;
+    }
+    match kind {
+        tag::COPY_DATA => true,
+        tag::DATA_ROW => matches!(
+            state.ledger.front(),
+            None | Some(Entry { what: Await::Execute(None) | Await::Query, reader: Reader::Client, .. })
+        ),
+        _ => false,
+    }
+}
+
+enum Flow {
+    Next,
+    Keys(Vec<Missing>),
+}
+
+fn one(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut Outputs<'_>) -> Result<Flow, PgError> {
+    match frame.tag {
+        tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE => {
+            out.client.extend_from_slice(frame.raw);
+            return Ok(Flow::Next);
+        }
+        tag::PARAMETER_STATUS => {
+            if let Ok((name, value)) = server::parameter_status(frame.body) {
+                state.reported(name, value);
+            }
+            out.client.extend_from_slice(frame.raw);
+            return Ok(Flow::Next);
+        }
+        tag::READY_FOR_QUERY => ready(state, frame, out)?,
+        _ if state.dropping => {}
+        tag::ERROR_RESPONSE => error(state, frame, out)?,
+        tag::DATA_ROW => return row(state, ring, frame, rest, out),
+        tag::PARSE_COMPLETE | tag::BIND_COMPLETE | tag::CLOSE_COMPLETE => completed(state, frame, out)?,
+        tag::PARAMETER_DESCRIPTION => parameters(state, frame, out)?,
+        tag::ROW_DESCRIPTION | tag::NO_DATA => described(state, frame, out)?,
+        tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE | tag::PORTAL_SUSPENDED => executed(state, frame, out),
+        tag::COPY_IN_RESPONSE | tag::COPY_BOTH_RESPONSE => {
+            if matches!(state.ledger.front(), Some(Entry { what: Await::Execute(_), .. })) {
+                state.ledger.forget_syncs();
+            }
+            state.copying = true;
+            out.client.extend_from_slice(frame.raw);
+        }
+        _ => out.client.extend_from_slice(frame.raw),
+    }
+    Ok(Flow::Next)
+}
+
+fn unexpected(frame: Frame<'_>) -> PgError {
+    PgError::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        format!(
+            "the server sent message type \"{}\" where it was not expected",
+            char::from(frame.tag).escape_default()
+        ),
+    )
+}
+
+/// Hands a frame to whoever reads the entry's answer.
+fn hand(state: &mut State, reader: Reader, frame: Frame<'_>, out: &mut Outputs<'_>) {
+    match reader {
+        Reader::Client => out.client.extend_from_slice(frame.raw),
+        Reader::Nobody => {}
+        Reader::Session => {
+            if let Some(collected) = &mut state.collected {
+                collected.extend_from_slice(frame.raw);
+            }
+        }
+    }
+}
+
+fn pop(state: &mut State) {
+    if let Some(entry) = state.ledger.pop()
+        && entry.reader == Reader::Session
+    {
+        state.own = state.own.saturating_sub(1);
+    }
+}
+
+fn completed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    let entry = state.ledger.front().ok_or_else(|| unexpected(frame))?;
+    let reader = entry.reader;
+    let announced = match (&entry.what, frame.tag) {
+        (Await::Parse(_), tag::PARSE_COMPLETE) | (Await::Close(_), tag::CLOSE_COMPLETE) => None,
+        (Await::Bind(_, announce), tag::BIND_COMPLETE) => announce.clone(),
+        _ => return Err(unexpected(frame)),
+    };
+    hand(state, reader, frame, out);
+    if let Some(portal) = announced
+        && let Some(message) = &portal.row_description
+    {
+        out.client.extend_from_slice(message);
+    }
+    pop(state);
+    Ok(())
+}
+
+fn parameters(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    let entry = state.ledger.front().ok_or_else(|| unexpected(frame))?;
+    let Await::DescribeStatement(statement) = &entry.what else { return Err(unexpected(frame)) };
+    match (entry.reader, statement) {
+        (Reader::Client, Some(Statement::Plan(prepared))) => {
+            let oids = prepared.plan.confirmed.get().map(|c| c.client_param_oids.clone()).unwrap_or_default();
+            server::parameter_description(out.client, oids).map_err(|_| unexpected(frame))?;
+        }
+        (reader, _) => hand(state, reader, frame, out),
+    }
+    Ok(())
+}
+
+fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    let Some(entry) = state.ledger.front() else { return Err(unexpected(frame)) };
+    match &entry.what {
+        Await::Query => {
+            out.client.extend_from_slice(frame.raw);
+            return Ok(());
+        }
+        Await::DescribeStatement(Some(Statement::Plan(prepared))) if entry.reader == Reader::Client => {
+            match prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
+                Some(body) => rows::describe(body, None, out.client).map_err(|_| unexpected(frame))?,
+                None => server::no_data(out.client),
+            }
+        }
+        Await::DescribePortal(Some(portal)) => match &portal.row_description {
+            Some(message) => out.client.extend_from_slice(message),
+            None => server::no_data(out.client),
+        },
+        Await::DescribeQuietly if frame.tag == tag::NO_DATA => {}
+        Await::DescribeStatement(_) | Await::DescribePortal(None) | Await::DescribeQuietly => {
+            let reader = entry.reader;
+            hand(state, reader, frame, out);
+        }
+        _ => return Err(unexpected(frame)),
+    }
+    pop(state);
+    Ok(())
+}
+
+fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
+    let Some(entry) = state.ledger.front() else {
+        out.client.extend_from_slice(frame.raw);
+        return;
+    };
+    let ends = matches!(entry.what, Await::Execute(_));
+    let reader = entry.reader;
+    hand(state, reader, frame, out);
+    state.row = 0;
+    state.copying = false;
+    if ends {
+        pop(state);
+    }
+}
+
+fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    let status = server::ready_for_query(frame.body).map_err(|_| unexpected(frame))?;
+    let reader = match state.ledger.front() {
+        Some(entry) if entry.what.ends_ready() => {
+            let reader = entry.reader;
+            pop(state);
+            reader
+        }
+        Some(_) => return Err(unexpected(frame)),
+        None => Reader::Client,
+    };
+    if state.dropping && status == TransactionStatus::InTransaction {
+        // The server believes that all went well: make it fail, so that the transaction is as the client was told.
+        client::query(out.server, POISON).map_err(|_| unexpected(frame))?;
+        let dropped = PgError::error(SqlState::INTERNAL_ERROR, "");
+        state.ledger.expect(Await::PoisonQuery(Box::new(dropped)));
+        return Ok(());
+    }
+    state.dropping = false;
+    state.copying = false;
+    state.ready(status);
+    if reader == Reader::Client {
+        out.client.extend_from_slice(frame.raw);
+    }
+    Ok(())
+}
+
+fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    let view = ErrorView::parse(frame.body).map_err(read_error)?;
+    let poisoned = view.sqlstate() != SqlState::IN_FAILED_SQL_TRANSACTION.0.as_bytes();
+    match state.ledger.front() {
+        Some(Entry { what: Await::Poison(ours) | Await::PoisonQuery(ours), .. }) if poisoned => ours.write(out.client),
+        Some(Entry { statement: Some(Statement::Plan(prepared)), .. }) => {
+            errors::translate(view, Some(prepared), out.client).map_err(|_| unexpected(frame))?;
+        }
+        Some(Entry { what: Await::Execute(Some(portal)), .. }) => {
+            errors::translate(view, Some(&portal.prepared), out.client).map_err(|_| unexpected(frame))?;
+        }
+        Some(_) if !state.view.catalog.is_plain() => {
+            errors::translate(view, None, out.client).map_err(|_| unexpected(frame))?;
+        }
+        _ => out.client.extend_from_slice(frame.raw),
+    }
+    if !state.ledger.is_empty() {
+        state.failed();
+    }
+    Ok(())
+}
+
+fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut Outputs<'_>) -> Result<Flow, PgError> {
+    let portal = match state.ledger.front() {
+        Some(Entry { what: Await::Execute(Some(portal)), .. }) if portal.prepared.opens() => portal.clone(),
+        Some(Entry { reader, .. }) => {
+            let reader = *reader;
+            hand(state, reader, frame, out);
+            return Ok(Flow::Next);
+        }
+        None => {
+            out.client.extend_from_slice(frame.raw);
+            return Ok(Flow::Next);
+        }
+    };
+    match rows::open(state, ring, &portal, frame.body, out.client) {
+        Ok(()) => {
+            state.row += 1;
+            Ok(Flow::Next)
+        }
+        Err(RowFault::Missing) => Ok(Flow::Keys(rows::missing(state, ring, &portal, rest))),
+        Err(RowFault::Bad(error)) => {
+            refuse(state, &error, out.client);
+            Ok(Flow::Next)
+        }
+    }
+}
+
+/// Sends an error of ours in place of the answer at hand and drops what follows until ReadyForQuery.
+pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Vec<u8>) {
+    debug_assert!(error.severity == Severity::Error, "fatal errors close the connection");
+    error.write(out);
+    state.dropping = true;
+    state.failed();
+}

@@ -1,0 +1,149 @@
+//! Cancel requests: which server each key came from, and carrying a request there.
+//!
+//! Clients hold the server's own key, so a request also works through another proxy before the same
+//! database; then every configured address is told, and the one that knows the key obeys.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::net::dial::{Address, Dialer, Security};
+use crate::wire::startup::cancel_request;
+
+/// Longest wait for the server to close, which it does once the request was acted on.
+const DONE: Duration = Duration::from_secs(10);
+
+type Key = (u32, Box<[u8]>);
+
+/// The keys of all live sessions.
+#[derive(Default)]
+pub struct Cancels {
+    routes: Mutex<Routes>,
+}
+
+#[derive(Default)]
+struct Routes {
+    by_key: HashMap<Key, (u64, Route)>,
+    serial: u64,
+}
+
+/// Where a session's server is.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its address.
+    pub address: Address,
+    /// The session speaks TLS with it, so the request does too.
+    pub tls: bool,
+}
+
+/// Forgets a session's key when dropped.
+pub struct CancelGuard {
+    cancels: Arc<Cancels>,
+    key: Key,
+    serial: u64,
+}
+
+impl Cancels {
+    /// Remembers where the key of a session leads, until the guard is dropped.
+    pub fn register(self: &Arc<Self>, pid: u32, key: &[u8], route: Route) -> CancelGuard {
+        let key: Key = (pid, key.into());
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.serial += 1;
+        let serial = routes.serial;
+        routes.by_key.insert(key.clone(), (serial, route));
+        CancelGuard { cancels: Arc::clone(self), key, serial }
+    }
+
+    /// Where the key leads, if a session here has it.
+    pub fn route(&self, pid: u32, key: &[u8]) -> Option<Route> {
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.by_key.get(&(pid, key.into())).map(|(_, route)| route.clone())
+    }
+
+    /// Live keys.
+    pub fn len(&self) -> usize {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).by_key.len()
+    }
+
+    /// No live key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        let mut routes = self.cancels.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another session may have been given the same key since.
+        if routes.by_key.get(&self.key).is_some_and(|(serial, _)| *serial == self.serial) {
+            routes.by_key.remove(&self.key);
+        }
+    }
+}
+
+/// Carries a request to the server its key came from and waits until the server has closed, as a client
+/// waits for us. A client is never told what became of it, so faults are only logged.
+pub(super) async fn relay(cancels: &Cancels, dialer: &Dialer, pid: u32, key: &[u8]) {
+    match cancels.route(pid, key) {
+        Some(route) => {
+            let security = if route.tls { Security::Tls } else { Security::Plain };
+            send(dialer, &route.address, security, pid, key).await;
+        }
+        None => {
+            let first = dialer.attempts()[0];
+            for address in dialer.addresses().await {
+                send(dialer, &address, first, pid, key).await;
+            }
+        }
+    }
+}
+
+async fn send(dialer: &Dialer, address: &Address, security: Security, pid: u32, key: &[u8]) {
+    let Ok(request) = cancel_request(pid, key) else {
+        return;
+    };
+    let sent = async {
+        let mut stream = dialer.dial_address(address, security).await.map_err(|e| e.to_string())?;
+        stream.write_all(&request).await.map_err(|e| e.to_string())?;
+        stream.flush().await.map_err(|e| e.to_string())?;
+        // The server answers nothing; it closes. TLS may end without a farewell, which is no fault here.
+        let _ = tokio::time::timeout(DONE, stream.read(&mut [0])).await;
+        Ok::<(), String>(())
+    };
+    if let Err(error) = sent.await {
+        tracing::warn!(%address, %error, "cancel request could not be carried to the server");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(port: u16) -> Route {
+        Route { address: Address::Tcp("db".into(), ([127, 0, 0, 1], port).into()), tls: false }
+    }
+
+    #[test]
+    fn a_key_is_known_while_its_session_lives() {
+        let cancels = Arc::new(Cancels::default());
+        let guard = cancels.register(7, b"long key of protocol 3.2", route(1));
+        assert_eq!(cancels.route(7, b"long key of protocol 3.2").map(|r| r.address), Some(route(1).address));
+        assert!(cancels.route(8, b"long key of protocol 3.2").is_none());
+        assert!(cancels.route(7, b"long").is_none());
+        drop(guard);
+        assert!(cancels.is_empty());
+    }
+
+    #[test]
+    fn an_old_guard_leaves_a_newer_key_alone() {
+        let cancels = Arc::new(Cancels::default());
+        let old = cancels.register(7, b"1234", route(1));
+        let new = cancels.register(7, b"1234", route(2));
+        drop(old);
+        assert_eq!(cancels.route(7, b"1234").map(|r| r.address), Some(route(2).address));
+        drop(new);
+        assert!(cancels.is_empty());
+    }
+}

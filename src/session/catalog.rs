@@ -1,0 +1,236 @@
+//! Catalog snapshots of the databases behind the proxy, shared between sessions.
+//!
+//! A snapshot is read over a session's own connection when it is first needed or known to be stale, so nothing but the
+//! client's login is required; where the proxy has credentials of its own, a watcher also notices DDL that did not pass
+//! through it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::settings::Policy;
+use crate::keys::{KeysError, Pin, Ring};
+use crate::net::connect::{ConnectError, connect};
+use crate::net::settings::Target;
+use crate::schema::catalog::{Catalog, Standing};
+use crate::schema::{SchemaError, database, pins, registry, snapshot};
+
+/// How often DDL that did not pass through the proxy is looked for.
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why no snapshot can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// What the database holds cannot be read as a catalog.
+    #[error("the catalog cannot be read: {0}")]
+    Schema(#[from] SchemaError),
+    /// Pins or signed types cannot be had.
+    #[error("the key service gives no pins: {0}")]
+    Keys(#[from] KeysError),
+}
+
+/// Why a watcher stopped.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// Rows in text form, one list per query.
+pub(super) type Answers = Vec<Vec<Vec<Option<String>>>>;
+
+/// The snapshot of one database.
+pub(super) struct Slot {
+    name: String,
+    current: ArcSwapOption<Catalog>,
+    /// Held while a snapshot is read, so that sessions read it once.
+    pub(super) reading: AsyncMutex<()>,
+    stale: AtomicBool,
+    watched: AtomicBool,
+    probe: Mutex<Probe>,
+}
+
+struct Probe {
+    at: Instant,
+    text: Option<String>,
+}
+
+impl Slot {
+    fn new(name: &str) -> Self {
+        Slot {
+            name: name.to_owned(),
+            current: ArcSwapOption::empty(),
+            reading: AsyncMutex::new(()),
+            stale: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            probe: Mutex::new(Probe { at: Instant::now(), text: None }),
+        }
+    }
+
+    /// The snapshot, unless there is none or it is known to be stale.
+    pub(super) fn fresh(&self) -> Option<Arc<Catalog>> {
+        if self.stale.load(Ordering::Acquire) { None } else { self.current.load_full() }
+    }
+
+    /// The catalog changed: the next statement reads it anew.
+    pub(super) fn invalidate(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// Nobody watches this database and the last look is too long ago.
+    pub(super) fn needs_probe(&self) -> bool {
+        !self.watched.load(Ordering::Relaxed) && self.lock_probe().at.elapsed() >= PROBE_INTERVAL
+    }
+
+    /// Takes the answer of [`snapshot::CHANGE_PROBE`].
+    pub(super) fn probed(&self, text: Option<String>) {
+        let mut probe = self.lock_probe();
+        probe.at = Instant::now();
+        if probe.text != text {
+            let first = probe.text.is_none();
+            probe.text = text;
+            if !first {
+                self.invalidate();
+            }
+        }
+    }
+
+    fn lock_probe(&self) -> std::sync::MutexGuard<'_, Probe> {
+        self.probe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Snapshots by database name.
+pub struct Catalogs {
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    ring: Arc<Ring>,
+    policy: Policy,
+    target: Target,
+    shutdown: CancellationToken,
+}
+
+impl Catalogs {
+    /// No snapshots yet. Watchers end with `shutdown`.
+    pub fn new(ring: Arc<Ring>, policy: Policy, target: Target, shutdown: CancellationToken) -> Arc<Self> {
+        Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, shutdown })
+    }
+
+    /// The slot of a database; the first asker starts its watcher.
+    pub(super) fn slot(self: &Arc<Self>, database: &str) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(database) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::new(Slot::new(database));
+        slots.insert(database.to_owned(), Arc::clone(&slot));
+        drop(slots);
+        if self.target.user.is_some() {
+            tokio::spawn(watch(Arc::clone(self), Arc::clone(&slot)));
+        }
+        slot
+    }
+
+    /// Makes the answers of [`snapshot::SNAPSHOT_QUERIES`] the current snapshot.
+    ///
+    /// # Errors
+    /// See [`CatalogError`]; the slot stays as it was.
+    pub(super) async fn publish(&self, slot: &Slot, answers: &Answers) -> Result<Arc<Catalog>, CatalogError> {
+        slot.stale.store(false, Ordering::Release);
+        let built = self.build(&slot.name, answers, true).await;
+        match &built {
+            Ok(catalog) => slot.current.store(Some(Arc::clone(catalog))),
+            Err(_) => slot.invalidate(),
+        }
+        built
+    }
+
+    /// Some column of the database is pinned, or configured as encrypted.
+    ///
+    /// # Errors
+    /// The pins cannot be had.
+    pub(super) async fn has_pins(&self, database: &str) -> Result<bool, CatalogError> {
+        Ok(!self.policy.encrypted.is_empty() || !self.ring.pins(database).await?.is_empty())
+    }
+
+    /// Builds a snapshot. `learn`: new encrypted columns are pinned and unsigned types adopted where that is allowed;
+    /// a snapshot of an open transaction does neither.
+    ///
+    /// # Errors
+    /// See [`CatalogError`].
+    pub(super) async fn build(
+        &self,
+        database: &str,
+        answers: &Answers,
+        learn: bool,
+    ) -> Result<Arc<Catalog>, CatalogError> {
+        let trusted = &self.policy.trusted_functions;
+        let mut catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
+        if learn && self.policy.adopt_unsigned_types && self.adopt(&catalog).await? {
+            catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
+        }
+        let known = self.ring.pins(database).await?;
+        let known: Vec<_> = known.into_iter().map(|p| (p.object, p.type_id)).collect();
+        for alarm in pins::check(&mut catalog, &known, &self.policy.encrypted) {
+            warn!(database, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
+        }
+        if learn {
+            let new: Vec<Pin> =
+                pins::new_pins(&catalog, &known).into_iter().map(|(object, type_id)| Pin { object, type_id }).collect();
+            if !new.is_empty() {
+                info!(database, columns = new.len(), "new encrypted columns pinned");
+                self.ring.add_pins(database, &new).await?;
+            }
+        }
+        Ok(Arc::new(catalog))
+    }
+
+    async fn adopt(&self, catalog: &Catalog) -> Result<bool, CatalogError> {
+        let mut any = false;
+        for enc in catalog.types.values().filter(|t| t.standing == Standing::Unsigned) {
+            self.ring.adopt_type(&registry::canonical(&enc.def)?, enc.def.id).await?;
+            info!(name = enc.def.name, "encrypted type adopted");
+            any = true;
+        }
+        Ok(any)
+    }
+}
+
+/// Looks for DDL that did not pass through the proxy, over a connection of its own, until shutdown.
+async fn watch(catalogs: Arc<Catalogs>, slot: Arc<Slot>) {
+    let mut warned = false;
+    loop {
+        let attempt = watch_once(&catalogs, &slot);
+        let ended = tokio::select! {
+            () = catalogs.shutdown.cancelled() => return,
+            ended = attempt => ended,
+        };
+        slot.watched.store(false, Ordering::Relaxed);
+        if let Err(e) = ended
+            && !std::mem::replace(&mut warned, true)
+        {
+            warn!(database = slot.name, error = %e, "cannot watch the catalog with the proxy's own login; sessions look for themselves");
+        }
+        tokio::select! {
+            () = catalogs.shutdown.cancelled() => return,
+            () = tokio::time::sleep(PROBE_INTERVAL * 5) => {}
+        }
+    }
+}
+
+async fn watch_once(catalogs: &Catalogs, slot: &Slot) -> Result<(), WatchError> {
+    let client = connect(&catalogs.target, Some(&slot.name)).await?;
+    let mut tick = tokio::time::interval(PROBE_INTERVAL);
+    loop {
+        tick.tick().await;
+        slot.probed(Some(database::change_probe(&client).await?));
+        slot.watched.store(true, Ordering::Relaxed);
+    }
+}

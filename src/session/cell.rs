@@ -1,0 +1,178 @@
+//! One value: from what a client gives to what is stored or compared, and from what is stored to what a client reads.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::envelope::{DataKey, Padding};
+use crate::crypto::term::equality::EqKey;
+use crate::schema::catalog::{EncType, Terms};
+use crate::wire::value::{self, PlainType};
+
+const JSON: u32 = 114;
+const BYTEA: u32 = 17;
+const UUID: u32 = 2950;
+
+/// The version guard, attribute `v`.
+const GUARD: &[u8] = b"1";
+
+/// Padding of a type: text-like values hide their exact length unless the definition says otherwise.
+pub(super) fn padding(enc: &EncType) -> Padding {
+    if enc.def.options != "{}" {
+        let options: serde_json::Value = serde_json::from_str(&enc.def.options).unwrap_or_default();
+        match options.get("padding").and_then(|p| p.as_str()) {
+            Some("none") => return Padding::None,
+            Some("16") => return Padding::To16,
+            Some("padme") => return Padding::Padme,
+            _ => {}
+        }
+    }
+    match enc.def.plain {
+        PlainType::Text
+        | PlainType::Varchar
+        | PlainType::Bpchar
+        | PlainType::Citext
+        | PlainType::Enum
+        | PlainType::Json
+        | PlainType::Jsonb
+        | PlainType::Bytea => Padding::Padme,
+        PlainType::Numeric => Padding::To16,
+        _ => Padding::None,
+    }
+}
+
+/// The equality term of a stored form.
+pub(super) fn equality(enc: &EncType, stored: &[u8], key: &EqKey) -> Result<[u8; 16], value::ValueError> {
+    let mut canonical = Zeroizing::new(Vec::new());
+    value::canonical(enc.def.plain, stored, &mut canonical)?;
+    Ok(key.term(&canonical))
+}
+
+/// Why a value cannot be sealed.
+#[derive(Debug)]
+pub(super) enum SealFault {
+    /// The value is not one of its type.
+    Value(value::ValueError),
+    /// The engine refused it (too long).
+    Engine,
+    /// The type has terms that this version cannot make.
+    Terms,
+}
+
+impl From<value::ValueError> for SealFault {
+    fn from(e: value::ValueError) -> Self {
+        SealFault::Value(e)
+    }
+}
+
+/// Appends the composite of a value to store, in PostgreSQL's binary record form.
+pub(super) fn store(
+    enc: &EncType,
+    stored: &[u8],
+    key: &DataKey,
+    eq: Option<&EqKey>,
+    out: &mut Vec<u8>,
+) -> Result<(), SealFault> {
+    let terms = enc.def.terms;
+    if terms != (Terms { eq: terms.eq, ..Terms::default() }) || terms.eq != eq.is_some() {
+        return Err(SealFault::Terms);
+    }
+    out.extend_from_slice(&if terms.eq { 3i32 } else { 2 }.to_be_bytes());
+    attribute(JSON, GUARD, out);
+    out.extend_from_slice(&BYTEA.to_be_bytes());
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    key.seal(&enc.def.id, padding(enc), enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)?;
+    let length = u32::try_from(out.len() - at - 4).map_err(|_| SealFault::Engine)?;
+    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    if let Some(eq) = eq {
+        attribute(UUID, &equality(enc, stored, eq)?, out);
+    }
+    Ok(())
+}
+
+fn attribute(oid: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(bytes.len()).expect("guard and terms are short");
+    out.extend_from_slice(&oid.to_be_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a one-dimensional `uuid[]` of terms in binary form; `None` is NULL.
+pub(super) fn term_array(terms: &[Option<[u8; 16]>], out: &mut Vec<u8>) {
+    let nulls = i32::from(terms.iter().any(Option::is_none));
+    let dimensions = i32::from(!terms.is_empty());
+    out.extend_from_slice(&dimensions.to_be_bytes());
+    out.extend_from_slice(&nulls.to_be_bytes());
+    out.extend_from_slice(&UUID.to_be_bytes());
+    if terms.is_empty() {
+        return;
+    }
+    let count = u32::try_from(terms.len()).expect("elements of one message");
+    out.extend_from_slice(&count.to_be_bytes());
+    out.extend_from_slice(&1i32.to_be_bytes());
+    for term in terms {
+        match term {
+            Some(term) => {
+                out.extend_from_slice(&16i32.to_be_bytes());
+                out.extend_from_slice(term);
+            }
+            None => out.extend_from_slice(&(-1i32).to_be_bytes()),
+        }
+    }
+}
+
+/// The envelope within a composite in PostgreSQL's binary record form. `None`: it is not one of ours.
+pub(super) fn envelope_of(record: &[u8]) -> Option<&[u8]> {
+    let (count, mut rest) = record.split_first_chunk::<4>()?;
+    if i32::from_be_bytes(*count) < 2 {
+        return None;
+    }
+    for (index, oid) in [JSON, BYTEA].into_iter().enumerate() {
+        let (header, tail) = rest.split_first_chunk::<8>()?;
+        let found = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
+        let length = i32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        let (bytes, tail) = tail.split_at_checked(usize::try_from(length).ok()?)?;
+        if found != oid || (index == 0 && bytes != GUARD) {
+            return None;
+        }
+        if index == 1 {
+            return Some(bytes);
+        }
+        rest = tail;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelope_of_refuses_what_is_cut_short() {
+        let mut record = 2i32.to_be_bytes().to_vec();
+        attribute(JSON, GUARD, &mut record);
+        attribute(BYTEA, b"envelope", &mut record);
+        assert_eq!(envelope_of(&record), Some(&b"envelope"[..]));
+        for end in 0..record.len() {
+            assert_eq!(envelope_of(&record[..end]), None, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn envelope_of_refuses_another_guard() {
+        let mut record = 2i32.to_be_bytes().to_vec();
+        attribute(JSON, b"2", &mut record);
+        attribute(BYTEA, b"envelope", &mut record);
+        assert_eq!(envelope_of(&record), None);
+    }
+
+    #[test]
+    fn term_arrays_count_their_elements() {
+        let mut out = Vec::new();
+        term_array(&[], &mut out);
+        assert_eq!(out.len(), 12);
+        out.clear();
+        term_array(&[Some([7; 16]), None], &mut out);
+        assert_eq!(out.len(), 12 + 8 + 20 + 4);
+        assert_eq!(out[4..8], 1i32.to_be_bytes());
+    }
+}

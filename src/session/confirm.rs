@@ -1,0 +1,144 @@
+//! Confirm with PostgreSQL: its description of the described form must agree with the plan before anything is bound.
+
+use super::errors;
+use super::own::Description;
+use crate::schema::catalog::{Catalog, Oid};
+use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
+use crate::wire::error::PgError;
+use crate::wire::frame::HEADER;
+use crate::wire::server::{Field, RowDescription, row_description};
+use crate::wire::value::PlainType;
+
+const UUID: Oid = 2950;
+const UUID_ARRAY: Oid = 2951;
+const TEXT: Oid = 25;
+const RECORD: Oid = 2249;
+const RECORD_ARRAY: Oid = 2287;
+
+fn declared(param: &Param, declared: &[Oid]) -> Oid {
+    match (&param.role, param.source) {
+        (Role::Plain, Source::Client(n)) => declared.get(n).copied().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Parameter types declared for the described form: those of encrypted places are left to PostgreSQL.
+pub(super) fn described_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
+    plan.params.iter().map(|p| declared(p, client)).collect()
+}
+
+/// Parameter types declared for the executed form.
+pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
+    let one = |param: &Param| match &param.role {
+        Role::Plain => declared(param, client),
+        Role::Store(enc) => enc.oid,
+        Role::Equal(_) => UUID,
+        Role::EqualArray(_) => UUID_ARRAY,
+    };
+    plan.params.iter().map(one).collect()
+}
+
+/// Checks PostgreSQL's answer against the plan.
+///
+/// # Errors
+/// They disagree: the statement is refused.
+pub(super) fn confirm(
+    plan: &Plan,
+    said: &Description,
+    client: &[Oid],
+    catalog: &Catalog,
+) -> Result<Confirmed, PgError> {
+    if said.params.len() != plan.params.len() {
+        return Err(errors::disagreement("the number of parameters"));
+    }
+    for (param, &oid) in plan.params.iter().zip(&said.params) {
+        let agrees = match &param.role {
+            Role::Plain => !may_be_encrypted(oid, catalog),
+            Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
+            Role::EqualArray(enc) => oid == enc.array_oid,
+        };
+        if !agrees {
+            return Err(errors::disagreement("the type of a parameter"));
+        }
+    }
+    Ok(Confirmed {
+        client_param_oids: client_params(plan, &said.params, client),
+        row_description: rows(plan, said.row.as_deref(), catalog)?,
+    })
+}
+
+/// The type is or may contain an encrypted one.
+fn may_be_encrypted(oid: Oid, catalog: &Catalog) -> bool {
+    matches!(oid, RECORD | RECORD_ARRAY)
+        || catalog.types.contains_key(&oid)
+        || catalog.array_types.contains_key(&oid)
+        || catalog
+            .type_names
+            .get(&oid)
+            .is_some_and(|(schema, name)| schema != "pg_catalog" && catalog.touching_types.contains(name))
+}
+
+fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
+    let one = |n: usize| {
+        let declared = client.get(n).copied().unwrap_or(0);
+        if declared != 0 {
+            return declared;
+        }
+        let found = plan.params.iter().zip(said).find(|(p, _)| p.source == Source::Client(n));
+        match found {
+            Some((Param { role: Role::Store(enc) | Role::Equal(enc), .. }, _)) => enc.plain_oid,
+            Some((Param { role: Role::EqualArray(enc), .. }, _)) => enc.plain_array_oid,
+            Some((_, &oid)) => oid,
+            None => TEXT,
+        }
+    };
+    (0..plan.client_params).map(one).collect()
+}
+
+fn rows(plan: &Plan, said: Option<&[u8]>, catalog: &Catalog) -> Result<Option<Vec<u8>>, PgError> {
+    let (columns, body) = match (&plan.columns, said) {
+        (None, None) => return Ok(None),
+        (Some(columns), Some(body)) => (columns, body),
+        _ => return Err(errors::disagreement("whether rows are returned")),
+    };
+    let description = RowDescription::parse(body).map_err(|_| errors::disagreement("the result columns"))?;
+    if description.len() != columns.len() {
+        return Err(errors::disagreement("the number of result columns"));
+    }
+    let mut fields = Vec::with_capacity(columns.len());
+    for (column, field) in columns.iter().zip(description.fields()) {
+        fields.push(told(column, field, catalog)?);
+    }
+    let mut message = Vec::new();
+    row_description(&mut message, fields).map_err(|_| errors::too_many())?;
+    Ok(Some(message.split_off(HEADER)))
+}
+
+/// The column as the client is told of it.
+fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Result<Field<'a>, PgError> {
+    match column.enc() {
+        None if may_be_encrypted(field.type_oid, catalog) => Err(errors::disagreement("the type of a result column")),
+        None => Ok(field),
+        Some(enc) if field.type_oid == enc.oid => {
+            field.type_oid = enc.plain_oid;
+            field.typlen = typlen(enc.def.plain);
+            field.typmod = -1;
+            field.format = 0;
+            Ok(field)
+        }
+        Some(_) => Err(errors::disagreement("the type of a result column")),
+    }
+}
+
+/// `pg_type.typlen` of a plaintext type; -1 is any length.
+fn typlen(plain: PlainType) -> i16 {
+    match plain {
+        PlainType::Bool => 1,
+        PlainType::Int2 => 2,
+        PlainType::Int4 | PlainType::Float4 | PlainType::Date => 4,
+        PlainType::Int8 | PlainType::Float8 | PlainType::Time | PlainType::Timestamp | PlainType::Timestamptz => 8,
+        PlainType::Timetz => 12,
+        PlainType::Uuid | PlainType::Interval => 16,
+        _ => -1,
+    }
+}

@@ -1,0 +1,304 @@
+//! What a client may read of an error: the one place where faults of other rooms become SQLSTATE, message and hint.
+//!
+//! Columns, types and constructs are named; values, literals and bytes never.
+
+use super::catalog::CatalogError;
+use super::cell::SealFault;
+use super::prepared::Prepared;
+use crate::keys::KeysError;
+use crate::sql::plan::Refusal;
+use crate::wire::error::{Edit, ErrorView, PgError, field};
+use crate::wire::frame::BuildError;
+use crate::wire::server::tag;
+use crate::wire::sqlstate::SqlState;
+
+/// A refusal by analysis. `text`: what was analysed.
+pub(super) fn refusal(refusal: &Refusal, text: &str) -> PgError {
+    let mut error = PgError::error(refusal.sqlstate, refusal.message.clone());
+    error.hint.clone_from(&refusal.hint);
+    let characters = refusal.position.and_then(|bytes| text.get(..bytes)).map(|before| before.chars().count() + 1);
+    error.position = characters.and_then(|c| u32::try_from(c).ok());
+    error
+}
+
+/// A key that cannot be had. `column`: for which column, or empty.
+pub(super) fn keys(error: &KeysError, column: &str) -> PgError {
+    let subject = if column.is_empty() { String::new() } else { format!("column {column}: ") };
+    let (sqlstate, hint) = keys_advice(error);
+    PgError::error(sqlstate, format!("{subject}{error}")).hint(hint)
+}
+
+fn keys_advice(error: &KeysError) -> (SqlState, &'static str) {
+    match error {
+        KeysError::Revoked { .. } | KeysError::NoGrant { .. } | KeysError::GrantExpired { .. } => {
+            (SqlState::INSUFFICIENT_PRIVILEGE, "An admin can grant it: columnseal client grant CLIENT KEYSET.")
+        }
+        KeysError::PermissionMissing { .. } | KeysError::NotAdmin { .. } => (
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "An admin can grant the permission: columnseal client grant CLIENT KEYSET.",
+        ),
+        KeysError::ClientUnknown { .. } | KeysError::ClientDisabled { .. } | KeysError::ClientExpired { .. } => {
+            (SqlState::INSUFFICIENT_PRIVILEGE, "See \"columnseal client list\" for the clients of the workspace.")
+        }
+        KeysError::UnknownKeyset { .. } | KeysError::KeysetDisabled { .. } | KeysError::NoKeysetChosen => {
+            (SqlState::INSUFFICIENT_PRIVILEGE, "See \"columnseal keyset list\" and the setting [keys] keyset.")
+        }
+        KeysError::Tampered { .. } | KeysError::RolledBack { .. } | KeysError::OtherWorkspace { .. } => (
+            SqlState::DATA_CORRUPTED,
+            "The key store was changed outside columnseal. Do not go on before you know why.",
+        ),
+        _ => (
+            SqlState::CANNOT_CONNECT_NOW,
+            "Nothing was read or written in plain. Try again once the key service answers.",
+        ),
+    }
+}
+
+/// A value that cannot be sealed.
+pub(super) fn seal(fault: &SealFault, column: &str) -> PgError {
+    match fault {
+        SealFault::Value(value) => {
+            let mut error = PgError::error(value.sqlstate, value.message.clone());
+            error.hint.clone_from(&value.hint);
+            error.context = Some(format!("value for encrypted column {column}"));
+            error
+        }
+        SealFault::Engine => PgError::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("value for encrypted column {column} cannot be encrypted"),
+        ),
+        SealFault::Terms => PgError::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("the type of encrypted column {column} has search terms that this version cannot make"),
+        ),
+    }
+}
+
+/// A stored value that does not decrypt. Rows are counted from 0 here and from 1 towards the client.
+pub(super) fn unreadable(column: &str, row: u64) -> PgError {
+    PgError::error(
+        SqlState::DATA_CORRUPTED,
+        format!("value of encrypted column {column} in row {} of the result cannot be decrypted", row + 1),
+    )
+    .hint("The stored value was damaged, moved from a column of another type, or written outside the proxy.")
+}
+
+/// A value that was found by a term that is not its own.
+pub(super) fn swapped(column: &str, row: u64) -> PgError {
+    PgError::error(
+        SqlState::DATA_CORRUPTED,
+        format!("value of encrypted column {column} in row {} of the result is not the one searched for", row + 1),
+    )
+    .hint("The search term stored beside it belongs to another value: somebody changed the row outside the proxy.")
+}
+
+/// A row that is not one.
+pub(super) fn forged_row(row: u64) -> PgError {
+    PgError::error(SqlState::PROTOCOL_VIOLATION, format!("row {} of the result is not as described", row + 1))
+}
+
+/// A row that became too long.
+pub(super) fn too_long(row: u64) -> PgError {
+    PgError::error(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("row {} of the result is longer than 1 GiB", row + 1))
+}
+
+/// A message that became too long.
+pub(super) fn too_many() -> PgError {
+    PgError::error(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        "the statement with its encrypted values is too long for one message",
+    )
+}
+
+/// PostgreSQL's description is not what analysis expects.
+pub(super) fn disagreement(what: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("the server does not agree with the analysis of this statement about {what}, so it was not run"),
+    )
+    .hint(
+        "The schema may just have changed: try again. If it stays so, please report the statement without its values.",
+    )
+}
+
+/// Bind with too few or too many values.
+pub(super) fn parameter_count(given: usize, wanted: usize) -> PgError {
+    PgError::error(
+        SqlState::PROTOCOL_VIOLATION,
+        format!("bind message supplies {given} parameters, but prepared statement requires {wanted}"),
+    )
+}
+
+/// Bind with result formats that do not fit.
+pub(super) fn format_count(given: usize, columns: usize) -> PgError {
+    PgError::error(
+        SqlState::PROTOCOL_VIOLATION,
+        format!("bind message has {given} result formats but query has {columns} columns"),
+    )
+}
+
+/// An encrypted type without signature.
+pub(super) fn unsigned_type(name: &str) -> PgError {
+    PgError::error(
+        SqlState::INVALID_OBJECT_DEFINITION,
+        format!("encrypted type seal.{name} is not signed, so nothing is read or written with it"),
+    )
+    .hint(format!("Run \"columnseal type adopt {name}\", or set [policy] unsigned_types = \"adopt\" for development."))
+}
+
+/// An encrypted type that is not as it was signed.
+pub(super) fn broken_type(name: &str, why: &str) -> PgError {
+    PgError::error(
+        SqlState::INVALID_OBJECT_DEFINITION,
+        format!("the definition of encrypted type seal.{name} does not check out: {why}"),
+    )
+    .hint("Somebody changed the schema seal in the database. Restore the definition; \"columnseal db status\" shows the differences.")
+}
+
+/// The session's encoding is not one that values can be read in.
+pub(super) fn client_encoding(encoding: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("statements on encrypted columns are not supported with client_encoding {encoding}"),
+    )
+    .hint("SET client_encoding = 'UTF8'.")
+}
+
+/// EXECUTE while plans are prepared under names.
+pub(super) fn execute_of_plan() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "EXECUTE is not supported while statements on encrypted columns are prepared in this session",
+    )
+    .hint("Use the driver's own prepared statements, or another connection for EXECUTE.")
+}
+
+/// COPY among other statements of one text.
+pub(super) fn copy_among_others() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "COPY is not supported in one query text with statements on encrypted columns or DDL",
+    )
+    .hint("Send COPY as a query of its own.")
+}
+
+/// A function call message.
+pub(super) fn function_call() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "function call messages for user-defined functions are not supported",
+    )
+    .hint("Call the function by SELECT.")
+}
+
+/// Bind to a statement that was not prepared, or was refused. Its values are not sent.
+pub(super) fn no_statement(name: &[u8]) -> PgError {
+    let message = match name {
+        b"" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name)),
+    };
+    PgError::error(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+}
+
+/// A literal that PostgreSQL could not read either.
+pub(super) fn unreadable_literal() -> PgError {
+    PgError::error(SqlState("42601"), "invalid escape in a literal for an encrypted column")
+}
+
+/// As PostgreSQL words it.
+pub(super) fn several_statements() -> PgError {
+    PgError::error(SqlState("42601"), "cannot insert multiple commands into a prepared statement")
+}
+
+/// As PostgreSQL words it.
+pub(super) fn in_failed_transaction() -> PgError {
+    PgError::error(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+/// The catalog cannot be had, so nothing can be judged.
+pub(super) fn catalog(error: &CatalogError) -> PgError {
+    match error {
+        CatalogError::Keys(error) => keys(error, ""),
+        CatalogError::Schema(error) => {
+            PgError::error(SqlState::CANNOT_CONNECT_NOW, format!("the catalog cannot be read: {error}"))
+                .hint("Run \"columnseal db status\" to see what is wrong with the schema seal.")
+        }
+    }
+}
+
+/// A fault of this program.
+pub(super) fn internal(what: &str) -> PgError {
+    PgError::error(SqlState::INTERNAL_ERROR, what)
+}
+
+/// Hands on an error of the server. Of a statement that was rewritten, positions become the client's, and what shows
+/// stored terms or rows is dropped or said in the client's words.
+///
+/// # Errors
+/// A field with NUL, which the server cannot have sent.
+pub(super) fn translate(view: ErrorView<'_>, prepared: Option<&Prepared>, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    view.rewrite(out, tag::ERROR_RESPONSE, |code, text| match code {
+        field::POSITION => match prepared {
+            Some(prepared) => position(prepared, text),
+            None => Edit::Keep,
+        },
+        field::DETAIL => detail(text),
+        field::INTERNAL_POSITION | field::INTERNAL_QUERY | field::CONTEXT if prepared.is_some() => Edit::Drop,
+        _ => Edit::Keep,
+    })
+}
+
+fn position<'e>(prepared: &Prepared, text: &[u8]) -> Edit<'e> {
+    let sent = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
+    match sent.and_then(|p| prepared.to_client(p)) {
+        Some(original) => Edit::Replace(original.to_string().into_bytes().into()),
+        None => Edit::Drop,
+    }
+}
+
+/// `Key (((email).eq))=(…) already exists.` becomes `Key (email)=(encrypted) already exists.`; whole rows are dropped.
+fn detail<'e>(text: &[u8]) -> Edit<'e> {
+    let Ok(text) = std::str::from_utf8(text) else { return Edit::Drop };
+    if text.starts_with("Failing row contains") {
+        return Edit::Drop;
+    }
+    if !text.contains(").eq)") && !text.contains(").eq,") {
+        return Edit::Keep;
+    }
+    let Some((head, tail)) = text.strip_prefix("Key (").and_then(|rest| rest.split_once(")=(")) else {
+        return Edit::Drop;
+    };
+    let Some(end) = tail.rfind(") ") else { return Edit::Drop };
+    let columns: String = head.replace("((", "").replace(").eq)", "");
+    Edit::Replace(format!("Key ({columns})=(encrypted){}", &tail[end + 1..]).into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(text: &str) -> Option<String> {
+        match detail(text.as_bytes()) {
+            Edit::Keep => Some(text.to_owned()),
+            Edit::Drop => None,
+            Edit::Replace(with) => Some(String::from_utf8(with.into_owned()).expect("text")),
+        }
+    }
+
+    #[test]
+    fn keys_of_terms_are_said_in_the_clients_words() {
+        let detail = "Key (((email).eq))=(0b5d6c1e-0000-0000-0000-000000000000) already exists.";
+        assert_eq!(after(detail).as_deref(), Some("Key (email)=(encrypted) already exists."));
+        let detail = "Key (tenant, ((email).eq))=(7, 0b5d6c1e-0000-0000-0000-000000000000) already exists.";
+        assert_eq!(after(detail).as_deref(), Some("Key (tenant, email)=(encrypted) already exists."));
+        assert_eq!(after("Key (id)=(1) already exists.").as_deref(), Some("Key (id)=(1) already exists."));
+    }
+
+    #[test]
+    fn failing_rows_are_not_shown() {
+        assert_eq!(after("Failing row contains (1, (1,\"\\xc1\",..))."), None);
+    }
+}

@@ -1,0 +1,348 @@
+//! Client messages that must be looked at: analysed, confirmed with PostgreSQL, rewritten, refused.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
+
+use super::back::POISON;
+use super::confirm;
+use super::fast::needs_look;
+use super::ledger::{Await, Reader};
+use super::own::Answer;
+use super::prepared::{Prepared, Statement};
+use super::{Fault, Session, errors, seal};
+use crate::schema::catalog::{Oid, Standing};
+use crate::sql;
+use crate::sql::plan::{Action, Analysis, Effects, Param, Plan, Role, Source};
+use crate::wire::client::{self, tag};
+use crate::wire::error::{PgError, Severity};
+use crate::wire::frame::HEADER;
+use crate::wire::read_error;
+use crate::wire::server::TransactionStatus;
+use crate::wire::sqlstate::SqlState;
+
+/// Name under which a statement is sent that is made to fail.
+const POISONED: &[u8] = b"_columnseal_refused";
+
+/// What to do with one statement.
+pub(super) enum Verdict {
+    /// Forward its text.
+    Forward(Effects),
+    /// Send the plan's text instead.
+    Plan(Arc<Plan>, Effects),
+    /// Refuse it.
+    Refuse(PgError),
+}
+
+/// A statement within the client's text.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'t> {
+    pub(super) text: &'t str,
+    /// Characters of the client's text before it.
+    pub(super) before: u32,
+}
+
+impl<'t> Part<'t> {
+    /// The statement at `span` of a whole text.
+    pub(super) fn of(text: &'t str, span: Range<usize>) -> Self {
+        let before = text[..span.start].chars().count();
+        Part { text: &text[span], before: u32::try_from(before).unwrap_or(u32::MAX) }
+    }
+}
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Handles the message of `total` bytes at the start of the client's input.
+    pub(super) async fn look(&mut self, total: usize) -> Result<(), Fault> {
+        let raw = self.pipe.client.input.split_to(total).freeze();
+        let body = raw.slice(HEADER..);
+        match raw[0] {
+            tag::QUERY => self.query(&raw, &body).await,
+            tag::PARSE => self.parse(&raw, &body).await,
+            tag::BIND => self.bind(&body).await,
+            tag::SYNC => self.sync().await,
+            tag::FUNCTION_CALL => self.function_call(&raw, &body),
+            _ => Err(malformed()),
+        }
+    }
+
+    /// What analysis says of a text. `None`: the client already has an error.
+    pub(super) async fn analyze(&mut self, text: &str, oids: &[Oid]) -> Answer<Result<Analysis, PgError>> {
+        let failed = self.state.status == TransactionStatus::Failed && !self.state.in_batch;
+        if !failed && !self.state.catalog_is_current() {
+            match self.refresh_catalog().await? {
+                Some(Ok(())) => {}
+                Some(Err(e)) => return Ok(Some(Err(e))),
+                None => return Ok(None),
+            }
+        }
+        loop {
+            let state = self.state.analysis_state();
+            match self.shared.plans.analyze(text, oids, &self.state.view.catalog, &state) {
+                Ok(Analysis::NeedsSearchPath) if failed => return Ok(Some(Err(errors::in_failed_transaction()))),
+                Ok(Analysis::NeedsSearchPath) => {
+                    if self.ask_vars().await?.is_none() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Analysis::Untouched(effects)) if failed && !effects.transaction && self.state.view.dirty => {
+                    return Ok(Some(Err(errors::in_failed_transaction())));
+                }
+                Ok(analysis) => return Ok(Some(Ok(analysis))),
+                Err(refusal) => return Ok(Some(Err(errors::refusal(&refusal, text)))),
+            }
+        }
+    }
+
+    /// Turns an action into a verdict, with the checks that need the session.
+    pub(super) fn judge(&self, action: &Action, effects: Effects, text: &str) -> Verdict {
+        match action {
+            Action::Refuse(refusal) => Verdict::Refuse(errors::refusal(refusal, text)),
+            Action::Forward if needs_look(&self.state, effects) => Verdict::Refuse(errors::execute_of_plan()),
+            Action::Forward => Verdict::Forward(effects),
+            Action::Run(plan) => match self.objection(plan) {
+                Some(error) => Verdict::Refuse(error),
+                None => Verdict::Plan(Arc::clone(plan), effects),
+            },
+        }
+    }
+
+    fn objection(&self, plan: &Plan) -> Option<PgError> {
+        if !self.state.reads_utf8() {
+            return Some(errors::client_encoding(&self.state.client_encoding));
+        }
+        let of_params = plan.params.iter().filter_map(|p| match &p.role {
+            Role::Plain => None,
+            Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
+        });
+        let of_columns = plan.columns.iter().flatten().filter_map(|c| c.enc());
+        of_params.chain(of_columns).find_map(|t| match &t.standing {
+            Standing::Verified => None,
+            Standing::Unsigned => Some(errors::unsigned_type(&t.def.name)),
+            Standing::Broken(why) => Some(errors::broken_type(&t.def.name, why)),
+        })
+    }
+
+    async fn parse(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Parse::parse(body).map_err(read_error)?;
+        let oids: Vec<Oid> = message.oids.iter().collect();
+        let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
+        match verdict {
+            Verdict::Refuse(error) => self.poison(error),
+            Verdict::Forward(effects) => {
+                let known = Statement::Forwarded(effects);
+                let undo = self.state.names.set_statement(message.name, Some(known));
+                self.pipe.server.output.extend_from_slice(raw);
+                self.state.in_batch = true;
+                self.state.ledger.expect(Await::Parse(undo));
+                Ok(())
+            }
+            Verdict::Plan(plan, effects) => {
+                let text = utf8(message.sql)?;
+                let part = Part::of(text, span);
+                let prepared = match self.prepare(&plan, effects, part, &oids).await? {
+                    Some(Ok(prepared)) => prepared,
+                    Some(Err(error)) => return self.poison(error),
+                    None => return Ok(()),
+                };
+                self.send_parse(message.name, &prepared.0, &prepared.1, Reader::Client)
+            }
+        }
+    }
+
+    async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
+        let whole = 0..sql.len();
+        let Ok(text) = std::str::from_utf8(sql) else {
+            return Ok(Some((self.not_utf8(), whole)));
+        };
+        let analysis = match self.analyze(text, oids).await? {
+            None => return Ok(None),
+            Some(Err(error)) => return Ok(Some((Verdict::Refuse(error), whole))),
+            Some(Ok(analysis)) => analysis,
+        };
+        let verdict = match analysis {
+            Analysis::Statements(list) => match &list[..] {
+                [one] => return Ok(Some((self.judge(&one.action, one.effects, text), one.span.clone()))),
+                _ => Verdict::Refuse(errors::several_statements()),
+            },
+            Analysis::Untouched(effects) => self.judge(&Action::Forward, effects, text),
+            Analysis::NeedsSearchPath => Verdict::Refuse(errors::internal("search_path was asked for twice")),
+        };
+        Ok(Some((verdict, whole)))
+    }
+
+    /// Text that is not UTF-8 can be forwarded only where nothing is encrypted.
+    pub(super) fn not_utf8(&self) -> Verdict {
+        if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
+            Verdict::Forward(Effects { ddl: true, search_path: true, ..Effects::default() })
+        } else {
+            Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
+        }
+    }
+
+    /// Renders a plan for one text and has PostgreSQL confirm it if it has not yet: what to remember and what to send.
+    pub(super) async fn prepare(
+        &mut self,
+        plan: &Arc<Plan>,
+        effects: Effects,
+        part: Part<'_>,
+        oids: &[Oid],
+    ) -> Answer<Result<(Arc<Prepared>, String), PgError>> {
+        let Part { text, before } = part;
+        let tokens = sql::literals(text);
+        let value = |p: &Param| p.source.text(text, &tokens).map(|t| Zeroizing::new(t.into_owned()));
+        let literals: Vec<_> = plan.params.iter().map(value).collect();
+        if plan.params.iter().zip(&literals).any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_))) {
+            return Ok(Some(Err(errors::unreadable_literal())));
+        }
+        if plan.confirmed.get().is_none()
+            && let Some(template) = &plan.described
+        {
+            let described = template.render(text, &tokens);
+            let prepared = Arc::new(Prepared {
+                plan: Arc::clone(plan),
+                declared: oids.to_vec(),
+                literals: Vec::new(),
+                before,
+                positions: described.positions,
+                effects,
+            });
+            let types = confirm::described_oids(plan, oids);
+            let Some(description) = self.ask_description(&described.sql, &types, &prepared).await? else {
+                return Ok(None);
+            };
+            match confirm::confirm(plan, &description, oids, &self.state.view.catalog) {
+                Ok(confirmed) => drop(plan.confirmed.set(confirmed)),
+                Err(error) => return Ok(Some(Err(error))),
+            }
+        }
+        let executed = plan.executed.render(text, &tokens);
+        let prepared = Prepared {
+            plan: Arc::clone(plan),
+            declared: oids.to_vec(),
+            literals,
+            before,
+            positions: executed.positions,
+            effects,
+        };
+        Ok(Some(Ok((Arc::new(prepared), executed.sql))))
+    }
+
+    /// Sends the executed form under the client's name.
+    pub(super) fn send_parse(
+        &mut self,
+        name: &[u8],
+        prepared: &Arc<Prepared>,
+        sql: &str,
+        reader: Reader,
+    ) -> Result<(), Fault> {
+        let types = confirm::executed_oids(&prepared.plan, &prepared.declared);
+        client::parse(&mut self.pipe.server.output, name, sql.as_bytes(), types)?;
+        let statement = Statement::Plan(Arc::clone(prepared));
+        let undo = self.state.names.set_statement(name, Some(statement.clone()));
+        self.state.in_batch = true;
+        self.state.ledger.push(Await::Parse(undo), reader, Some(statement));
+        Ok(())
+    }
+
+    async fn bind(&mut self, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Bind::parse(body).map_err(read_error)?;
+        let Some(Statement::Plan(prepared)) = self.state.names.statement(message.statement).cloned() else {
+            return self.poison(errors::no_statement(message.statement));
+        };
+        let given = seal::Given::Bind(message);
+        self.send_bind(message.portal, message.statement, &prepared, &given, Reader::Client).await
+    }
+
+    /// Seals the parameters and sends Bind. A value that cannot be sealed is an error at this place.
+    pub(super) async fn send_bind(
+        &mut self,
+        portal: &[u8],
+        statement: &[u8],
+        prepared: &Arc<Prepared>,
+        given: &seal::Given<'_>,
+        reader: Reader,
+    ) -> Result<(), Fault> {
+        if prepared.opens() && self.state.vars.search_path.is_none() && self.ask_vars().await?.is_none() {
+            return Ok(());
+        }
+        let settings = Arc::clone(&self.state.settings);
+        let sealed =
+            seal::bind(&self.shared.ring, settings, prepared, portal, statement, given, &mut self.pipe.server.output);
+        match sealed.await {
+            Ok((portal_state, sealed)) => {
+                self.shared.metrics.sealed(sealed);
+                let portal_state = Arc::new(portal_state);
+                let undo = self.state.names.set_portal(portal, Some(Arc::clone(&portal_state)));
+                let announce = (reader == Reader::Nobody).then_some(portal_state);
+                self.state.in_batch = true;
+                self.state.ledger.push(
+                    Await::Bind(undo, announce),
+                    reader,
+                    Some(Statement::Plan(Arc::clone(prepared))),
+                );
+                Ok(())
+            }
+            Err(error) => self.poison(error),
+        }
+    }
+
+    /// Makes the server fail where a statement is refused, so that order, skipping and transaction state are its own.
+    pub(super) fn poison(&mut self, error: PgError) -> Result<(), Fault> {
+        self.shared.metrics.refused(error.sqlstate.0);
+        client::parse(&mut self.pipe.server.output, POISONED, POISON, [])?;
+        self.state.in_batch = true;
+        self.state.ledger.expect(Await::Poison(Box::new(error)));
+        Ok(())
+    }
+
+    /// Sync after results that may still fail here. Where something else depends on them, they are awaited first, so
+    /// that a failure rolls back; else the session only stops taking more from the client.
+    pub(super) async fn sync(&mut self) -> Result<(), Fault> {
+        if self.state.batch.opens && self.state.batch.writes && !self.state.ledger.is_empty() {
+            self.settle().await?;
+        }
+        if self.state.dropping {
+            client::parse(&mut self.pipe.server.output, POISONED, POISON, [])?;
+        }
+        client::sync(&mut self.pipe.server.output);
+        self.state.fenced = self.state.batch.opens;
+        self.state.synced();
+        Ok(())
+    }
+
+    fn function_call(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        /// OIDs from here on are not PostgreSQL's own.
+        const FIRST_USER_OID: u32 = 16384;
+        let oid = body.first_chunk::<4>().map(|b| u32::from_be_bytes(*b)).ok_or_else(malformed)?;
+        if oid >= FIRST_USER_OID && !self.state.view.catalog.is_plain() {
+            return self.poison_query(errors::function_call());
+        }
+        self.pipe.server.output.extend_from_slice(raw);
+        self.state.ledger.expect(Await::FunctionCall);
+        Ok(())
+    }
+
+    /// As [`Session::poison`], for messages that end with ReadyForQuery by themselves.
+    pub(super) fn poison_query(&mut self, error: PgError) -> Result<(), Fault> {
+        self.shared.metrics.refused(error.sqlstate.0);
+        client::query(&mut self.pipe.server.output, POISON)?;
+        self.state.ledger.expect(Await::PoisonQuery(Box::new(error)));
+        Ok(())
+    }
+}
+
+/// A whole message whose inside is not as the protocol says.
+fn malformed() -> Fault {
+    Fault::Tell(PgError::new(Severity::Fatal, SqlState::PROTOCOL_VIOLATION, "invalid message format"))
+}
+
+fn utf8(sql: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(sql).map_err(|_| malformed())
+}

@@ -1,0 +1,207 @@
+//! What the server still owes: one entry per message sent to it that it answers, in order.
+//!
+//! PostgreSQL answers in order, and after an error skips to the next Sync; the ledger does the same, and takes back
+//! what skipped messages would have changed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::prepared::{Portal, Statement};
+use crate::wire::error::PgError;
+
+/// Who reads the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reader {
+    /// The client.
+    Client,
+    /// Nobody, unless it is an error, which goes to the client.
+    Nobody,
+    /// The session itself; an error goes to the client.
+    Session,
+}
+
+/// What a message does to the names that the server keeps, and how to take it back.
+#[derive(Debug)]
+pub(super) enum Undo {
+    /// Nothing to take back.
+    None,
+    /// The statement of this name was another, or none, before.
+    Statement(Box<[u8]>, Option<Statement>),
+    /// The portal of this name was another, or none, before.
+    Portal(Box<[u8]>, Option<Arc<Portal>>),
+}
+
+/// A message that awaits its answer.
+#[derive(Debug)]
+pub(super) enum Await {
+    /// Parse.
+    Parse(Undo),
+    /// Bind; the RowDescription to announce to a client that sent a simple query.
+    Bind(Undo, Option<Arc<Portal>>),
+    /// Close.
+    Close(Undo),
+    /// Describe of a statement: of a plan, or forwarded.
+    DescribeStatement(Option<Statement>),
+    /// Describe of a portal: of a plan, or forwarded.
+    DescribePortal(Option<Arc<Portal>>),
+    /// Describe of a portal for a client that sent a simple query: NoData is not for it.
+    DescribeQuietly,
+    /// Execute: rows of a plan, or forwarded.
+    Execute(Option<Arc<Portal>>),
+    /// Simple query, forwarded: ends with ReadyForQuery.
+    Query,
+    /// Function call: ends with ReadyForQuery.
+    FunctionCall,
+    /// Sync: ends with ReadyForQuery.
+    Sync,
+    /// A statement made to fail in place of one that is refused. Its error is replaced by ours.
+    Poison(Box<PgError>),
+    /// As `Poison`, as a simple query: ends with ReadyForQuery.
+    PoisonQuery(Box<PgError>),
+}
+
+impl Await {
+    /// Its answer ends with ReadyForQuery: what an error skips to.
+    pub(super) fn ends_ready(&self) -> bool {
+        matches!(self, Await::Query | Await::FunctionCall | Await::Sync | Await::PoisonQuery(_))
+    }
+}
+
+/// An entry.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) what: Await,
+    pub(super) reader: Reader,
+    /// Statement whose text the server sees, for mapping error positions.
+    pub(super) statement: Option<Statement>,
+}
+
+/// Statements and portals by name, as the server will have them once it has seen everything sent.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    statements: HashMap<Box<[u8]>, Statement>,
+    portals: HashMap<Box<[u8]>, Arc<Portal>>,
+}
+
+impl Names {
+    /// What is known of a statement. `None`: it was not prepared by a message, or was refused.
+    pub(super) fn statement(&self, name: &[u8]) -> Option<&Statement> {
+        self.statements.get(name)
+    }
+
+    /// The plan's portal of this name.
+    pub(super) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+        self.portals.get(name)
+    }
+
+    /// Some statement with a plan is prepared.
+    pub(super) fn has_plans(&self) -> bool {
+        self.statements.values().any(|s| matches!(s, Statement::Plan(_)))
+    }
+
+    /// Sets or removes a statement.
+    pub(super) fn set_statement(&mut self, name: &[u8], new: Option<Statement>) -> Undo {
+        let old = match new {
+            Some(statement) => self.statements.insert(name.into(), statement),
+            None if self.statements.is_empty() => return Undo::None,
+            None => match self.statements.remove(name) {
+                Some(old) => Some(old),
+                None => return Undo::None,
+            },
+        };
+        Undo::Statement(name.into(), old)
+    }
+
+    /// Sets or removes a portal.
+    pub(super) fn set_portal(&mut self, name: &[u8], new: Option<Arc<Portal>>) -> Undo {
+        let old = match new {
+            Some(portal) => self.portals.insert(name.into(), portal),
+            None if self.portals.is_empty() => return Undo::None,
+            None => match self.portals.remove(name) {
+                Some(old) => Some(old),
+                None => return Undo::None,
+            },
+        };
+        Undo::Portal(name.into(), old)
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::None => {}
+            Undo::Statement(name, Some(old)) => drop(self.statements.insert(name, old)),
+            Undo::Statement(name, None) => drop(self.statements.remove(&name)),
+            Undo::Portal(name, Some(old)) => drop(self.portals.insert(name, old)),
+            Undo::Portal(name, None) => drop(self.portals.remove(&name)),
+        }
+    }
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    queue: VecDeque<Entry>,
+    /// The server skips everything until the next Sync.
+    pub(super) skipping: bool,
+}
+
+impl Ledger {
+    /// A message was sent whose answer the client reads.
+    pub(super) fn expect(&mut self, what: Await) {
+        self.push(what, Reader::Client, None);
+    }
+
+    /// A message was sent. While the server skips, only what ends with ReadyForQuery is answered.
+    pub(super) fn push(&mut self, what: Await, reader: Reader, statement: Option<Statement>) {
+        if self.skipping {
+            if !matches!(what, Await::Sync) {
+                return;
+            }
+            self.skipping = false;
+        }
+        self.queue.push_back(Entry { what, reader, statement });
+    }
+
+    /// What the next answer is for.
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.queue.front()
+    }
+
+    /// The answer is complete.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        self.queue.pop_front()
+    }
+
+    /// Nothing is owed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Number of answers owed.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Answers owed that the session reads.
+    pub(super) fn own(&self) -> usize {
+        self.queue.iter().filter(|e| e.reader == Reader::Session).count()
+    }
+
+    /// The server reported an error for the front entry: drops everything up to what ends with ReadyForQuery and takes
+    /// back what the dropped messages would have changed.
+    pub(super) fn fail(&mut self, names: &mut Names) {
+        let end = self.queue.iter().position(|e| e.what.ends_ready());
+        self.skipping = end.is_none();
+        let dropped: Vec<Entry> = self.queue.drain(..end.unwrap_or(self.queue.len())).collect();
+        for entry in dropped.into_iter().rev() {
+            match entry.what {
+                Await::Parse(undo) | Await::Bind(undo, _) | Await::Close(undo) => names.undo(undo),
+                _ => {}
+            }
+        }
+    }
+
+    /// COPY FROM STDIN began: the server ignores Syncs that were sent before the rows.
+    pub(super) fn forget_syncs(&mut self) {
+        self.queue.retain(|e| !matches!(e.what, Await::Sync));
+    }
+}

@@ -1,0 +1,323 @@
+//! Listening: sockets in, logged-in connections out, each in a task of its own.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::cancel::{self, Cancels};
+use super::handshake::{self, Ended, Request, Unopened};
+use super::link::{Link, Patience};
+use super::settings::Settings;
+use super::upstream::{self, LoggedIn};
+use crate::net::TlsError;
+use crate::net::acceptor::Acceptor;
+use crate::net::dial::{Dialer, prepare};
+use crate::net::stream::Socket;
+use crate::wire::error::PgError;
+use crate::wire::sqlstate::SqlState;
+
+/// Connections above the limit that are still heard, so that they may cancel or be told why not.
+const OVERFLOW: usize = 64;
+/// How often certificate files are looked at.
+const RELOAD: Duration = Duration::from_secs(5);
+/// Pause after an accept that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Limits of time before a session begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From accepting a connection to its startup packet.
+    pub startup: Duration,
+    /// From the startup packet to the end of the login.
+    pub login: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { startup: Duration::from_secs(15), login: Duration::from_secs(60) }
+    }
+}
+
+/// What every connection passes on its way in.
+pub struct Gate {
+    pub(super) dialer: Dialer,
+    pub(super) cancels: Arc<Cancels>,
+    tls: Option<Acceptor>,
+    require_tls: bool,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    overflow: Arc<Semaphore>,
+    shutdown: CancellationToken,
+    drain: Duration,
+}
+
+impl Gate {
+    /// Reads certificates; blocks on files. `shutdown` ends accepting and unfinished logins.
+    ///
+    /// # Errors
+    /// They cannot be read or used.
+    pub fn new(settings: &Settings, dialer: Dialer, shutdown: CancellationToken) -> Result<Self, TlsError> {
+        Ok(Gate {
+            dialer,
+            cancels: Arc::default(),
+            tls: settings.tls.as_ref().map(Acceptor::new).transpose()?,
+            require_tls: settings.require_tls,
+            limits: Limits::default(),
+            places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            overflow: Arc::new(Semaphore::new(OVERFLOW)),
+            shutdown,
+            drain: settings.shutdown_timeout,
+        })
+    }
+
+    /// With other limits of time.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The keys of live sessions.
+    pub fn cancels(&self) -> &Arc<Cancels> {
+        &self.cancels
+    }
+
+    /// Brings one connection from its first byte to a login. `None`: it ended otherwise, and was told why
+    /// where it could be.
+    pub async fn admit(&self, socket: Socket) -> Option<LoggedIn> {
+        self.admit_if(socket, true).await
+    }
+
+    async fn admit_if(&self, socket: Socket, has_place: bool) -> Option<LoggedIn> {
+        let (link, request) = self.open(socket).await?;
+        match request {
+            Request::Cancel { pid, key } => {
+                cancel::relay(&self.cancels, &self.dialer, pid, &key).await;
+                link.close().await;
+                None
+            }
+            Request::Open(_) if !has_place => {
+                link.refuse(&too_many()).await;
+                None
+            }
+            Request::Open(opening) => {
+                let patience = Patience::new(self.limits.login, &self.shutdown);
+                match upstream::log_in(self, link, opening, &patience).await {
+                    Ok(login) => Some(login),
+                    Err((link, ended)) => end(link, ended).await,
+                }
+            }
+        }
+    }
+
+    async fn open(&self, socket: Socket) -> Option<(Link, Request)> {
+        let patience = Patience::new(self.limits.startup, &self.shutdown);
+        match handshake::open(socket, self.tls.as_ref(), self.require_tls, &patience).await {
+            Ok(opened) => Some(opened),
+            Err(Unopened { link: Some(link), ended }) => end(link, ended).await,
+            Err(Unopened { link: None, .. }) => None,
+        }
+    }
+
+    fn reload(&self) {
+        match self.tls.as_ref().map(Acceptor::reload_if_changed) {
+            Some(Ok(true)) => tracing::info!("TLS certificate read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "changed TLS certificate cannot be used; keeping the old one")
+            }
+            Some(Ok(false)) | None => {}
+        }
+    }
+}
+
+/// Nothing is owed to whom left; who is refused is told why.
+async fn end<T>(link: Link, ended: Ended) -> Option<T> {
+    match ended {
+        Ended::Tell(error) => {
+            tracing::info!(sqlstate = error.sqlstate.0, error = %error.message, "connection refused");
+            link.refuse(&error).await;
+        }
+        Ended::Quiet => link.close().await,
+    }
+    None
+}
+
+fn too_many() -> PgError {
+    PgError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+        .hint("This limit is the proxy's: [server] max_connections.")
+}
+
+/// A socket that takes connections.
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket; its file goes when this does.
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a Unix socket, removed when dropped.
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listener {
+    /// `host:port` or a path.
+    pub fn address(&self) -> String {
+        match self {
+            Listener::Tcp(tcp) => tcp.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string()),
+            Listener::Unix(_, file) => file.0.display().to_string(),
+        }
+    }
+
+    /// The port, for TCP.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Listener::Tcp(tcp) => tcp.local_addr().ok().map(|addr| addr.port()),
+            Listener::Unix(..) => None,
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        match self {
+            Listener::Tcp(tcp) => tcp.poll_accept(cx).map_ok(|(tcp, _)| {
+                // Fails only on a connection that is gone, which the first read will tell.
+                let _ = prepare(&tcp);
+                Socket::Tcp(tcp)
+            }),
+            Listener::Unix(unix, _) => unix.poll_accept(cx).map_ok(|(unix, _)| Socket::Unix(unix)),
+        }
+    }
+}
+
+/// Listens on every address of a host name, or on `.s.PGSQL.<port>` in a directory. Port 0 picks a free
+/// one, the same for all addresses.
+///
+/// # Errors
+/// The name does not resolve, or an address of this machine cannot be listened on.
+pub async fn bind(host: &str, port: u16) -> io::Result<Vec<Listener>> {
+    if host.starts_with('/') {
+        return Ok(vec![bind_unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}"))).await?]);
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut absent = None;
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    for mut address in addresses {
+        address.set_port(listeners.first().and_then(Listener::port).unwrap_or(port));
+        match TcpListener::bind(address).await {
+            Ok(tcp) => listeners.push(Listener::Tcp(tcp)),
+            // `localhost` may name an address of a protocol that is switched off here.
+            Err(e) if matches!(e.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) => {
+                absent = Some(e);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    match (listeners.is_empty(), absent) {
+        (false, _) => Ok(listeners),
+        (true, absent) => Err(absent.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
+    }
+}
+
+async fn bind_unix(path: PathBuf) -> io::Result<Listener> {
+    // A file that nobody listens on is left from a process that was killed.
+    if let Err(e) = UnixStream::connect(&path).await
+        && e.kind() == io::ErrorKind::ConnectionRefused
+    {
+        std::fs::remove_file(&path)?;
+    }
+    Ok(Listener::Unix(UnixListener::bind(&path)?, SocketFile(path)))
+}
+
+/// Accepts connections and gives each login to `serve`, until shutdown; then waits for the sessions to end,
+/// at most `shutdown_timeout`, and cuts off the rest.
+pub async fn run<F, Fut>(listeners: Vec<Listener>, gate: Arc<Gate>, serve: F)
+where
+    F: Fn(LoggedIn) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    let mut reload = tokio::time::interval(RELOAD);
+    reload.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = gate.shutdown.cancelled() => break,
+            accepted = accept(&listeners) => match accepted {
+                Ok(socket) => enter(&gate, socket, &mut tasks, serve.clone()),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(ended) = tasks.join_next() => report(ended),
+            _ = reload.tick(), if gate.tls.is_some() => {
+                let gate = Arc::clone(&gate);
+                let _ = tokio::task::spawn_blocking(move || gate.reload()).await;
+            }
+        }
+    }
+    drop(listeners);
+    let wait = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(gate.drain, wait).await.is_err() {
+        tracing::warn!(sessions = tasks.len(), "shutdown timeout over: cutting off sessions");
+        tasks.shutdown().await;
+    }
+}
+
+fn enter<F, Fut>(gate: &Arc<Gate>, socket: Socket, tasks: &mut JoinSet<()>, serve: F)
+where
+    F: Fn(LoggedIn) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let place = Arc::clone(&gate.places).try_acquire_owned().ok();
+    let heard = match place {
+        Some(_) => None,
+        None => match Arc::clone(&gate.overflow).try_acquire_owned() {
+            Ok(heard) => Some(heard),
+            Err(_) => return,
+        },
+    };
+    let gate = Arc::clone(gate);
+    tasks.spawn(async move {
+        if let Some(login) = gate.admit_if(socket, place.is_some()).await {
+            serve(login).await;
+        }
+        drop((place, heard));
+    });
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a session panicked");
+    }
+}
+
+async fn accept(listeners: &[Listener]) -> io::Result<Socket> {
+    poll_fn(|cx| {
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

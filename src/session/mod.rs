@@ -1,0 +1,284 @@
+//! One connection: a client on one side, its server on the other, one task for both.
+//!
+//! ```text
+//! listen -> handshake -> Session::run:   fast  (client bytes that need no look)
+//!                                        front (client messages that do)     -> server
+//!                                        back  (server bytes; rows opened)   -> client
+//! ```
+//! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
+//! place (`front::poison`) and replacing its words.
+
+mod back;
+pub mod cancel;
+pub mod catalog;
+mod cell;
+mod confirm;
+mod errors;
+mod fast;
+mod front;
+pub mod handshake;
+mod ledger;
+mod link;
+pub mod listen;
+mod own;
+mod pipe;
+mod prepared;
+mod rows;
+mod seal;
+mod simple;
+mod state;
+
+pub mod settings;
+pub mod upstream;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use self::back::{Halt, Outputs};
+use self::catalog::Catalogs;
+use self::fast::Stop;
+use self::handshake::Replication;
+use self::pipe::{HIGH_WATER, Pipe, Side, Want};
+use self::state::State;
+use crate::keys::{KeysError, Ring};
+use crate::schema::catalog::Catalog;
+use crate::sql::PlanCache;
+use crate::telemetry::metrics::Metrics;
+use crate::wire::client;
+use crate::wire::error::PgError;
+use crate::wire::frame::BuildError;
+use crate::wire::server::TransactionStatus;
+use crate::wire::sqlstate::SqlState;
+
+/// Answers owed at most: a client that pipelines more is not read until some came.
+const LEDGER_MAX: usize = 100_000;
+
+/// A row whose keys are fetched this often and are still not at hand is refused.
+const FETCH_TRIES: u32 = 3;
+
+/// What all sessions share.
+pub struct Shared {
+    /// Keys.
+    pub ring: Arc<Ring>,
+    /// Statement plans.
+    pub plans: PlanCache,
+    /// Catalog snapshots.
+    pub catalogs: Arc<Catalogs>,
+    /// Metric handles.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A connection that was logged in.
+pub struct Login<C, S> {
+    /// The client's stream, and bytes already read from it.
+    pub client: (C, BytesMut),
+    /// The server's stream, and bytes already read from it.
+    pub server: (S, BytesMut),
+    /// Database of the connection.
+    pub database: String,
+    /// ParameterStatus values of the login.
+    pub parameters: HashMap<String, String>,
+    /// What kind of replication connection it is, if one.
+    pub replication: Replication,
+}
+
+/// Why a session ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A stream failed.
+    #[error("connection lost: {0}")]
+    Io(#[from] io::Error),
+    /// The client is told, then the connection is closed.
+    #[error("{0}")]
+    Tell(PgError),
+    /// A side closed.
+    #[error("connection closed")]
+    Closed,
+}
+
+impl From<PgError> for Fault {
+    fn from(e: PgError) -> Self {
+        Fault::Tell(e)
+    }
+}
+
+impl From<BuildError> for Fault {
+    fn from(e: BuildError) -> Self {
+        Fault::Tell(PgError::fatal(SqlState::PROGRAM_LIMIT_EXCEEDED, e.to_string()))
+    }
+}
+
+struct Session<C, S> {
+    pipe: Pipe<C, S>,
+    state: State,
+    shared: Arc<Shared>,
+    database: String,
+}
+
+/// Serves one connection until either side closes or `drain` asks idle sessions to end.
+///
+/// # Errors
+/// See [`Fault`]; the client has been told where it could be.
+pub async fn serve<C, S>(login: Login<C, S>, shared: Arc<Shared>, drain: CancellationToken) -> Result<(), Fault>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    if login.replication == Replication::Physical {
+        // Physical replication takes no SQL.
+        return splice(login).await;
+    }
+    let slot = shared.catalogs.slot(&login.database);
+    let catalog = slot.fresh().unwrap_or_else(|| Arc::new(Catalog::default()));
+    let mut state = State::new(slot, catalog);
+    state.replication = login.replication == Replication::Database;
+    for (name, value) in &login.parameters {
+        state.reported(name.as_bytes(), value.as_bytes());
+    }
+    let mut session = Session {
+        pipe: Pipe {
+            client: Side::new(login.client.0, login.client.1),
+            server: Side::new(login.server.0, login.server.1),
+        },
+        state,
+        shared,
+        database: login.database,
+    };
+    let outcome = session.run(&drain).await;
+    if let Err(Fault::Tell(error)) = &outcome {
+        error.write(&mut session.pipe.client.output);
+    }
+    session.close().await;
+    match outcome {
+        Err(Fault::Closed) => Ok(()),
+        other => other,
+    }
+}
+
+async fn splice<C, S>(login: Login<C, S>) -> Result<(), Fault>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    use tokio::io::AsyncWriteExt;
+    let (mut client, from_client) = login.client;
+    let (mut server, from_server) = login.server;
+    server.write_all(&from_client).await?;
+    client.write_all(&from_server).await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
+}
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    async fn run(&mut self, drain: &CancellationToken) -> Result<(), Fault> {
+        loop {
+            self.take_server().await?;
+            self.take_client().await?;
+            self.ended()?;
+            let idle =
+                self.state.ledger.is_empty() && self.state.status == TransactionStatus::Idle && !self.state.in_batch;
+            if idle && drain.is_cancelled() {
+                return Err(Fault::Tell(PgError::fatal(
+                    SqlState::ADMIN_SHUTDOWN,
+                    "terminating connection: the proxy is shutting down",
+                )));
+            }
+            let want = Want { client: self.takes_more(), server: true };
+            self.state.keys.clear();
+            if idle {
+                tokio::select! {
+                    turned = self.pipe.turn(want) => turned?,
+                    () = drain.cancelled() => {}
+                }
+            } else {
+                self.pipe.turn(want).await?;
+            }
+        }
+    }
+
+    fn takes_more(&self) -> bool {
+        !self.state.fenced && self.state.ledger.len() < LEDGER_MAX
+    }
+
+    fn ended(&self) -> Result<(), Fault> {
+        if self.pipe.server.ended || (self.pipe.client.ended && self.takes_more()) {
+            return Err(Fault::Closed);
+        }
+        Ok(())
+    }
+
+    /// Takes what there is of the client's messages, as long as the server's side has room.
+    async fn take_client(&mut self) -> Result<(), Fault> {
+        while self.takes_more() && self.pipe.server.pending() < HIGH_WATER && !self.pipe.client.input.is_empty() {
+            let (used, stop) = fast::forward(
+                &mut self.state,
+                &self.shared.plans,
+                &self.pipe.client.input,
+                &mut self.pipe.server.output,
+            )?;
+            self.pipe.client.consume(used);
+            match stop {
+                Stop::Dry => return Ok(()),
+                Stop::Look(total) => self.look(total).await?,
+                Stop::Bye => return Err(Fault::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what there is of the server's messages; fetches the keys that rows need.
+    async fn take_server(&mut self) -> Result<(), Fault> {
+        let mut fetched = 0;
+        while !self.pipe.server.input.is_empty() {
+            let mut outputs = Outputs { client: &mut self.pipe.client.output, server: &mut self.pipe.server.output };
+            let (used, halt) = back::take(&mut self.state, &self.shared.ring, &self.pipe.server.input, &mut outputs)?;
+            self.pipe.server.consume(used);
+            let Halt::Keys(missing) = halt else { return Ok(()) };
+            fetched = if used > 0 { 1 } else { fetched + 1 };
+            let outcome = if fetched > FETCH_TRIES {
+                Err(KeysError::unavailable("a fetched data key was not kept"))
+            } else {
+                self.shared.ring.fetch(&missing).await
+            };
+            if let Err(error) = outcome {
+                let error = errors::keys(&error, "");
+                self.shared.metrics.refused(error.sqlstate.0);
+                back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with everything but the client's messages until `done`.
+    async fn until(&mut self, done: impl Fn(&State) -> bool) -> Result<(), Fault> {
+        loop {
+            self.take_server().await?;
+            if done(&self.state) {
+                return Ok(());
+            }
+            if self.pipe.server.ended {
+                return Err(Fault::Closed);
+            }
+            self.state.keys.clear();
+            self.pipe.turn(Want { client: false, server: true }).await?;
+        }
+    }
+
+    /// Says goodbye to the server and writes what the client still has to read.
+    async fn close(&mut self) {
+        if !self.pipe.server.ended {
+            client::terminate(&mut self.pipe.server.output);
+            let _ = self.pipe.drain_server().await;
+        }
+        let _ = self.pipe.drain_client().await;
+    }
+}

@@ -1,0 +1,91 @@
+//! What a session remembers of a statement or portal it sent in rewritten form.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::schema::catalog::{EncType, Oid};
+use crate::sql::PositionMap;
+use crate::sql::plan::{Effects, Plan};
+use crate::wire::value;
+
+/// A statement that a name stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Statement {
+    /// Forwarded as it is; running it may change the session.
+    Forwarded(Effects),
+    /// Rewritten.
+    Plan(Arc<Prepared>),
+}
+
+/// A rewritten statement as one client prepared it.
+pub(super) struct Prepared {
+    pub(super) plan: Arc<Plan>,
+    /// Parameter types that the client declared; 0 or missing is unspecified.
+    pub(super) declared: Vec<Oid>,
+    /// By parameter of the plan: its value where that is not a parameter of the client's.
+    pub(super) literals: Vec<Option<Zeroizing<String>>>,
+    /// Characters of the client's text before this statement.
+    pub(super) before: u32,
+    /// From the text that was sent to the client's.
+    pub(super) positions: PositionMap,
+    pub(super) effects: Effects,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("params", &self.plan.params.len()).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Position in the client's text of a position in the text that was sent; both count characters from 1.
+    pub(super) fn to_client(&self, position: u32) -> Option<u32> {
+        self.positions.to_client(position).map(|p| p + self.before)
+    }
+
+    /// Some result column is encrypted.
+    pub(super) fn opens(&self) -> bool {
+        self.plan.columns.iter().flatten().any(|c| c.enc().is_some())
+    }
+
+    /// The client's declared type of its parameter `n` (from 0); 0 is unspecified.
+    pub(super) fn declared(&self, n: usize) -> Oid {
+        self.declared.get(n).copied().unwrap_or(0)
+    }
+}
+
+/// A portal of a plan.
+pub(super) struct Portal {
+    pub(super) prepared: Arc<Prepared>,
+    /// One per result column.
+    pub(super) cells: Vec<Cell>,
+    /// The whole RowDescription message that the client is told, if it has result columns.
+    pub(super) row_description: Option<Vec<u8>>,
+    /// The session's output settings when it was bound.
+    pub(super) settings: Arc<value::Settings>,
+    /// Equality terms of operands that selected columns must have: (column, term).
+    pub(super) checks: Vec<(usize, [u8; 16])>,
+}
+
+impl std::fmt::Debug for Portal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Portal").field("columns", &self.cells.len()).finish_non_exhaustive()
+    }
+}
+
+/// How a result column reaches the client.
+pub(super) enum Cell {
+    /// As the server sends it.
+    Plain,
+    /// Opened.
+    Sealed {
+        enc: Arc<EncType>,
+        /// The server sends the whole composite, not the envelope alone.
+        composite: bool,
+        /// The format that the client asked for.
+        format: value::Format,
+        /// For errors.
+        column: String,
+    },
+}

@@ -1,0 +1,159 @@
+//! Rows with encrypted columns: opened and handed on, one allocation-free pass per row.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::cell;
+use super::errors;
+use super::prepared::{Cell, Portal};
+use super::state::State;
+use crate::crypto::envelope::{DataKey, Header};
+use crate::crypto::{KeyId, Kref};
+use crate::keys::Ring;
+use crate::wire::error::PgError;
+use crate::wire::frame::{self, BuildError, HEADER, MAX_LARGE};
+use crate::wire::server::{DataRow, DataRowBuilder, RowDescription, row_description, tag};
+use crate::wire::value::{self, Format};
+
+/// A data key that must be fetched.
+pub(super) type Missing = (Kref, KeyId);
+
+/// Most keys fetched at once for rows at hand.
+const FETCH_MAX: usize = 256;
+
+/// Why a row cannot be handed on.
+pub(super) enum RowFault {
+    /// A data key is not at hand.
+    Missing,
+    /// The row is refused.
+    Bad(Box<PgError>),
+}
+
+impl From<PgError> for RowFault {
+    fn from(e: PgError) -> Self {
+        RowFault::Bad(Box::new(e))
+    }
+}
+
+/// Appends a RowDescription made from the body of another, with the formats of a portal's columns.
+pub(super) fn describe(body: &[u8], formats: Option<&[i16]>, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    let Ok(description) = RowDescription::parse(body) else { return Ok(()) };
+    let fields = description.fields().enumerate().map(|(i, mut field)| {
+        field.format = formats.and_then(|f| f.get(i).copied()).unwrap_or(0);
+        field
+    });
+    row_description(out, fields)
+}
+
+/// Appends the row that the client reads.
+pub(super) fn open(
+    state: &mut State,
+    ring: &Ring,
+    portal: &Arc<Portal>,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), RowFault> {
+    let mut plaintext = std::mem::take(&mut state.scratch);
+    let outcome = open_with(state, ring, portal, body, &mut plaintext, out);
+    state.scratch = plaintext;
+    outcome
+}
+
+fn open_with(
+    state: &mut State,
+    ring: &Ring,
+    portal: &Arc<Portal>,
+    body: &[u8],
+    plaintext: &mut Zeroizing<Vec<u8>>,
+    out: &mut Vec<u8>,
+) -> Result<(), RowFault> {
+    let values = DataRow::parse(body).map_err(|_| errors::forged_row(state.row))?;
+    if values.len() != portal.cells.len() {
+        return Err(errors::forged_row(state.row).into());
+    }
+    let mut builder = DataRowBuilder::new(out);
+    for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
+        let (Some(bytes), Cell::Sealed { enc, composite, format, column }) = (value, cell) else {
+            builder.values().value(value);
+            continue;
+        };
+        let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
+        let header = envelope.and_then(|e| Header::parse(e).ok());
+        let (Some(envelope), Some(header)) = (envelope, header) else {
+            return Err(errors::unreadable(column, state.row).into());
+        };
+        let key = key_for(state, ring, header.kref, header.key_id).ok_or(RowFault::Missing)?;
+        plaintext.clear();
+        let codec = key.open(&enc.def.id, envelope, plaintext).map_err(|_| errors::unreadable(column, state.row))?;
+        if codec != enc.def.plain.code() {
+            return Err(errors::unreadable(column, state.row).into());
+        }
+        check(ring, portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, state.row))?;
+        let settings: &value::Settings = &portal.settings;
+        builder
+            .values()
+            .value_with(|out| value::write(enc.def.plain, plaintext, *format, settings, out))
+            .map_err(|_| errors::unreadable(column, state.row))?;
+    }
+    builder.finish().map_err(|_| errors::too_long(state.row).into())
+}
+
+/// A selected value under `e = operand` must have the operand's term: whoever can write the database could have swapped terms.
+fn check(
+    ring: &Ring,
+    portal: &Portal,
+    column: usize,
+    enc: &crate::schema::catalog::EncType,
+    keyset: crate::crypto::KeysetId,
+    plaintext: &[u8],
+) -> Result<(), ()> {
+    for (_, term) in portal.checks.iter().filter(|(c, _)| *c == column) {
+        let Some(key) = ring.eq_key(keyset, enc.def.id) else { continue };
+        if cell::equality(enc, plaintext, &key).map_err(|_| ())? != *term {
+            return Err(());
+        }
+    }
+    Ok(())
+}
+
+fn key_for(state: &mut State, ring: &Ring, kref: Kref, key_id: KeyId) -> Option<Arc<DataKey>> {
+    if let Some((_, _, key)) = state.keys.iter().rev().find(|(k, i, _)| *k == kref && *i == key_id) {
+        return Some(Arc::clone(key));
+    }
+    let key = ring.cached(kref, key_id)?;
+    state.keys.push((kref, key_id, Arc::clone(&key)));
+    Some(key)
+}
+
+/// The distinct keys that the rows at the start of `input` need and that are not at hand.
+pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, input: &[u8]) -> Vec<Missing> {
+    let mut wanted = Vec::new();
+    let mut rest = input;
+    while wanted.len() < FETCH_MAX
+        && let Ok(Some((kind, total))) = frame::header(rest, MAX_LARGE)
+        && kind == tag::DATA_ROW
+        && let Some(raw) = rest.get(..total)
+        && let Ok(values) = DataRow::parse(&raw[HEADER..])
+    {
+        for (value, cell) in values.iter().zip(&portal.cells) {
+            let (Some(bytes), Cell::Sealed { composite, .. }) = (value, cell) else { continue };
+            let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
+            let Some(header) = envelope.and_then(|e| Header::parse(e).ok()) else { continue };
+            let name = (header.kref, header.key_id);
+            if !wanted.contains(&name) && key_for(state, ring, name.0, name.1).is_none() {
+                wanted.push(name);
+            }
+        }
+        rest = &rest[total..];
+    }
+    wanted
+}
+
+/// Formats of a portal's result columns towards the server: envelopes and composites are asked for in binary.
+pub(super) fn server_format(cell: &Cell, client: Format) -> i16 {
+    match (cell, client) {
+        (Cell::Sealed { .. }, _) | (_, Format::Binary) => 1,
+        (Cell::Plain, Format::Text) => 0,
+    }
+}

@@ -1,0 +1,296 @@
+//! Bind of a plan: the client's values are sealed or turned into terms, plain ones go on as they are.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::cell::{self, SealFault};
+use super::errors;
+use super::prepared::{Cell, Portal, Prepared};
+use super::rows;
+use crate::crypto::KeysetId;
+use crate::crypto::envelope::DataKey;
+use crate::crypto::term::equality::EqKey;
+use crate::keys::{KeysError, Ring};
+use crate::schema::catalog::EncType;
+use crate::sql::plan::{OutColumn, Param, Role, Source};
+use crate::wire::client::{Bind, BindBuilder};
+use crate::wire::error::PgError;
+use crate::wire::value::{self, Format};
+
+/// Where parameter values and result formats come from.
+pub(super) enum Given<'a> {
+    /// The client's Bind.
+    Bind(Bind<'a>),
+    /// A simple query: literals only, results in text.
+    Text,
+}
+
+impl Given<'_> {
+    fn result_format(&self, column: usize) -> Format {
+        match self {
+            Given::Bind(bind) => format(bind.result_formats.of(column)),
+            Given::Text => Format::Text,
+        }
+    }
+}
+
+fn format(code: i16) -> Format {
+    if code == 1 { Format::Binary } else { Format::Text }
+}
+
+/// A parameter's value as the client gave it.
+struct Raw<'a> {
+    bytes: Option<&'a [u8]>,
+    format: Format,
+    declared: u32,
+}
+
+/// Seals and appends Bind; returns the portal and how many values were sealed. Nothing is appended on error.
+///
+/// # Errors
+/// What the client is told: a value that is not one of its type, a key that cannot be had.
+pub(super) async fn bind(
+    ring: &Ring,
+    settings: Arc<value::Settings>,
+    prepared: &Arc<Prepared>,
+    portal: &[u8],
+    statement: &[u8],
+    given: &Given<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(Portal, u64), PgError> {
+    let raws = raw_values(prepared, given)?;
+    let keys = Keys::gather(ring, prepared, &raws).await?;
+    let mut portal_state = open_portal(prepared, given, &settings)?;
+    let mut work = Work { keys, settings: &settings, sealed: 0, scratch: Zeroizing::default(), terms: Vec::new() };
+    let formats = prepared.plan.params.iter().zip(&raws).map(|(param, raw)| match param.role {
+        Role::Plain => i16::from(raw.format == Format::Binary),
+        _ => 1,
+    });
+    let mut builder = BindBuilder::new(out, portal, statement, formats).map_err(|_| errors::too_many())?;
+    for (index, (param, raw)) in prepared.plan.params.iter().zip(&raws).enumerate() {
+        match raw.bytes {
+            None => builder.params().value(None),
+            Some(bytes) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
+        }
+    }
+    let result = portal_state.cells.iter().enumerate().map(|(i, c)| rows::server_format(c, given.result_format(i)));
+    builder.finish(result).map_err(|_| errors::too_many())?;
+    portal_state.checks = checks(prepared, &work.terms);
+    Ok((portal_state, work.sealed))
+}
+
+fn raw_values<'a>(prepared: &'a Prepared, given: &'a Given<'_>) -> Result<Vec<Raw<'a>>, PgError> {
+    let values: Vec<Option<&[u8]>> = match given {
+        Given::Bind(bind) => bind.params.iter().collect(),
+        Given::Text => Vec::new(),
+    };
+    if values.len() != prepared.plan.client_params {
+        return Err(errors::parameter_count(values.len(), prepared.plan.client_params));
+    }
+    let one = |(param, literal): (&Param, &'a Option<Zeroizing<String>>)| match (param.source, given) {
+        (Source::Client(n), Given::Bind(bind)) => {
+            Raw { bytes: values[n], format: format(bind.formats.of(n)), declared: prepared.declared(n) }
+        }
+        (Source::Client(_), Given::Text) => Raw { bytes: None, format: Format::Text, declared: 0 },
+        (Source::Literal(_) | Source::Negated(_) | Source::Bool(_), _) => {
+            Raw { bytes: literal.as_ref().map(|text| text.as_bytes()), format: Format::Text, declared: 0 }
+        }
+    };
+    Ok(prepared.plan.params.iter().zip(&prepared.literals).map(one).collect())
+}
+
+fn open_portal(
+    prepared: &Arc<Prepared>,
+    given: &Given<'_>,
+    settings: &Arc<value::Settings>,
+) -> Result<Portal, PgError> {
+    let columns = prepared.plan.columns.as_deref().unwrap_or_default();
+    if let Given::Bind(bind) = given
+        && !bind.result_formats.fits(columns.len())
+    {
+        return Err(errors::format_count(bind.result_formats.len(), columns.len()));
+    }
+    let cells = columns.iter().enumerate().map(|(i, column)| match column {
+        OutColumn::Plain => Cell::Plain,
+        OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Cell::Sealed {
+            enc: Arc::clone(enc),
+            composite: matches!(column, OutColumn::Composite(..)),
+            format: given.result_format(i),
+            column: name.clone(),
+        },
+    });
+    let cells = cells.collect();
+    let mut row_description = None;
+    if let Some(body) = prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
+        let formats: Vec<i16> =
+            (0..columns.len()).map(|i| i16::from(given.result_format(i) == Format::Binary)).collect();
+        let mut message = Vec::new();
+        rows::describe(body, Some(&formats), &mut message).map_err(|_| errors::too_many())?;
+        row_description = Some(message);
+    }
+    Ok(Portal {
+        prepared: Arc::clone(prepared),
+        cells,
+        row_description,
+        settings: Arc::clone(settings),
+        checks: Vec::new(),
+    })
+}
+
+fn checks(prepared: &Prepared, terms: &[(usize, [u8; 16])]) -> Vec<(usize, [u8; 16])> {
+    let term = |param: usize| terms.iter().find(|(p, _)| *p == param).map(|(_, term)| *term);
+    prepared.plan.checks.iter().filter_map(|check| Some((check.column, term(check.param)?))).collect()
+}
+
+/// Keys for all values of one Bind, had before the first value is sealed.
+struct Keys {
+    eq: Vec<(crate::crypto::TypeId, Arc<EqKey>)>,
+    data: Vec<(KeysetId, Arc<DataKey>, u32)>,
+    default: Option<KeysetId>,
+}
+
+impl Keys {
+    async fn gather(ring: &Ring, prepared: &Prepared, raws: &[Raw<'_>]) -> Result<Keys, PgError> {
+        let mut keys = Keys { eq: Vec::new(), data: Vec::new(), default: None };
+        let mut values: Vec<(KeysetId, u32)> = Vec::new();
+        for (param, raw) in prepared.plan.params.iter().zip(raws) {
+            let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
+            if raw.bytes.is_none() {
+                continue;
+            }
+            let keyset = keys.keyset(ring, enc).map_err(|e| errors::keys(&e, &param.column))?;
+            if enc.def.terms.eq && !keys.eq.iter().any(|(id, _)| *id == enc.def.id) {
+                let key = match ring.eq_key(keyset, enc.def.id) {
+                    Some(key) => key,
+                    None => ring.fetch_eq_key(keyset, enc.def.id).await.map_err(|e| errors::keys(&e, &param.column))?,
+                };
+                keys.eq.push((enc.def.id, key));
+            }
+            if matches!(param.role, Role::Store(_)) {
+                match values.iter_mut().find(|(k, _)| *k == keyset) {
+                    Some((_, n)) => *n += 1,
+                    None => values.push((keyset, 1)),
+                }
+            }
+        }
+        for (keyset, n) in values {
+            keys.take(ring, keyset, n).await.map_err(|e| errors::keys(&e, ""))?;
+        }
+        Ok(keys)
+    }
+
+    fn keyset(&mut self, ring: &Ring, enc: &EncType) -> Result<KeysetId, KeysError> {
+        if let Some(keyset) = enc.def.keyset {
+            return Ok(keyset);
+        }
+        if self.default.is_none() {
+            self.default = Some(ring.default_keyset()?);
+        }
+        Ok(self.default.expect("set just now"))
+    }
+
+    async fn take(&mut self, ring: &Ring, keyset: KeysetId, mut n: u32) -> Result<(), KeysError> {
+        while n > 0 {
+            match ring.data_key(keyset, n) {
+                Some((key, granted)) => {
+                    let granted = granted.min(n);
+                    self.data.push((keyset, key, granted));
+                    n -= granted;
+                }
+                None => ring.ready(keyset).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn data_key(&mut self, enc: &EncType) -> Option<&DataKey> {
+        let keyset = enc.def.keyset.or(self.default)?;
+        let (_, key, left) = self.data.iter_mut().find(|(k, _, left)| *k == keyset && *left > 0)?;
+        *left -= 1;
+        Some(key)
+    }
+
+    fn eq(&self, enc: &EncType) -> Option<&EqKey> {
+        self.eq.iter().find(|(id, _)| *id == enc.def.id).map(|(_, key)| &**key)
+    }
+}
+
+struct Work<'a> {
+    keys: Keys,
+    settings: &'a value::Settings,
+    sealed: u64,
+    scratch: Zeroizing<Vec<u8>>,
+    /// Terms of operands, by parameter.
+    terms: Vec<(usize, [u8; 16])>,
+}
+
+impl Work<'_> {
+    fn value(
+        &mut self,
+        index: usize,
+        param: &Param,
+        raw: &Raw<'_>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), PgError> {
+        let outcome = match &param.role {
+            Role::Plain => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            Role::Store(enc) => self.store(enc, param, raw, bytes, out),
+            Role::Equal(enc) => self.equal(index, enc, param, raw, bytes, out),
+            Role::EqualArray(enc) => self.equal_array(enc, raw, bytes, out),
+        };
+        outcome.map_err(|fault| errors::seal(&fault, &param.column))
+    }
+
+    fn store(
+        &mut self,
+        enc: &EncType,
+        param: &Param,
+        raw: &Raw<'_>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealFault> {
+        self.scratch.clear();
+        let plain = enc.def.plain;
+        value::read(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
+        let scratch = std::mem::take(&mut self.scratch);
+        let eq = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id).map(|(_, key)| Arc::clone(key));
+        let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
+        let outcome = cell::store(enc, &scratch, key, eq.as_deref(), out);
+        self.scratch = scratch;
+        self.sealed += 1;
+        outcome
+    }
+
+    fn equal(
+        &mut self,
+        index: usize,
+        enc: &EncType,
+        param: &Param,
+        raw: &Raw<'_>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealFault> {
+        self.scratch.clear();
+        let plain = enc.def.plain;
+        value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
+        let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
+        let term = cell::equality(enc, &self.scratch, key)?;
+        self.terms.push((index, term));
+        out.extend_from_slice(&term);
+        Ok(())
+    }
+
+    fn equal_array(&mut self, enc: &EncType, raw: &Raw<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
+        let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
+        let array = value::read_array(enc.def.plain, raw.declared, raw.format, bytes, self.settings)?;
+        let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(enc, stored, key)).transpose();
+        let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
+        cell::term_array(&terms, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Simple queries that touch encrypted columns: run by the extended protocol, answered as simple ones.
+//!
+//! All statements of one text go into one batch, so they share an implicit transaction as PostgreSQL has it.
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::front::{Part, Verdict};
+use super::ledger::{Await, Reader};
+use super::own::Answer;
+use super::seal::Given;
+use super::{Fault, Session, errors};
+use crate::sql::plan::{Action, Analysis, Effects, Statement};
+use crate::wire::client::{self, BindBuilder, Kind};
+use crate::wire::read_error;
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// A simple query that the fast path did not forward.
+    pub(super) async fn query(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Query::parse(body).map_err(read_error)?;
+        let Ok(text) = std::str::from_utf8(message.sql) else {
+            return match self.not_utf8() {
+                Verdict::Forward(effects) => self.forward_query(raw, effects),
+                Verdict::Refuse(error) => self.poison_query(error),
+                Verdict::Plan(..) => Ok(()),
+            };
+        };
+        let analysis = match self.analyze(text, &[]).await? {
+            None => return self.end_query().await,
+            Some(Err(error)) => return self.poison_query(error),
+            Some(Ok(analysis)) => analysis,
+        };
+        match analysis {
+            Analysis::Untouched(effects) => match self.judge(&Action::Forward, effects, text) {
+                Verdict::Refuse(error) => self.poison_query(error),
+                _ => self.forward_query(raw, effects),
+            },
+            Analysis::Statements(list) => {
+                self.each(text, &list).await?;
+                self.end_query().await
+            }
+            Analysis::NeedsSearchPath => self.poison_query(errors::internal("search_path was asked for twice")),
+        }
+    }
+
+    fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
+        self.state.note(effects);
+        self.pipe.server.output.extend_from_slice(raw);
+        self.state.ledger.expect(Await::Query);
+        Ok(())
+    }
+
+    async fn end_query(&mut self) -> Result<(), Fault> {
+        self.sync().await
+    }
+
+    /// Sends the statements one after the other. One that an earlier one may have changed the meaning of is judged
+    /// once that has run.
+    async fn each(&mut self, text: &str, list: &[Statement]) -> Result<(), Fault> {
+        for statement in list {
+            let part = Part::of(text, statement.span.clone());
+            let verdict = if statement.renew {
+                self.settle().await?;
+                if self.state.ledger.skipping {
+                    return Ok(());
+                }
+                let Some(renewed) = self.renew(part.text, statement.effects).await? else { return Ok(()) };
+                renewed
+            } else {
+                self.judge(&statement.action, statement.effects, text)
+            };
+            if !self.one(part, verdict, list.len() == 1).await? || self.state.ledger.skipping {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a statement anew, by itself.
+    async fn renew(&mut self, text: &str, effects: Effects) -> Answer<Verdict> {
+        Ok(match self.analyze(text, &[]).await? {
+            None => None,
+            Some(Err(error)) => Some(Verdict::Refuse(error)),
+            Some(Ok(Analysis::Statements(list))) => match &list[..] {
+                [one] => Some(self.judge(&one.action, one.effects, text)),
+                _ => Some(Verdict::Refuse(errors::internal("one statement became several"))),
+            },
+            Some(Ok(Analysis::Untouched(_))) => Some(self.judge(&Action::Forward, effects, text)),
+            Some(Ok(Analysis::NeedsSearchPath)) => {
+                Some(Verdict::Refuse(errors::internal("search_path was asked for twice")))
+            }
+        })
+    }
+
+    /// Sends one statement. `false`: it was refused.
+    async fn one(&mut self, part: Part<'_>, verdict: Verdict, alone: bool) -> Result<bool, Fault> {
+        match verdict {
+            Verdict::Refuse(error) => {
+                self.poison(error)?;
+                Ok(false)
+            }
+            Verdict::Forward(effects) if effects.copies && !alone => {
+                self.poison(errors::copy_among_others())?;
+                Ok(false)
+            }
+            Verdict::Forward(effects) => {
+                self.state.note(effects);
+                self.forward_one(part.text)?;
+                Ok(true)
+            }
+            Verdict::Plan(plan, effects) => {
+                let (prepared, sql) = match self.prepare(&plan, effects, part, &[]).await? {
+                    Some(Ok(prepared)) => prepared,
+                    Some(Err(error)) => {
+                        self.poison(error)?;
+                        return Ok(false);
+                    }
+                    None => return Ok(false),
+                };
+                self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
+                self.send_bind(b"", b"", &prepared, &Given::Text, Reader::Nobody).await?;
+                if self.state.ledger.skipping {
+                    return Ok(false);
+                }
+                client::execute(&mut self.pipe.server.output, b"", 0)?;
+                self.state.batch.opens |= prepared.opens();
+                self.state.note(effects);
+                let portal = self.state.names.portal(b"").cloned();
+                self.state.ledger.expect(Await::Execute(portal));
+                Ok(true)
+            }
+        }
+    }
+
+    /// A statement that touches nothing, among others that do.
+    fn forward_one(&mut self, text: &str) -> Result<(), Fault> {
+        let out = &mut self.pipe.server.output;
+        client::parse(out, b"", text.as_bytes(), [])?;
+        BindBuilder::new(out, b"", b"", [])?.finish([])?;
+        client::describe(out, Kind::Portal, b"")?;
+        client::execute(out, b"", 0)?;
+        self.state.in_batch = true;
+        let known = super::prepared::Statement::Forwarded(Effects::default());
+        let undo = self.state.names.set_statement(b"", Some(known));
+        let ledger = &mut self.state.ledger;
+        ledger.push(Await::Parse(undo), Reader::Nobody, None);
+        let undo = self.state.names.set_portal(b"", None);
+        ledger.push(Await::Bind(undo, None), Reader::Nobody, None);
+        ledger.push(Await::DescribeQuietly, Reader::Client, None);
+        ledger.push(Await::Execute(None), Reader::Client, None);
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! What a session knows beside its bytes: names, what the server owes, transaction, settings, catalog.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::catalog::Slot;
+use super::ledger::{Await, Ledger, Names, Reader};
+use super::prepared::Statement;
+use crate::crypto::envelope::DataKey;
+use crate::crypto::{KeyId, Kref};
+use crate::schema::catalog::Catalog;
+use crate::sql::plan::{Effects, SessionState};
+use crate::wire::server::TransactionStatus;
+use crate::wire::value;
+
+/// Settings of the server's session that analysis and values depend on and that PostgreSQL does not report by itself.
+#[derive(Default)]
+pub(super) struct Vars {
+    /// As `current_schemas(true)` says; `None`: to be asked.
+    pub(super) search_path: Option<Vec<String>>,
+    /// Something was set since the last time no transaction was open: its end may set it back.
+    pub(super) set_in_transaction: bool,
+}
+
+/// What the statements since the last Sync do.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Batch {
+    /// Some result has encrypted columns: it may still fail here.
+    pub(super) opens: bool,
+    /// Something is written.
+    pub(super) writes: bool,
+}
+
+/// The catalog as this session sees it.
+pub(super) struct View {
+    pub(super) slot: Arc<Slot>,
+    pub(super) catalog: Arc<Catalog>,
+    /// DDL was sent since `catalog` was read.
+    pub(super) dirty: bool,
+    /// `catalog` holds what others do not see: an open transaction's DDL, or temporary objects.
+    pub(super) private: bool,
+    /// Temporary objects were made.
+    pub(super) temporary: bool,
+    /// DDL ran in the transaction that is open: others must read the catalog anew once it ends.
+    pub(super) ddl_open: bool,
+    /// Version of the shared snapshot when `catalog` was read.
+    pub(super) base: u64,
+}
+
+/// A session's state.
+pub(super) struct State {
+    pub(super) ledger: Ledger,
+    pub(super) names: Names,
+    pub(super) status: TransactionStatus,
+    pub(super) vars: Vars,
+    pub(super) batch: Batch,
+    pub(super) view: View,
+    /// How values are printed and read.
+    pub(super) settings: Arc<value::Settings>,
+    pub(super) standard_conforming_strings: bool,
+    pub(super) client_encoding: String,
+    /// A `replication=database` connection: replication commands beside SQL.
+    pub(super) replication: bool,
+    /// COPY FROM STDIN is under way.
+    pub(super) copying: bool,
+    /// Results that may still fail here are on their way: nothing more is taken from the client until all is answered.
+    pub(super) fenced: bool,
+    /// An error of ours was sent in place of an answer: answers are dropped until ReadyForQuery.
+    pub(super) dropping: bool,
+    /// Rows of the current result so far, for errors.
+    pub(super) row: u64,
+    /// Answers collected for the session itself.
+    pub(super) collected: Option<Vec<u8>>,
+    /// Entries of the ledger that the session reads.
+    pub(super) own: usize,
+    /// A question of the session's failed.
+    pub(super) own_failed: bool,
+    /// Messages of the extended protocol were sent since the last Sync.
+    pub(super) in_batch: bool,
+    /// Plaintext of the value at hand; kept to be reused, wiped on drop.
+    pub(super) scratch: Zeroizing<Vec<u8>>,
+    /// Keys of the rows at hand; emptied whenever more bytes are awaited, so that a revocation is noticed.
+    pub(super) keys: Vec<(Kref, KeyId, Arc<DataKey>)>,
+    /// Bytes of a large message that are forwarded as they come.
+    pub(super) passing_client: usize,
+    /// As `passing_client`, from the server.
+    pub(super) passing_server: usize,
+}
+
+impl State {
+    /// A session that was just logged in.
+    pub(super) fn new(slot: Arc<Slot>, catalog: Arc<Catalog>) -> Self {
+        let base = catalog.version;
+        State {
+            ledger: Ledger::default(),
+            names: Names::default(),
+            status: TransactionStatus::Idle,
+            vars: Vars::default(),
+            batch: Batch::default(),
+            view: View { slot, catalog, dirty: false, private: false, temporary: false, ddl_open: false, base },
+            settings: Arc::new(value::Settings::default()),
+            standard_conforming_strings: true,
+            client_encoding: "UTF8".to_owned(),
+            replication: false,
+            copying: false,
+            fenced: false,
+            dropping: false,
+            row: 0,
+            collected: None,
+            own: 0,
+            own_failed: false,
+            in_batch: false,
+            scratch: Zeroizing::new(Vec::new()),
+            keys: Vec::new(),
+            passing_client: 0,
+            passing_server: 0,
+        }
+    }
+
+    /// A Sync was sent.
+    pub(super) fn synced(&mut self) {
+        self.batch = Batch::default();
+        self.in_batch = false;
+        self.ledger.expect(Await::Sync);
+    }
+
+    /// What analysis may know.
+    pub(super) fn analysis_state(&self) -> SessionState<'_> {
+        SessionState {
+            search_path: self.vars.search_path.as_deref(),
+            standard_conforming_strings: self.standard_conforming_strings,
+        }
+    }
+
+    /// A statement with these effects is about to run.
+    pub(super) fn note(&mut self, effects: Effects) {
+        if effects == Effects::default() {
+            return;
+        }
+        self.view.dirty |= effects.ddl;
+        self.view.ddl_open |= effects.ddl;
+        self.view.temporary |= effects.temp && effects.ddl;
+        self.batch.writes |= effects.writes || effects.ddl;
+        if effects.search_path {
+            self.vars.search_path = None;
+            self.vars.set_in_transaction = true;
+        }
+    }
+
+    /// A ParameterStatus went by.
+    pub(super) fn reported(&mut self, name: &[u8], value: &[u8]) {
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { return };
+        match name {
+            "standard_conforming_strings" => self.standard_conforming_strings = value == "on",
+            "client_encoding" => value.clone_into(&mut self.client_encoding),
+            "DateStyle" | "IntervalStyle" | "TimeZone" => {
+                Arc::make_mut(&mut self.settings).report(name, value);
+            }
+            _ => {}
+        }
+    }
+
+    /// ReadyForQuery came.
+    pub(super) fn ready(&mut self, status: TransactionStatus) {
+        self.status = status;
+        self.row = 0;
+        if status == TransactionStatus::Idle {
+            if std::mem::take(&mut self.vars.set_in_transaction) {
+                self.vars.search_path = None;
+            }
+            if std::mem::take(&mut self.view.ddl_open) {
+                self.view.slot.invalidate();
+                self.view.dirty = false;
+            }
+        }
+        if self.ledger.is_empty() {
+            self.fenced = false;
+        }
+    }
+
+    /// Analysis may rely on the catalog at hand.
+    pub(super) fn catalog_is_current(&self) -> bool {
+        if self.view.dirty {
+            return false;
+        }
+        if self.view.private && self.status != TransactionStatus::Idle {
+            return true;
+        }
+        !self.view.slot.needs_probe() && self.view.slot.fresh().is_some_and(|current| current.version == self.view.base)
+    }
+
+    /// The server reported an error for what is at the front of the ledger.
+    pub(super) fn failed(&mut self) {
+        self.ledger.fail(&mut self.names);
+        self.row = 0;
+        self.copying = false;
+        if self.own > 0 {
+            self.own = self.ledger.own();
+            self.own_failed = true;
+        }
+        if self.vars.set_in_transaction {
+            self.vars.search_path = None;
+        }
+    }
+
+    /// Expects an answer that the session itself reads.
+    pub(super) fn expect_own(&mut self, what: Await, statement: Option<Statement>) {
+        self.own += 1;
+        self.collected.get_or_insert_default();
+        self.ledger.push(what, Reader::Session, statement);
+    }
+
+    /// The encodings under which text can be read as UTF-8.
+    pub(super) fn reads_utf8(&self) -> bool {
+        self.client_encoding.eq_ignore_ascii_case("UTF8") || self.client_encoding.eq_ignore_ascii_case("SQL_ASCII")
+    }
+}
