@@ -1,0 +1,94 @@
+//! Settings: one TOML file, overridden by `CS_<SECTION>__<KEY>`, overridden by flags.
+//!
+//! `raw` gathers what was written and where, `resolve` turns it into each room's `Settings` and reports every
+//! fault at once. The only reader of the environment. Secrets are never part of a fault.
+
+mod database;
+mod environment;
+mod faults;
+mod known;
+mod raw;
+mod reader;
+mod resolve;
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::{keys, net, session, telemetry};
+
+pub use environment::Environment;
+pub use faults::{Fault, Faults};
+pub use known::{KEYS, Known};
+pub use reader::parse_span;
+
+/// Everything the proxy needs to start.
+#[derive(Debug)]
+pub struct Config {
+    /// The listener, authentication, the database and the policy.
+    pub session: session::settings::Settings,
+    /// Where keys come from.
+    pub keys: keys::settings::Settings,
+    /// Log, metrics and health.
+    pub telemetry: telemetry::settings::Settings,
+    /// `CS_CLIENT_ID` and `CS_CLIENT_KEY`, where given.
+    pub client: Option<Credentials>,
+}
+
+/// The client key of an application.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The uuid as written; it must be the one that the key derives.
+    pub id: String,
+    /// `csck1_…`.
+    pub key: SecretString,
+}
+
+/// Where settings come from besides the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`; without it `columnseal.toml` in the current directory is read if it is there.
+    pub file: Option<PathBuf>,
+    /// Flags as (`section.key`, value); they override everything.
+    pub flags: Vec<(String, String)>,
+}
+
+/// All settings, or every fault in them.
+pub fn load(environment: &Environment, sources: &Sources) -> Result<Config, Faults> {
+    let mut faults = Faults::default();
+    let raw = raw::gather(environment, sources, &mut faults);
+    let config = resolve::config(&mut reader::Reader::new(&raw, environment, &mut faults));
+    faults.or(config)
+}
+
+/// Only the settings of the key store: what commands that manage clients and keysets need.
+pub fn load_keys(environment: &Environment, sources: &Sources) -> Result<keys::settings::Settings, Faults> {
+    let mut faults = Faults::default();
+    let raw = raw::gather(environment, sources, &mut faults);
+    let keys = resolve::keys(&mut reader::Reader::new(&raw, environment, &mut faults));
+    faults.or(keys)
+}
+
+/// Only the database, with `url` (a command's `--database`) in place of `[database]` where given.
+pub fn load_database(
+    environment: &Environment,
+    sources: &Sources,
+    url: Option<&str>,
+) -> Result<net::settings::Target, Faults> {
+    let mut faults = Faults::default();
+    let mut raw = raw::gather(environment, sources, &mut faults);
+    if let Some(url) = url {
+        raw.replace_section("database", "url", url, "--database");
+    }
+    let target = database::target(&mut reader::Reader::new(&raw, environment, &mut faults));
+    faults.or(target)
+}
+
+/// Whether a database was named at all, so that a command may leave it alone otherwise.
+pub fn names_database(environment: &Environment, sources: &Sources) -> bool {
+    let mut ignored = Faults::default();
+    raw::gather(environment, sources, &mut ignored).has_section("database")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! What was written, and where: file, environment and flags laid over one another, before any meaning.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::{File, FileFormat, Source, Value, ValueKind};
+
+use super::environment::Environment;
+use super::faults::Faults;
+use super::{Sources, known};
+
+/// Read where no `--config` names another file.
+const DEFAULT_FILE: &str = "columnseal.toml";
+/// Longest settings or secret file that is read.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A value as written.
+#[derive(Clone)]
+pub(super) struct Written {
+    /// The value.
+    pub(super) value: Value,
+    /// The file, variable or flag it stands in.
+    pub(super) origin: String,
+    /// Relative paths are relative to this.
+    pub(super) base: PathBuf,
+    rank: Rank,
+}
+
+/// A later source overrides an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    File,
+    Variable,
+    Flag,
+}
+
+/// Values by `section.key`.
+#[derive(Default)]
+pub(super) struct Raw {
+    values: BTreeMap<String, Written>,
+}
+
+impl Raw {
+    pub(super) fn get(&self, key: &str) -> Option<&Written> {
+        self.values.get(key)
+    }
+
+    pub(super) fn has_section(&self, section: &str) -> bool {
+        self.values.keys().any(|key| key.split('.').next() == Some(section))
+    }
+
+    /// Drops what a section says and sets one key of it.
+    pub(super) fn replace_section(&mut self, section: &str, key: &str, value: &str, origin: &str) {
+        self.values.retain(|name, _| name.split('.').next() != Some(section));
+        let value = Value::new(None, ValueKind::String(value.to_owned()));
+        self.values.insert(
+            format!("{section}.{key}"),
+            Written { value, origin: origin.to_owned(), base: PathBuf::new(), rank: Rank::Flag },
+        );
+    }
+
+    /// Puts a value in place of what an earlier source said. A file form and a direct form of one secret
+    /// replace each other.
+    fn put(&mut self, name: String, written: Written, faults: &mut Faults) {
+        let direct = name.strip_suffix("_file").filter(|direct| known::find(direct).is_some_and(|k| k.secret));
+        let known = known::find(direct.unwrap_or(&name));
+        match known {
+            None => {
+                let advice = match known::nearest(&name) {
+                    Some(near) => format!("write {near}, or remove it"),
+                    None => "remove it; docs/settings.md lists every key".to_owned(),
+                };
+                faults.add(name, written.origin, "is not a setting", advice);
+            }
+            Some(known::Known { later: Some(instead), .. }) => {
+                faults.add(name, written.origin, "is not available in this version", *instead);
+            }
+            Some(_) => {
+                let other = match direct {
+                    Some(direct) => direct.to_owned(),
+                    None => format!("{name}_file"),
+                };
+                self.values.remove(&other);
+                self.replace_target(&name, written.rank);
+                self.values.insert(name, written);
+            }
+        }
+    }
+
+    /// A URL or host from a later source names another database than earlier sources did: what they said of theirs
+    /// is dropped, so that no password goes to a host it was not meant for.
+    fn replace_target(&mut self, name: &str, rank: Rank) {
+        let dropped: &[&str] = match name {
+            "database.url" | "database.url_file" => {
+                &["host", "port", "name", "user", "password", "password_file", "tls", "root_certificate"]
+            }
+            "database.host" => &["url", "url_file"],
+            _ => return,
+        };
+        for key in dropped {
+            let key = format!("database.{key}");
+            if self.values.get(&key).is_some_and(|written| written.rank < rank) {
+                self.values.remove(&key);
+            }
+        }
+    }
+}
+
+/// Lays the sources over one another.
+pub(super) fn gather(environment: &Environment, sources: &Sources, faults: &mut Faults) -> Raw {
+    let mut raw = Raw::default();
+    file(environment, sources, &mut raw, faults);
+    let base = environment.directory();
+    for (variable, value) in environment.settings() {
+        let name = variable["CS_".len()..].to_ascii_lowercase().replacen("__", ".", 1);
+        raw.put(name, text(value, variable, base, Rank::Variable), faults);
+    }
+    for (name, value) in &sources.flags {
+        raw.put(name.clone(), text(value, "--set", base, Rank::Flag), faults);
+    }
+    raw
+}
+
+fn text(value: &str, origin: &str, base: &Path, rank: Rank) -> Written {
+    Written {
+        value: Value::new(None, ValueKind::String(value.to_owned())),
+        origin: origin.to_owned(),
+        base: base.to_owned(),
+        rank,
+    }
+}
+
+fn file(environment: &Environment, sources: &Sources, raw: &mut Raw, faults: &mut Faults) {
+    let (path, asked) = match &sources.file {
+        Some(path) => (environment.directory().join(path), true),
+        None => (environment.directory().join(DEFAULT_FILE), false),
+    };
+    if !asked && !path.exists() {
+        return;
+    }
+    let shown = sources.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)).display().to_string();
+    let content = match read_limited(&path) {
+        Ok(content) => content,
+        Err(why) => {
+            return faults.add(&shown, "", format!("cannot be read ({why})"), "name a readable TOML file");
+        }
+    };
+    let table = match File::from_str(&content, FileFormat::Toml).collect() {
+        Ok(table) => table,
+        Err(error) => {
+            let advice = "correct the line; config/example.toml shows the form";
+            return faults.add(&shown, "", format!("is not TOML ({})", without_excerpt(&error)), advice);
+        }
+    };
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    for (section, value) in table {
+        let ValueKind::Table(keys) = value.kind else {
+            faults.add(&section, &shown, "stands outside a section", "write it under its [section]");
+            continue;
+        };
+        for (key, value) in keys {
+            let written = Written { value, origin: shown.clone(), base: base.clone(), rank: Rank::File };
+            raw.put(format!("{section}.{key}"), written, faults);
+        }
+    }
+}
+
+/// A parser's complaint without the lines that quote the file: they may hold a password.
+fn without_excerpt(error: &config::ConfigError) -> String {
+    let text = match error {
+        config::ConfigError::FileParse { cause, .. } => cause.to_string(),
+        other => other.to_string(),
+    };
+    let kept: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|')).collect();
+    kept.join(": ")
+}
+
+/// The text of a small file.
+pub(super) fn read_limited(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.kind().to_string())?;
+    if metadata.len() > MAX_FILE {
+        return Err("longer than 1 MiB".to_owned());
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err("not UTF-8".to_owned()),
+        Err(error) => Err(error.kind().to_string()),
+    }
+}

@@ -1,0 +1,222 @@
+//! From raw values to each room's `Settings`, section by section. Nothing stops at the first fault.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::keys::settings::Settings as Keys;
+use crate::net::settings::{Pem, ServerTls};
+use crate::net::target::is_loopback;
+use crate::session::settings::{AuthMode, Policy, Settings as Session};
+use crate::telemetry::log::check_level;
+use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
+
+use super::database;
+use super::reader::Reader;
+use super::{Config, Credentials};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Everything.
+pub(super) fn config(reader: &mut Reader<'_>) -> Config {
+    Config { session: session(reader), keys: keys(reader), telemetry: telemetry(reader), client: client(reader) }
+}
+
+/// `[keys]`.
+pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
+    if let Some(service) = reader.text("keys.service").filter(|service| service != "embedded") {
+        let problem = if service.starts_with("https://") {
+            "names a key server, which is not available in this version"
+        } else {
+            "is not a key service"
+        };
+        reader.fault("keys.service", problem, "write \"embedded\", or remove it");
+    }
+    let home = reader.environment.home();
+    let store = reader.path("keys.store").unwrap_or_else(|| home.join("store").join("keystore.db"));
+    let keyset = reader.text("keys.keyset").unwrap_or_else(|| "default".to_owned());
+    let values_per_key = reader.number("keys.values_per_key", 65_536, 1..=65_536);
+    let pool = reader.number("keys.pool", 8, 1..=1_024);
+    Keys {
+        home,
+        store,
+        keyset: Some(keyset).filter(|keyset| !keyset.is_empty()),
+        values_per_key: u32::try_from(values_per_key).unwrap_or(65_536),
+        key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
+        lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
+        pool: usize::try_from(pool).unwrap_or(8),
+    }
+}
+
+fn session(reader: &mut Reader<'_>) -> Session {
+    let host = reader.text("server.host").unwrap_or_else(|| "127.0.0.1".to_owned());
+    if host.trim().is_empty() {
+        reader.fault("server.host", "is empty", "name a host name or address to listen on");
+    }
+    let port = reader.number("server.port", 6432, 0..=65_535);
+    let tls = server_tls(reader);
+    let local = is_loopback(host.trim_start_matches('[').trim_end_matches(']'));
+    let require_tls = reader.flag("server.require_tls").unwrap_or(!local);
+    if require_tls && tls.is_none() {
+        let why = if local { "is true" } else { "is true by default off loopback" };
+        let advice = "set tls.certificate and tls.private_key, or listen on 127.0.0.1";
+        reader.fault("server.require_tls", format!("{why} without a certificate"), advice);
+    }
+    let auth = auth(reader, local, tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+    let max_connections = reader.number("server.max_connections", 10_000, 1..=1_000_000);
+    Session {
+        host,
+        port: u16::try_from(port).unwrap_or(6432),
+        require_tls,
+        max_connections: usize::try_from(max_connections).unwrap_or(10_000),
+        shutdown_timeout: reader.span("server.shutdown_timeout", 30 * SECOND, Duration::ZERO..=24 * HOUR),
+        tls,
+        auth,
+        database: database::target(reader),
+        policy: policy(reader),
+    }
+}
+
+fn server_tls(reader: &mut Reader<'_>) -> Option<ServerTls> {
+    let certificate = pem(reader, "tls.certificate");
+    let private_key = pem(reader, "tls.private_key");
+    let client_ca = pem(reader, "tls.client_ca");
+    match (certificate, private_key) {
+        (Some(certificate), Some(private_key)) => Some(ServerTls { certificate, private_key, client_ca }),
+        (None, None) => {
+            if client_ca.is_some() {
+                let advice = "set tls.certificate and tls.private_key as well";
+                reader.fault("tls.client_ca", "is set without a certificate", advice);
+            }
+            None
+        }
+        (Some(_), None) => {
+            reader.fault("tls.private_key", "is missing", "set it; tls.certificate needs its key");
+            None
+        }
+        (None, Some(_)) => {
+            reader.fault("tls.certificate", "is missing", "set it; tls.private_key needs its certificate");
+            None
+        }
+    }
+}
+
+/// A PEM in place, or the path of one.
+fn pem(reader: &mut Reader<'_>, key: &str) -> Option<Pem> {
+    let value = reader.secret(key)?;
+    if value.expose_secret().trim_start().starts_with("-----BEGIN ") {
+        return Some(Pem::Text(value));
+    }
+    let path = match reader.path(key) {
+        Some(path) => path,
+        None => {
+            reader.fault(key, "is no PEM", "write a PEM text or the path of a PEM file");
+            return None;
+        }
+    };
+    if !path.is_file() {
+        let problem = format!("names {}, which is not a file", path.display());
+        reader.fault(key, problem, "write a PEM text or the path of a PEM file");
+    }
+    Some(Pem::Path(path))
+}
+
+/// Off loopback a mode must be chosen, and relaying database logins must be meant: whoever administers the
+/// database can make a role, log in through the proxy and read.
+fn auth(reader: &mut Reader<'_>, local: bool, client_ca: bool) -> AuthMode {
+    let accepted = reader.flag("auth.accept_database_auth").unwrap_or(false);
+    match reader.text("auth.mode").as_deref() {
+        None if !local => {
+            let advice = "write mode = \"passthrough\" together with accept_database_auth = true or tls.client_ca";
+            reader.fault("auth.mode", "must be chosen when server.host is not loopback", advice);
+        }
+        Some("passthrough") if !local && !accepted && !client_ca => {
+            let problem = "is passthrough off loopback: whoever administers the database can log in and read";
+            reader.fault(
+                "auth.mode",
+                problem,
+                "set tls.client_ca, or auth.accept_database_auth = true if that is meant",
+            );
+        }
+        None | Some("passthrough") => {}
+        Some("managed") => {
+            let advice = "write \"passthrough\"; off loopback with tls.client_ca or accept_database_auth = true";
+            reader.fault("auth.mode", "is managed, which is not available in this version", advice);
+        }
+        Some(_) => reader.fault("auth.mode", "is not a mode", "write \"passthrough\""),
+    }
+    AuthMode::Passthrough
+}
+
+fn policy(reader: &mut Reader<'_>) -> Policy {
+    let encrypted = reader.list("policy.encrypted");
+    named(reader, "policy.encrypted", &encrypted, 3, "schema.table.column");
+    let trusted_functions = reader.list("policy.trusted_functions");
+    named(reader, "policy.trusted_functions", &trusted_functions, 2, "schema.function");
+    let choices = [("refuse", false), ("adopt", true)];
+    let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
+    Policy { encrypted, trusted_functions, adopt_unsigned_types }
+}
+
+/// Every item must have `parts` non-empty parts.
+fn named(reader: &mut Reader<'_>, key: &str, items: &[String], parts: usize, form: &str) {
+    for item in items {
+        // Names in double quotes may hold dots; the schema room reads those.
+        let whole = item.contains('"')
+            || item.split('.').count() == parts && item.split('.').all(|part| !part.trim().is_empty());
+        if !whole {
+            reader.fault(key, format!("has {item:?}"), format!("write every item as {form}"));
+        }
+    }
+}
+
+fn telemetry(reader: &mut Reader<'_>) -> Telemetry {
+    let level = reader.text("log.level").unwrap_or_else(|| "info".to_owned());
+    if let Err(why) = check_level(&level) {
+        let advice = "write error, warn, info, debug or trace, or a filter such as \"columnseal::session=debug,info\"";
+        reader.fault("log.level", why, advice);
+    }
+    let choices = [("auto", None), ("pretty", Some(LogFormat::Pretty)), ("json", Some(LogFormat::Json))];
+    let terminal = if reader.environment.on_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    let format = reader.choice("log.format", &choices).flatten().unwrap_or(terminal);
+    Telemetry { level, format, listen: metrics_address(reader) }
+}
+
+fn metrics_address(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let text = reader.text("metrics.listen").unwrap_or_else(|| "127.0.0.1:9930".to_owned());
+    if text.is_empty() || text == "off" {
+        return None;
+    }
+    let address = text.parse().ok();
+    if address.is_none() {
+        let advice = "write an address and port such as \"127.0.0.1:9930\", or \"off\"";
+        reader.fault("metrics.listen", format!("is {text:?}"), advice);
+    }
+    address
+}
+
+/// `CS_CLIENT_ID` and `CS_CLIENT_KEY`: both or neither.
+fn client(reader: &mut Reader<'_>) -> Option<Credentials> {
+    let id = reader.secret_variable("CS_CLIENT_ID").map(|id| id.expose_secret().to_owned());
+    let key = reader.secret_variable("CS_CLIENT_KEY");
+    let advice = "set both as `columnseal client create` printed them";
+    match (id, key) {
+        (Some(id), Some(key)) => {
+            if uuid::Uuid::try_parse(&id).is_err() {
+                reader.fault("CS_CLIENT_ID", "is not a uuid", advice);
+            }
+            Some(Credentials { id, key })
+        }
+        (None, None) => None,
+        (Some(_), None) => {
+            reader.fault("CS_CLIENT_KEY", "is missing beside CS_CLIENT_ID", advice);
+            None
+        }
+        (None, Some(_)) => {
+            reader.fault("CS_CLIENT_ID", "is missing beside CS_CLIENT_KEY", advice);
+            None
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Settings as a whole: what is taken, and that every fault is told at once and without secrets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{Config, Environment, Faults, KEYS, Sources, load, load_database};
+use crate::net::settings::SslMode;
+use crate::telemetry::settings::LogFormat;
+
+struct Case {
+    directory: tempfile::TempDir,
+    sources: Sources,
+}
+
+impl Case {
+    fn file(content: &str) -> Case {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(directory.path().join("columnseal.toml"), content).expect("it can be written");
+        Case { directory, sources: Sources::default() }
+    }
+
+    fn with(&self, variables: &[(&str, &str)]) -> Result<Config, Faults> {
+        let mut all = vec![("HOME", "/home/someone")];
+        all.extend_from_slice(variables);
+        load(&Environment::of_pairs(self.directory.path(), &all), &self.sources)
+    }
+
+    fn faults(&self, variables: &[(&str, &str)]) -> Vec<String> {
+        match self.with(variables) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn example() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml");
+    std::fs::read_to_string(path).expect("config/example.toml is there")
+}
+
+#[test]
+fn the_example_holds_the_defaults() {
+    let example = Case::file(&example()).with(&[]).expect("the example has no faults");
+    let nothing = Case::file("").with(&[]).expect("no settings are no fault");
+    let same_place = |config: &Config| {
+        // The two cases live in different directories; nothing else may differ.
+        format!("{config:?}")
+    };
+    assert_eq!(same_place(&example), same_place(&nothing));
+}
+
+#[test]
+fn the_example_names_every_key_and_no_other() {
+    let mut section = String::new();
+    let mut named = Vec::new();
+    for line in example().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some(later) = line.strip_prefix("# Not available in this version: ") {
+            named.extend(later.trim_end_matches('.').split(", ").map(|key| format!("{section}.{key}")));
+        } else if let Some((key, _)) = line.trim_start_matches('#').split_once(" = ")
+            && !key.contains(' ')
+        {
+            named.push(format!("{section}.{key}"));
+        }
+    }
+    let mut expected: Vec<String> = KEYS.iter().map(|known| known.name.to_owned()).collect();
+    named.sort();
+    expected.sort();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn docs_name_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    let page = std::fs::read_to_string(path).expect("docs/settings.md is there");
+    for known in KEYS {
+        assert!(page.contains(&format!("`{}`", known.name)), "docs/settings.md does not name {}", known.name);
+    }
+}
+
+#[test]
+fn flags_override_variables_override_the_file() {
+    let mut case = Case::file("[server]\nport = 1000\nhost = \"localhost\"\n[log]\nlevel = \"warn\"\n");
+    case.sources.flags.push(("server.port".to_owned(), "3000".to_owned()));
+    let config = case.with(&[("CS_SERVER__PORT", "2000"), ("CS_LOG__LEVEL", "debug")]).expect("no fault");
+    assert_eq!(config.session.port, 3000);
+    assert_eq!(config.session.host, "localhost");
+    assert_eq!(config.telemetry.level, "debug");
+    assert_eq!(config.telemetry.format, LogFormat::Json);
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let case = Case::file(
+        "[server]\nport = 99999\nprot = 1\nshutdown_timeout = \"soon\"\n[keys]\npool = 0\nservice = \"https://keys\"\n\
+         [policy]\nencrypted = [\"users.email\"]\nroles = {}\n[log]\nlevel = \"loud\"\n[metrics]\nlisten = \"here\"\n\
+         [colours]\nsky = 1\n",
+    );
+    let faults = case.faults(&[("CS_DATABASE__TLS", "maybe"), ("CS_CLIENT_ID", "x"), ("CS_AUTH__MODE", "managed")]);
+    for key in [
+        "server.port (from columnseal.toml)",
+        "server.prot (from columnseal.toml) is not a setting: write server.port, or remove it",
+        "server.shutdown_timeout",
+        "keys.pool",
+        "keys.service (from columnseal.toml) names a key server, which is not available in this version",
+        "policy.encrypted (from columnseal.toml) has \"users.email\"",
+        "policy.roles (from columnseal.toml) is not available in this version",
+        "log.level",
+        "metrics.listen",
+        "colours.sky",
+        "database.tls (from CS_DATABASE__TLS) is \"maybe\"",
+        "CS_CLIENT_KEY is missing beside CS_CLIENT_ID",
+        "auth.mode (from CS_AUTH__MODE) is managed, which is not available in this version",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(key)), "{key} is not among {faults:#?}");
+    }
+    assert_eq!(faults.len(), 13, "{faults:#?}");
+}
+
+#[test]
+fn off_loopback_tls_and_an_auth_mode_must_be_meant() {
+    let bare = Case::file("[server]\nhost = \"0.0.0.0\"\n").faults(&[]);
+    assert_eq!(bare.len(), 2, "{bare:#?}");
+    assert!(bare[0].starts_with("server.require_tls is true by default off loopback without a certificate"));
+    assert!(bare[1].starts_with("auth.mode must be chosen"));
+
+    let open = Case::file("[server]\nhost = \"0.0.0.0\"\nrequire_tls = false\n[auth]\nmode = \"passthrough\"\n");
+    let faults = open.faults(&[]);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].contains("whoever administers the database can log in and read"));
+    assert!(!open.with(&[("CS_AUTH__ACCEPT_DATABASE_AUTH", "true")]).expect("it is meant now").session.require_tls);
+}
+
+#[test]
+fn a_certificate_and_its_key_come_together() {
+    let case = Case::file("[tls]\ncertificate = \"server.crt\"\n");
+    let faults = case.faults(&[]);
+    assert!(faults.iter().any(|fault| fault.contains("server.crt, which is not a file")), "{faults:#?}");
+    assert!(faults.iter().any(|fault| fault.starts_with("tls.private_key is missing")), "{faults:#?}");
+
+    std::fs::write(case.directory.path().join("server.crt"), "x").expect("it can be written");
+    let pem = "-----BEGIN PRIVATE KEY-----\ngeheim\n-----END PRIVATE KEY-----\n";
+    let config = case.with(&[("CS_TLS__PRIVATE_KEY", pem)]).expect("no fault");
+    let shown = format!("{config:?}");
+    assert!(shown.contains("(PEM)") && !shown.contains("geheim"), "{shown}");
+}
+
+#[test]
+fn secrets_come_from_files_and_are_never_shown() {
+    let case = Case::file("[database]\nuser = \"app\"\npassword = \"first-geheim\"\n");
+    std::fs::write(case.directory.path().join("pw"), "second-geheim\n").expect("it can be written");
+    std::fs::write(case.directory.path().join("key"), "csck1_third-geheim\n").expect("it can be written");
+    let id = "5f0c5d1e-0000-4000-8000-000000000000";
+    let config = case
+        .with(&[("CS_DATABASE__PASSWORD_FILE", "pw"), ("CS_CLIENT_ID", id), ("CS_CLIENT_KEY_FILE", "key")])
+        .expect("no fault");
+    let password = config.session.database.password.as_ref().expect("it has one");
+    assert_eq!(password.expose_secret(), "second-geheim");
+    assert_eq!(config.client.as_ref().expect("it has one").key.expose_secret(), "csck1_third-geheim");
+    assert!(!format!("{config:?}").contains("geheim"));
+
+    let missing = case.faults(&[("CS_DATABASE__PASSWORD_FILE", "nowhere")]);
+    assert!(missing[0].contains("nowhere, which cannot be read"), "{missing:#?}");
+}
+
+#[test]
+fn broken_files_are_told_without_their_lines() {
+    for broken in ["[database]\npassword = \"geheim\n", "[database]\npassword = geheim\n", "geheim", "x = \"geheim\""] {
+        let faults = Case::file(broken).faults(&[]);
+        assert_eq!(faults.len(), 1, "{broken}");
+        assert!(!faults[0].contains("geheim") || broken == "geheim", "{}", faults[0]);
+    }
+    let mut case = Case::file("");
+    case.sources.file = Some("other.toml".into());
+    assert!(case.faults(&[])[0].starts_with("other.toml cannot be read"));
+    std::fs::write(case.directory.path().join("other.toml"), [0xff, 0xfe]).expect("it can be written");
+    assert!(case.faults(&[])[0].contains("not UTF-8"));
+}
+
+#[test]
+fn tls_to_the_database_is_checked_off_loopback() {
+    let mode = |variables: &[(&str, &str)]| Case::file("").with(variables).expect("no fault").session.database.sslmode;
+    assert_eq!(mode(&[]), SslMode::Prefer);
+    assert_eq!(mode(&[("CS_DATABASE__HOST", "db.internal")]), SslMode::VerifyFull);
+    assert_eq!(mode(&[("CS_DATABASE__URL", "postgres://u@db.internal/x")]), SslMode::VerifyFull);
+    assert_eq!(mode(&[("CS_DATABASE__URL", "postgres://u@db.internal/x?sslmode=require")]), SslMode::Require);
+    let url = ("CS_DATABASE__URL", "postgres://u@db/x");
+    assert_eq!(mode(&[url, ("CS_DATABASE__TLS", "require")]), SslMode::Require);
+}
+
+#[test]
+fn a_url_and_its_parts_exclude_each_other() {
+    let file = "[database]\nhost = \"h\"\nport = 1\nurl = \"postgres://u:geheim@db/x?sslmode=require\"\n";
+    let faults = Case::file(file).faults(&[("CS_DATABASE__PASSWORD", "geheim")]);
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert!(faults[0].starts_with("database.host (from columnseal.toml) stands beside database.url"));
+    assert!(faults[1].starts_with("database.port (from columnseal.toml) stands beside database.url"));
+    assert!(faults[2].starts_with("database.password (from CS_DATABASE__PASSWORD) is given twice"));
+    assert!(!faults.concat().contains("geheim"));
+}
+
+#[test]
+fn a_later_source_names_another_database_whole() {
+    let case = Case::file("[database]\nhost = \"h\"\nuser = \"u\"\npassword = \"geheim\"\ntls = \"disable\"\n");
+    let config = case.with(&[("CS_DATABASE__URL", "postgres://v@db.internal/x")]).expect("no fault");
+    let database = config.session.database;
+    assert_eq!(database.hosts, [("db.internal".to_owned(), 5432)]);
+    assert!(database.password.is_none(), "a password never goes to a host it was not meant for");
+    assert_eq!(database.sslmode, SslMode::VerifyFull);
+
+    let case = Case::file("[database]\nurl = \"postgres://u:geheim@h/x\"\n");
+    let database = case.with(&[("CS_DATABASE__HOST", "127.0.0.1")]).expect("no fault").session.database;
+    assert_eq!((database.hosts, database.password.is_none()), (vec![("127.0.0.1".to_owned(), 5432)], true));
+}
+
+#[test]
+fn a_command_may_name_another_database() {
+    let case = Case::file("[database]\nhost = \"h\"\nport = 1\n[server]\nport = 99999\n");
+    let environment = Environment::of_pairs(case.directory.path(), &[("HOME", "/h")]);
+    let target = load_database(&environment, &case.sources, Some("postgres://u@[::1]:7000/x")).expect("no fault");
+    assert_eq!(target.hosts, [("::1".to_owned(), 7000)]);
+    assert_eq!(target.connect_timeout, Duration::from_secs(10));
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let config = Case::file("").with(&[("CS_WORKSPACE_CRN", "x"), ("CSS__X", "y"), ("CS_SERVER__HOST", "")]);
+    assert!(config.is_err(), "an empty host is a fault");
+    assert!(Case::file("").with(&[("CS_WORKSPACE_CRN", "x"), ("CSS__X", "y")]).is_ok());
+}
+
+#[test]
+fn home_follows_the_environment() {
+    let home = |pairs: &[(&str, &str)]| Environment::of_pairs(Path::new("/work"), pairs).home();
+    assert_eq!(home(&[("HOME", "/h")]), Path::new("/h/.columnseal"));
+    assert_eq!(home(&[("HOME", "/h"), ("COLUMNSEAL_HOME", "/data/cs")]), Path::new("/data/cs"));
+    assert_eq!(home(&[("COLUMNSEAL_HOME", "cs")]), Path::new("/work/cs"));
+}
