@@ -16,6 +16,7 @@
 //! app       -> all
 //! ```
 
+pub mod app;
 pub mod config;
 pub mod crypto;
 pub mod keys;

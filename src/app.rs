@@ -1,0 +1,257 @@
+//! Composition root: the only file that knows every room. `Config` -> [`App`]; [`App::run`] until shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Credentials};
+use crate::crypto::client_key::{ClientKey, TextError};
+use crate::crypto::root::RootFingerprint;
+use crate::keys::{KeysError, Ring};
+use crate::keyserver::Engine;
+use crate::net::TlsError;
+use crate::net::connect::{ConnectError, connect_with};
+use crate::net::dial::Dialer;
+use crate::net::target::is_loopback;
+use crate::schema::{SchemaError, database};
+use crate::session::catalog::Catalogs;
+use crate::session::listen::{self, Gate, Listener};
+use crate::session::upstream::LoggedIn;
+use crate::session::{self, Login, Shared};
+use crate::sql::PlanCache;
+use crate::telemetry::Metrics;
+use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::metrics::Scrape;
+
+/// Statement plans kept, shared between all sessions.
+const PLANS: usize = 4_096;
+/// How often it is looked whether the database answers, for `/readyz`.
+const DATABASE_PROBE: Duration = Duration::from_secs(5);
+
+/// Why the proxy does not start. Each is one line without secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Neither `CS_CLIENT_ID` nor `CS_CLIENT_KEY` is there.
+    #[error("CS_CLIENT_ID and CS_CLIENT_KEY are not set")]
+    NoClientKey,
+    /// The client key cannot be read.
+    #[error("CS_CLIENT_KEY {0}")]
+    ClientKey(#[from] TextError),
+    /// The id is not the key's.
+    #[error("CS_CLIENT_ID is {given}, but CS_CLIENT_KEY belongs to client {derived}")]
+    OtherClient {
+        /// As configured.
+        given: String,
+        /// As the key says.
+        derived: String,
+    },
+    /// The key service refuses or cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened on.
+    #[error("{address} cannot be listened on: {why}")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// What the operating system says.
+        why: std::io::Error,
+    },
+    /// The database cannot be reached, or refuses the proxy's own login. Only a check fails with this.
+    #[error(transparent)]
+    Database(#[from] ConnectError),
+    /// The catalog or the `seal` schema cannot be read. Only a check fails with this.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// A proxy that is ready to serve.
+pub struct App {
+    listeners: Vec<Listener>,
+    gate: Arc<Gate>,
+    dialer: Dialer,
+    shared: Arc<Shared>,
+    health: Option<(TcpListener, Scrape)>,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+}
+
+/// Where a proxy listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    /// For clients: `host:port`, or the path of a Unix socket.
+    pub proxy: Vec<String>,
+    /// For metrics and health.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl App {
+    /// Opens the key store, warms the keys, and listens. The database may be down: it is needed by connections only.
+    ///
+    /// # Errors
+    /// What is missing or wrong; nothing stays behind.
+    pub async fn start(config: &Config, shutdown: CancellationToken) -> Result<App, StartError> {
+        warn_of_risks(config);
+        let (metrics, scrape) = Metrics::new();
+        let readiness = Readiness::default();
+        let session = &config.session;
+        let dialer = Dialer::new(session.database.clone())?;
+        let gate = Arc::new(Gate::new(session, dialer.clone(), shutdown.clone())?);
+        // Ports first: they fail at once, and health can be asked while keys are fetched.
+        let health = match config.telemetry.listen {
+            Some(address) => Some((bind_health(address).await?, scrape)),
+            None => None,
+        };
+        let listeners = listen::bind(&session.host, session.port)
+            .await
+            .map_err(|why| StartError::Listen { address: format!("{}:{}", session.host, session.port), why })?;
+        let ring = start_ring(config).await?;
+        let catalogs =
+            Catalogs::new(Arc::clone(&ring), session.policy.clone(), session.database.clone(), shutdown.clone());
+        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics: Arc::new(metrics) };
+        Ok(App { listeners, gate, dialer, shared: Arc::new(shared), health, readiness, shutdown })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            proxy: self.listeners.iter().map(Listener::address).collect(),
+            metrics: self.health.as_ref().and_then(|(listener, _)| listener.local_addr().ok()),
+        }
+    }
+
+    /// Serves until `shutdown`, then lets open transactions end within `shutdown_timeout`. Not cancel safe.
+    pub async fn run(self) {
+        let tasks = TaskTracker::new();
+        if let Some((listener, scrape)) = self.health {
+            let served = health::serve(listener, self.readiness.clone(), scrape, self.shutdown.clone());
+            tasks.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the health endpoint ended");
+                }
+            });
+        }
+        tasks.spawn(watch_database(self.dialer, self.readiness.clone(), self.shutdown.clone()));
+        let shared = Arc::clone(&self.shared);
+        let drain = self.shutdown.clone();
+        listen::run(self.listeners, self.gate, move |login| serve_one(login, Arc::clone(&shared), drain.clone())).await;
+        self.readiness.not_ready("shutting down");
+        self.shutdown.cancel();
+        self.shared.ring.stop().await;
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// One client connection, from its login to its end.
+async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToken) {
+    let _connected = shared.metrics.connected();
+    let (database, peer) = (login.opening.database.clone(), login.peer);
+    let _cancel = login.cancel;
+    let login = Login {
+        client: (login.client, login.client_read),
+        server: (login.server, login.server_read),
+        database: login.opening.database,
+        parameters: login.parameters,
+        replication: login.opening.replication,
+    };
+    match session::serve(login, shared, drain).await {
+        Ok(()) => tracing::debug!(%database, ?peer, "connection ended"),
+        Err(error) => tracing::info!(%database, ?peer, %error, "connection ended"),
+    }
+}
+
+/// Reads the client key and starts the key ring over the embedded store.
+async fn start_ring(config: &Config) -> Result<Arc<Ring>, StartError> {
+    let (client, root) = client_key(config.client.as_ref())?;
+    let store = config.keys.store.clone();
+    let opened = tokio::task::spawn_blocking(move || Engine::open(&store, root)).await;
+    let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
+    Ok(Ring::start(&config.keys, client, root, Arc::new(engine)).await?)
+}
+
+fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {
+    let credentials = credentials.ok_or(StartError::NoClientKey)?;
+    let (client, root) = ClientKey::from_secret(credentials.key.expose_secret())?;
+    let derived = client.client_id();
+    if credentials.id.parse() != Ok(derived) {
+        return Err(StartError::OtherClient { given: credentials.id.clone(), derived: derived.to_string() });
+    }
+    Ok((client, root))
+}
+
+async fn bind_health(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|why| StartError::Listen { address: address.to_string(), why })
+}
+
+/// Sets the readiness by whether a host of the database answers.
+async fn watch_database(dialer: Dialer, readiness: Readiness, shutdown: CancellationToken) {
+    loop {
+        match dialer.dial(dialer.attempts()[0]).await {
+            Ok(_) => readiness.ready(),
+            Err(error) => readiness.not_ready(format!("the database does not answer: {error}")),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(DATABASE_PROBE) => {}
+        }
+    }
+}
+
+/// Set-ups that work and are weaker than they look.
+fn warn_of_risks(config: &Config) {
+    if is_loopback(&config.session.host) {
+        return;
+    }
+    let device = config.keys.home.join("device");
+    if device.exists() {
+        tracing::warn!(
+            device = %device.display(),
+            "an admin's device key can be read by this proxy: whoever takes over the proxy can grant; keep it elsewhere"
+        );
+    }
+    if !config.session.require_tls {
+        tracing::warn!("clients may connect without TLS: logins and plaintext can be read on the network");
+    }
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The client that the key belongs to.
+    pub client: String,
+    /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
+    pub schema: Option<database::Status>,
+}
+
+/// Tries everything that serving needs, and listens nowhere.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub async fn check(config: &Config) -> Result<Checked, StartError> {
+    let session = &config.session;
+    let dialer = Dialer::new(session.database.clone())?;
+    Gate::new(session, dialer.clone(), CancellationToken::new())?;
+    let (client, _) = client_key(config.client.as_ref())?;
+    let ring = start_ring(config).await?;
+    let signed = ring.types();
+    ring.stop().await;
+    let schema = match &session.database.user {
+        Some(_) => {
+            let connection = connect_with(&dialer, None).await?;
+            Some(database::status(&connection, &signed).await?)
+        }
+        None => {
+            dialer.dial(dialer.attempts()[0]).await.map_err(ConnectError::from)?;
+            None
+        }
+    };
+    Ok(Checked { client: client.client_id().to_string(), schema })
+}

@@ -1,0 +1,66 @@
+//! `columnseal bench`: the same loads direct, through the proxy on plain tables and on encrypted ones; ratios of one run.
+//!
+//! Contestants are interleaved round by round, so that whatever else the machine does touches all of them.
+
+mod load;
+mod report;
+mod setup;
+
+use std::time::Duration;
+
+use clap::Args;
+
+use self::load::{Contestant, Load, measure};
+use self::report::Results;
+
+/// Loads the database through all ways there are and prints ratios.
+#[derive(Args, Debug)]
+pub(super) struct BenchArgs {
+    /// Database to use, reached directly; default: a private PostgreSQL is started
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Rows in each table
+    #[arg(long, default_value_t = 10_000)]
+    rows: u32,
+    /// Clients, each with a connection of its own
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// Seconds of each load in each round
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// Rounds; medians are printed
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+}
+
+/// Runs the benchmark.
+///
+/// # Errors
+/// What could not be started or measured, in words.
+pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
+    let stage = setup::Stage::start(args.database.as_deref()).await?;
+    load::prepare(&stage, args.rows).await?;
+    let mut results = Results::default();
+    for _ in 0..args.rounds.max(1) {
+        for load in Load::ALL {
+            for contestant in Contestant::ALL {
+                let sample = measure(
+                    &stage,
+                    load,
+                    contestant,
+                    args.rows,
+                    args.clients.max(1),
+                    Duration::from_secs(args.seconds.max(1)),
+                )
+                .await?;
+                results.add(load, contestant, sample);
+            }
+        }
+    }
+    if json {
+        results.print_json()
+    } else {
+        results.print_table(args)
+    }
+    Ok(())
+}

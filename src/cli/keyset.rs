@@ -1,0 +1,102 @@
+//! `columnseal keyset …`.
+
+use columnseal::keyserver::workspace::KeysetInfo;
+
+use super::Context;
+use super::output::Outcome;
+use super::workspace::{failure, json, open};
+
+/// Subcommands of `keyset`. KEYSET is an id or a name.
+#[derive(clap::Subcommand, Debug)]
+pub(super) enum Keyset {
+    /// Make a keyset
+    Create {
+        /// A name, unique in the workspace
+        name: String,
+    },
+    /// List all keysets
+    List,
+    /// Show one keyset
+    Show {
+        /// Id or name
+        keyset: String,
+    },
+    /// Give a keyset another name; `default` keeps its own
+    Rename {
+        /// Id or name
+        keyset: String,
+        /// The new name
+        name: String,
+    },
+    /// Refuse all use of a keyset until it is enabled again; not for `default`
+    Disable {
+        /// Id or name
+        keyset: String,
+    },
+    /// Let a disabled keyset be used again
+    Enable {
+        /// Id or name
+        keyset: String,
+    },
+}
+
+impl Keyset {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let attempted = self.attempted();
+        let workspace = open(context, &attempted)?;
+        let (info, done) = match self {
+            Keyset::List => {
+                let keysets = workspace.keysets().map_err(|error| failure(&attempted, &error))?;
+                list(context, &keysets);
+                return Ok(());
+            }
+            Keyset::Create { name } => (workspace.create_keyset(name), Some("is made")),
+            Keyset::Show { keyset } => (workspace.keyset(keyset), None),
+            Keyset::Rename { keyset, name } => (workspace.rename_keyset(keyset, name), Some("has its new name")),
+            Keyset::Disable { keyset } => (workspace.set_keyset_enabled(keyset, false), Some("is disabled")),
+            Keyset::Enable { keyset } => (workspace.set_keyset_enabled(keyset, true), Some("is enabled")),
+        };
+        let info = info.map_err(|error| failure(&attempted, &error))?;
+        let text = match done {
+            Some(done) => format!("{} ({}) {done}", info.name, info.id),
+            None => described(&info),
+        };
+        context.output.result(&json(&info), &text);
+        Ok(())
+    }
+
+    fn attempted(&self) -> String {
+        match self {
+            Keyset::Create { name } => format!("create keyset {name}"),
+            Keyset::List => "list keysets".to_owned(),
+            Keyset::Show { keyset } => format!("show keyset {keyset}"),
+            Keyset::Rename { keyset, .. } => format!("rename keyset {keyset}"),
+            Keyset::Disable { keyset } => format!("disable keyset {keyset}"),
+            Keyset::Enable { keyset } => format!("enable keyset {keyset}"),
+        }
+    }
+}
+
+fn list(context: &Context, keysets: &[KeysetInfo]) {
+    let rows: Vec<Vec<String>> = keysets
+        .iter()
+        .map(|keyset| {
+            let (status, clients) = (keyset.status.to_owned(), keyset.clients.to_string());
+            vec![keyset.id.clone(), keyset.name.clone(), status, keyset.data_epoch.to_string(), clients]
+        })
+        .collect();
+    context.output.list(&json(&keysets), &["id", "name", "status", "epoch", "clients"], &rows);
+}
+
+fn described(keyset: &KeysetInfo) -> String {
+    [
+        format!("id       {}", keyset.id),
+        format!("name     {}", keyset.name),
+        format!("status   {}", keyset.status),
+        format!("epochs   data {}, index {}", keyset.data_epoch, keyset.index_epoch),
+        format!("kref     {}", keyset.kref),
+        format!("created  {}", keyset.created),
+        format!("clients  {}", keyset.clients),
+    ]
+    .join("\n")
+}

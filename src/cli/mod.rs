@@ -1,0 +1,162 @@
+//! The command line: one file per subcommand. The only code that prints.
+
+mod bench;
+mod client;
+mod completions;
+mod db;
+mod init;
+mod keyset;
+mod output;
+mod proxy;
+mod types;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use columnseal::config::{Environment, Faults, Sources};
+
+use output::{Exit, Failure, Outcome, Output};
+
+/// Self-hosted encryption proxy for PostgreSQL.
+#[derive(Parser, Debug)]
+#[command(name = "columnseal", version, about, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print no colours
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Settings file [default: columnseal.toml in this directory, if there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a setting, as server.port=6432
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the proxy
+    Proxy(proxy::Proxy),
+    /// Set up a workspace on this device, and the seal schema where a database is given
+    Init(init::Init),
+    /// Manage client keys and their grants
+    #[command(subcommand)]
+    Client(client::Client),
+    /// Manage keysets
+    #[command(subcommand)]
+    Keyset(keyset::Keyset),
+    /// Manage encrypted types and pins
+    #[command(subcommand)]
+    Type(types::Type),
+    /// Install and look after the seal schema
+    #[command(subcommand)]
+    Db(db::Db),
+    /// Measure statements direct, through the proxy, and encrypted
+    Bench(bench::BenchArgs),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// What every command is handed.
+struct Context {
+    environment: Environment,
+    sources: Sources,
+    output: Output,
+}
+
+impl Context {
+    /// Turns faults in settings into a failure of `attempted`.
+    fn settings<T>(&self, attempted: &str, result: Result<T, Faults>) -> Result<T, Failure> {
+        result.map_err(|faults| {
+            let advice = "correct what is named; config/example.toml lists every key";
+            Failure::new(Exit::Settings, "settings", attempted, faults, advice)
+        })
+    }
+
+    fn bench(&self, arguments: &bench::BenchArgs) -> Outcome {
+        let attempted = "run the benchmark";
+        self.block_on(attempted, async {
+            bench::run(arguments, self.output.json).await.map_err(|why| {
+                let advice = "give a database with --database URL, or install PostgreSQL";
+                Failure::new(Exit::Failed, "bench", attempted, why, advice)
+            })
+        })
+    }
+
+    /// Runs asynchronous work to its end on this thread and a few others.
+    fn block_on<T>(&self, attempted: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+            Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
+        })?;
+        runtime.block_on(work)
+    }
+}
+
+/// Runs the command. `hygiene` says whether memory could be kept private.
+pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCode {
+    let environment = Environment::of_process();
+    let global = &arguments.global;
+    let color = !global.no_color && environment.variable("NO_COLOR").is_none() && environment.on_terminal();
+    let output = Output { json: global.json, quiet: global.quiet, color };
+    if let Err(error) = hygiene {
+        output.warn(&format!("core dumps could not be turned off ({error}); keys may reach a dump"));
+    }
+    let sources = Sources { file: global.config.clone(), flags: global.set.clone() };
+    let context = Context { environment, sources, output };
+    let outcome = match &arguments.command {
+        Command::Proxy(command) => command.run(&context),
+        Command::Init(command) => command.run(&context),
+        Command::Client(command) => command.run(&context),
+        Command::Keyset(command) => command.run(&context),
+        Command::Type(command) => command.run(&context),
+        Command::Db(command) => command.run(&context),
+        Command::Bench(arguments) => context.bench(arguments),
+        Command::Completions(command) => command.run(&context),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => context.output.failure(&failure),
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write section.key=value")?;
+    if key.split('.').count() != 2 {
+        return Err("write section.key=value".to_owned());
+    }
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_are_split_at_the_first_sign() {
+        assert_eq!(setting("database.url=a=b"), Ok(("database.url".to_owned(), "a=b".to_owned())));
+        for bad in ["port", "port=1", "a.b.c=1", "=1", ""] {
+            assert!(setting(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `columnseal proxy`.
+
+use columnseal::app::{self, App, Checked, StartError};
+use columnseal::config::{Config, Environment, Sources, load};
+use columnseal::telemetry::log::{self, LogHandle};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::db;
+use super::output::{Exit, Failure, Outcome};
+use super::workspace;
+
+/// Arguments of `proxy`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Proxy {
+    /// Try all settings, the client key, the database and its types, and end
+    #[arg(long)]
+    check: bool,
+}
+
+impl Proxy {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let attempted = if self.check { "check the proxy" } else { "start the proxy" };
+        let config = context.settings(attempted, load(&context.environment, &context.sources))?;
+        let log = log::init(&config.telemetry);
+        if self.check {
+            let checked = context
+                .block_on(attempted, async { app::check(&config).await.map_err(|error| failure(attempted, &error)) })?;
+            return report(context, &checked);
+        }
+        context.block_on(attempted, serve(context, &config, &log, attempted))
+    }
+}
+
+async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &str) -> Outcome {
+    let shutdown = CancellationToken::new();
+    let app = App::start(config, shutdown.clone()).await.map_err(|error| failure(attempted, &error))?;
+    let addresses = app.addresses();
+    let metrics = addresses.metrics.map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), proxy = addresses.proxy.join(" "), metrics, "listening");
+    let signals = Signals::new().map_err(|error| {
+        Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
+    })?;
+    let watch = signals.watch(&context.environment, &context.sources, log, &shutdown);
+    tokio::select! {
+        () = app.run() => {}
+        () = watch => {}
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The signals that a proxy heeds.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning.
+    async fn watch(
+        mut self,
+        environment: &Environment,
+        sources: &Sources,
+        log: &LogHandle,
+        shutdown: &CancellationToken,
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.hangup.recv() => {
+                    reload(environment, sources, log);
+                    continue;
+                }
+            }
+            if shutdown.is_cancelled() {
+                return tracing::warn!("ending at once: open transactions are cut off");
+            }
+            tracing::info!("shutting down: open transactions may end first");
+            shutdown.cancel();
+        }
+    }
+}
+
+/// Applies what can change while running: the log level. Certificates are read again when their files change.
+fn reload(environment: &Environment, sources: &Sources, log: &LogHandle) {
+    match load(environment, sources) {
+        Ok(config) => {
+            log.set_level(&config.telemetry.level);
+            tracing::info!(
+                level = config.telemetry.level,
+                "settings read again; what is not the log level needs a restart"
+            );
+        }
+        Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
+    }
+}
+
+fn report(context: &Context, checked: &Checked) -> Outcome {
+    let mut lines = vec![
+        "settings   no faults".to_owned(),
+        format!("client     {}: known, its grants can be used", checked.client),
+    ];
+    let (seal, problems) = match &checked.schema {
+        None => {
+            lines.push("database   answers; its types are not looked at, since [database] user is not set".to_owned());
+            (None, Vec::new())
+        }
+        Some(status) => {
+            lines.push("database   answers, and lets the proxy log in".to_owned());
+            lines.push(match status.installed {
+                Some(version) => {
+                    format!("seal       version {version}, {} types, {} columns", status.types, status.columns)
+                }
+                None => "seal       not installed".to_owned(),
+            });
+            (status.installed, status.problems.clone())
+        }
+    };
+    lines.extend(problems.iter().map(|problem| format!("problem    {problem}")));
+    let value = json!({ "client": checked.client, "seal_version": seal, "problems": problems });
+    context.output.result(&value, &lines.join("\n"));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let advice = "mend what is named; `columnseal db status` shows it again";
+    Err(Failure::new(Exit::Database, "seal-registry", "pass the check", problems.join("\n"), advice))
+}
+
+fn failure(attempted: &str, error: &StartError) -> Failure {
+    let advice = match error {
+        StartError::Keys(error) => return workspace::failure(attempted, error),
+        StartError::Schema(error) => return db::failure(attempted, error),
+        StartError::NoClientKey => "set what `columnseal client create NAME --keyset default` printed",
+        StartError::ClientKey(_) => "copy CS_CLIENT_KEY again, whole and as it was printed",
+        StartError::OtherClient { .. } => "set the CS_CLIENT_ID that was printed with this key",
+        StartError::Tls(_) => "look at [tls] and [database] root_certificate",
+        StartError::Listen { .. } => "end what listens there, or choose another [server] or [metrics] address",
+        StartError::Database(_) => "look at [database]: host, port, role, password, tls",
+    };
+    let (exit, anchor) = match error {
+        StartError::NoClientKey | StartError::ClientKey(_) | StartError::OtherClient { .. } => {
+            (Exit::Keys, "client-key")
+        }
+        StartError::Tls(_) => (Exit::Settings, "tls"),
+        StartError::Database(_) => (Exit::Database, "database"),
+        _ => (Exit::Failed, "listen"),
+    };
+    Failure::new(exit, anchor, attempted, error, advice)
+}

@@ -1,0 +1,174 @@
+//! `columnseal type …`: encrypted types, and the pins that hold columns to them.
+
+use columnseal::config::load_database;
+use columnseal::keyserver::workspace::{PinInfo, TypeInfo};
+use columnseal::schema::catalog::TypeDef;
+use columnseal::schema::{database, registry};
+
+use super::Context;
+use super::db::{self, reach, target};
+use super::output::{Exit, Failure, Outcome};
+use super::workspace::{failure, json, open};
+
+/// Subcommands of `type`.
+#[derive(clap::Subcommand, Debug)]
+pub(super) enum Type {
+    /// Make an encrypted type in the database and sign its definition
+    Create(Create),
+    /// List the types that this workspace has signed
+    List,
+    /// Sign a type that was made by SQL alone
+    Adopt {
+        /// Name within schema seal
+        name: String,
+        /// The database [default: that of the settings]
+        #[arg(long, value_name = "URL")]
+        database: Option<String>,
+    },
+    /// List what has been seen encrypted, and with which type
+    Pins {
+        /// Of this database only
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Forget a pin: the column may then be what the database says
+    Unpin {
+        /// As `columnseal type pins` shows it, such as "column public.users.email"
+        object: String,
+        /// The database's configured name [default: that of the settings]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+/// Arguments of `type create`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Create {
+    /// Name within schema seal
+    name: String,
+    /// The plaintext type
+    #[arg(long = "as", value_name = "TYPE", default_value = "text")]
+    plain: String,
+    /// Search terms, separated by commas; none for storage only
+    #[arg(long, value_name = "TERMS", default_value = "")]
+    terms: String,
+    /// Further options as a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    options: String,
+    /// The database [default: that of the settings]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl Type {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        match self {
+            Type::Create(create) => create.run(context),
+            Type::List => list(context),
+            Type::Adopt { name, database } => adopt(context, name, database.as_deref()),
+            Type::Pins { name } => pins(context, name.as_deref()),
+            Type::Unpin { object, name } => unpin(context, object, name.as_deref()),
+        }
+    }
+}
+
+impl Create {
+    fn run(&self, context: &Context) -> Outcome {
+        let attempted = format!("create encrypted type {}", self.name);
+        let target = target(context, self.database.as_deref(), &attempted)?;
+        // Opened first, so that no type is made that cannot be signed.
+        open(context, &attempted)?;
+        let made = context.block_on(&attempted, async {
+            let client = reach(&target, &attempted).await?;
+            database::create_type(&client, &self.name, &self.plain, &self.terms, &self.options)
+                .await
+                .map_err(|error| db::failure(&attempted, &error))
+        })?;
+        sign(context, &attempted, &made)?;
+        if made.terms.eq {
+            context.output.note(
+                "Stored beside each value: an equality term. A thief of the database learns which values of this\n\
+                 type are equal and how often each occurs (docs/leakage.md).",
+            );
+        }
+        Ok(())
+    }
+}
+
+fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {
+    let attempted = format!("adopt encrypted type {name}");
+    let target = target(context, url, &attempted)?;
+    let found = context.block_on(&attempted, async {
+        let client = reach(&target, &attempted).await?;
+        database::definition(&client, name).await.map_err(|error| db::failure(&attempted, &error))
+    })?;
+    let Some(found) = found else {
+        let advice = "make it: `columnseal type create NAME --as text --terms eq`";
+        return Err(Failure::new(Exit::Failed, "type-unknown", attempted, "seal.types has no such type", advice));
+    };
+    sign(context, &attempted, &found)
+}
+
+fn sign(context: &Context, attempted: &str, definition: &TypeDef) -> Outcome {
+    let text = registry::canonical(definition).map_err(|error| db::failure(attempted, &error))?;
+    let workspace = open(context, attempted)?;
+    let info = workspace.sign_type(&text, definition.id).map_err(|error| failure(attempted, &error))?;
+    context.output.result(&json(&info), &format!("seal.{} ({}) is signed", definition.name, info.id));
+    Ok(())
+}
+
+fn list(context: &Context) -> Outcome {
+    let attempted = "list encrypted types";
+    let types = open(context, attempted)?.types().map_err(|error| failure(attempted, &error))?;
+    let rows: Vec<Vec<String>> = types.iter().map(row).collect();
+    context.output.list(&json(&types), &["id", "name", "plain", "terms", "signed by"], &rows);
+    context.output.note("Ready-made types (seal.text, seal.text_eq, …) need no signature and are not listed.");
+    Ok(())
+}
+
+fn row(info: &TypeInfo) -> Vec<String> {
+    let (name, plain, terms) = match registry::parse(&info.definition) {
+        Ok(definition) => {
+            let terms = registry::terms_list(definition.terms).join(",");
+            let plain = format!("{:?}", definition.plain).to_lowercase();
+            (definition.name, plain, if terms.is_empty() { "-".to_owned() } else { terms })
+        }
+        Err(_) => ("(unreadable)".to_owned(), "-".to_owned(), "-".to_owned()),
+    };
+    let signer = if info.admin { format!("{} (admin)", info.signer) } else { info.signer.clone() };
+    vec![info.id.clone(), name, plain, terms, signer]
+}
+
+fn pins(context: &Context, name: Option<&str>) -> Outcome {
+    let attempted = "list pins";
+    let pins = open(context, attempted)?.pins(name).map_err(|error| failure(attempted, &error))?;
+    let row = |pin: &PinInfo| vec![pin.database.clone(), pin.object.clone(), pin.type_id.clone()];
+    let rows: Vec<Vec<String>> = pins.iter().map(row).collect();
+    context.output.list(&json(&pins), &["database", "object", "type"], &rows);
+    Ok(())
+}
+
+fn unpin(context: &Context, object: &str, name: Option<&str>) -> Outcome {
+    let attempted = format!("remove the pin of {object}");
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => configured_name(context, &attempted)?,
+    };
+    let workspace = open(context, &attempted)?;
+    if !workspace.remove_pin(&name, object).map_err(|error| failure(&attempted, &error))? {
+        let why = format!("database {name} has no pin of that object");
+        let advice = "`columnseal type pins` shows every pin; write the object as it stands there";
+        return Err(Failure::new(Exit::Failed, "pin-unknown", attempted, why, advice));
+    }
+    let value = serde_json::json!({ "database": name, "object": object, "removed": true });
+    context.output.result(&value, &format!("the pin of {object} in {name} is removed"));
+    Ok(())
+}
+
+fn configured_name(context: &Context, attempted: &str) -> Result<String, Failure> {
+    let database = context.settings(attempted, load_database(&context.environment, &context.sources, None))?;
+    database.name.ok_or_else(|| {
+        let advice = "pass --name, or set [database] name";
+        Failure::new(Exit::Settings, "settings", attempted, "no database is named", advice)
+    })
+}

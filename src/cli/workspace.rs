@@ -1,0 +1,93 @@
+//! The workspace that commands act on, and how its errors are told.
+
+use std::time::Duration;
+
+use columnseal::config::{load_keys, parse_span};
+use columnseal::keys::error::KeysError;
+use columnseal::keyserver::workspace::Workspace;
+
+use super::Context;
+use super::output::{Exit, Failure};
+
+/// Opens the workspace of this device for `attempted`.
+pub(super) fn open(context: &Context, attempted: &str) -> Result<Workspace, Failure> {
+    let settings = context.settings(attempted, load_keys(&context.environment, &context.sources))?;
+    Workspace::open(&settings.home, &settings.store).map_err(|error| failure(attempted, &error))
+}
+
+/// What the user sees of an error of the keys rooms.
+pub(super) fn failure(attempted: &str, error: &KeysError) -> Failure {
+    let (exit, anchor, advice) = advice(error);
+    Failure::new(exit, anchor, attempted, error, advice)
+}
+
+/// Exit code, anchor in `docs/errors.md`, and what to do.
+fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
+    use KeysError as E;
+    match error {
+        E::StoreMissing { .. } => (
+            Exit::Store,
+            "store-missing",
+            "run `columnseal init`, or set COLUMNSEAL_HOME or [keys] store to where the store is",
+        ),
+        E::StoreLocked { .. } => {
+            (Exit::Store, "store-locked", "wait for the other process, or end it, and run this again")
+        }
+        E::StoreCorrupt { .. } => {
+            (Exit::Store, "store-corrupt", "restore the store and its root key from a backup of both")
+        }
+        E::StoreNewer { .. } => (Exit::Store, "store-newer", "use the newer columnseal that wrote the store"),
+        E::OtherWorkspace { .. } => {
+            (Exit::Store, "other-workspace", "use the client key that belongs to this store, or name the right store")
+        }
+        E::RootKey { .. } => (Exit::Store, "root-key", "put back the root.key that was made with this store"),
+        E::FileMode { .. } => (Exit::Store, "file-mode", "take the rights of group and others away: chmod go= FILE"),
+        E::DeviceKeyMissing { .. } => (
+            Exit::Store,
+            "device-key",
+            "run `columnseal init` on this device, or run the command where the workspace was made",
+        ),
+        E::File { .. } => (Exit::Store, "files", "look at the path, its owner and the space left on the disk"),
+        E::Tampered { .. } => {
+            (Exit::Store, "tampered", "do not go on: find out who wrote to the store, and restore it")
+        }
+        E::RolledBack { .. } => (Exit::Store, "rolled-back", "put the newest copy of the store in place"),
+        E::ClientUnknown { .. } => (Exit::Keys, "client-unknown", "`columnseal client list` shows every client"),
+        E::ClientDisabled { .. } => (Exit::Keys, "client-disabled", "an admin can run `columnseal client enable ID`"),
+        E::ClientExpired { .. } => {
+            (Exit::Keys, "client-expired", "make a new client key: `columnseal client create NAME`")
+        }
+        E::NoGrant { .. } | E::Revoked { .. } | E::GrantExpired { .. } => {
+            (Exit::Keys, "no-grant", "an admin can run `columnseal client grant ID KEYSET`")
+        }
+        E::UnknownKeyset { .. } => (Exit::Keys, "keyset-unknown", "`columnseal keyset list` shows every keyset"),
+        E::KeysetDisabled { .. } => {
+            (Exit::Keys, "keyset-disabled", "an admin can run `columnseal keyset enable KEYSET`")
+        }
+        E::NoKeysetChosen => (Exit::Keys, "no-keyset", "set [keys] keyset"),
+        E::PermissionMissing { .. } => {
+            (Exit::Keys, "permission", "an admin can grant it: `columnseal client grant ID KEYSET --allow …`")
+        }
+        E::NotAdmin { .. } => (Exit::Keys, "not-admin", "run the command with the device key of an admin"),
+        E::LeaseExpired { .. } | E::Unavailable { .. } | E::BadAnswer { .. } | E::Refused { .. } => {
+            (Exit::Store, "key-service", "look at the key store and the clock of this machine, and run this again")
+        }
+        E::Exists { .. } => (Exit::Failed, "exists", "choose another name, or use the one there is"),
+        _ => (Exit::Failed, "invalid", "correct what is named"),
+    }
+}
+
+/// `90d`, `12h`, ….
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    parse_span(text).filter(|span| !span.is_zero()).ok_or_else(|| "write a time span such as 90d or 12h".to_owned())
+}
+
+/// A name for people to read: `value`, or a dash.
+pub(super) fn or_dash(value: Option<&String>) -> String {
+    value.map_or_else(|| "-".to_owned(), Clone::clone)
+}
+
+/// A result as JSON.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> serde_json::Value {
+    serde_json::to_value(value).expect("these structs have string keys and no failing parts")
+}
