@@ -1,0 +1,88 @@
+//! Cancel requests reach the server that the key came from.
+
+use std::time::Duration;
+
+use super::{Certificates, Proxy, With, cluster_with_tls};
+use crate::support::cluster::connect;
+use crate::support::raw::{Raw, SILENCE, cancel_request, query, tcp};
+use crate::support::{Auth, Cluster, eventually};
+
+/// Starts a long statement and waits until the server runs it.
+fn sleeping(cluster: &Cluster, port: u16) -> Raw {
+    let mut raw = Raw::connect(port, "shop");
+    raw.send(&query("SELECT pg_sleep(60)"));
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+    eventually("the statement runs", || (cluster.superuser("postgres", running) == "1").then_some(()));
+    raw
+}
+
+/// Sends the request as libpq does: send, then wait for the end of the stream.
+fn cancel(port: u16, pid: u32, key: &[u8]) {
+    let mut raw = Raw::over(tcp(port));
+    raw.send(&cancel_request(pid, key));
+    assert!(raw.try_next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_cancelled_even_when_no_place_is_free() {
+    let cluster = Cluster::plain();
+    cluster.database("shop");
+    let proxy = Proxy::new(&cluster, With { max_connections: Some(1), ..With::default() }).await;
+    let mut raw = sleeping(&cluster, proxy.port);
+    let (pid, key) = raw.key.clone().unwrap();
+    cancel(proxy.port, pid, &[0, 0, 0, 0]);
+    cancel(proxy.port, pid, &[7; 256]);
+    cancel(proxy.port, pid.wrapping_add(1), &key);
+    tokio::time::sleep(SILENCE).await;
+    cancel(proxy.port, pid, &key);
+    assert_eq!(raw.next().tag, b'T');
+    assert_eq!(raw.next().error().unwrap().code, "57014");
+    assert_eq!(raw.until_ready().last().map(|m| m.tag), Some(b'Z'));
+    assert_eq!(raw.rows("SELECT 1"), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_proxy_before_the_same_database_carries_it_too() {
+    let cluster = Cluster::plain();
+    cluster.database("shop");
+    let proxy = Proxy::new(&cluster, With::default()).await;
+    let other = Proxy::new(&cluster, With::default()).await;
+    let mut raw = sleeping(&cluster, proxy.port);
+    let (pid, key) = raw.key.clone().unwrap();
+    cancel(other.port, pid, &key);
+    assert_eq!(raw.until_ready().iter().find_map(|m| m.error()).unwrap().code, "57014");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drivers_cancel_over_tls_on_both_sides() {
+    let certificates = Certificates::new();
+    let cluster = cluster_with_tls(Auth::Trust);
+    cluster.database("shop");
+    let url = format!("postgres://127.0.0.1:{}?sslmode=require", cluster.port);
+    let proxy = Proxy::before(&url, With { tls: Some(certificates.tls()), ..With::default() }).await;
+    // tokio-postgres in the clear.
+    let client = connect(&cluster.at("shop", proxy.port).url).await.unwrap();
+    let token = client.cancel_token();
+    let statement = client.batch_execute("SELECT pg_sleep(60)");
+    let cancelling = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+        }
+    };
+    let outcome = tokio::select! { outcome = statement => outcome, () = cancelling => unreachable!() };
+    assert_eq!(outcome.unwrap_err().code().map(|c| c.code()), Some("57014"));
+    // psql over TLS: an interrupt makes libpq send the request.
+    let tls = format!("{}?sslmode=require", cluster.at("shop", proxy.port).url);
+    let mut psql = std::process::Command::new("psql");
+    psql.args(["-X", &tls, "-v", "VERBOSITY=verbose", "-c", "SELECT pg_sleep(60)"]);
+    psql.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    let psql = psql.spawn().unwrap();
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+    eventually("the statement runs", || (cluster.superuser("postgres", running) == "1").then_some(()));
+    let pid = rustix::process::Pid::from_child(&psql);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = psql.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("57014"), "{said}");
+}

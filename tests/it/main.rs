@@ -1,0 +1,20 @@
+//! Tests against real parts: PostgreSQL, drivers, the binary.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "test code: a panic is the report, and not every test uses every part of the support"
+)]
+
+mod support;
+
+mod differential;
+mod drivers;
+mod handshake;
+mod harness;
+mod leaks;
+mod rust_drivers;
+mod schema;
+mod values;

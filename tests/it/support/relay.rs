@@ -1,0 +1,135 @@
+//! A TCP relay that records every byte, to stand between the proxy and the database.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// A relay on 127.0.0.1. Dropping it closes everything.
+pub struct Relay {
+    /// Its port.
+    pub port: u16,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Bytes towards the target, one buffer per connection.
+    sent: Mutex<Vec<Vec<u8>>>,
+    /// Bytes back from the target, one buffer per connection.
+    received: Mutex<Vec<Vec<u8>>>,
+    open: Mutex<Vec<TcpStream>>,
+    refusing: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Relay {
+    /// Starts one towards `target` on 127.0.0.1.
+    pub fn start(target: u16) -> Relay {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared::default());
+        let for_acceptor = Arc::clone(&shared);
+        let acceptor = std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if for_acceptor.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(client) = client {
+                    let _ = for_acceptor.connect(client, target);
+                }
+            }
+        });
+        Relay { port, shared, acceptor: Some(acceptor) }
+    }
+
+    /// Everything sent towards the target so far, all connections joined.
+    pub fn sent(&self) -> Vec<u8> {
+        self.shared.sent.lock().unwrap().join(&b"\n-- next connection --\n"[..])
+    }
+
+    /// Everything that came back so far, all connections joined.
+    pub fn received(&self) -> Vec<u8> {
+        self.shared.received.lock().unwrap().join(&b"\n-- next connection --\n"[..])
+    }
+
+    /// Forgets what was recorded.
+    pub fn clear(&self) {
+        for buffers in [&self.shared.sent, &self.shared.received] {
+            buffers.lock().unwrap().iter_mut().for_each(Vec::clear);
+        }
+    }
+
+    /// Cuts every connection, and refuses new ones until [`Relay::resume`].
+    pub fn cut(&self) {
+        self.shared.refusing.store(true, Ordering::SeqCst);
+        self.shared.close_all();
+    }
+
+    /// Lets connections through again.
+    pub fn resume(&self) {
+        self.shared.refusing.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.close_all();
+        // Wakes the acceptor so that it sees the flag.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+impl Shared {
+    fn connect(self: &Arc<Self>, client: TcpStream, target: u16) -> std::io::Result<()> {
+        if self.refusing.load(Ordering::SeqCst) {
+            return client.shutdown(Shutdown::Both);
+        }
+        let server = TcpStream::connect(("127.0.0.1", target))?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        self.open.lock().unwrap().extend([client.try_clone()?, server.try_clone()?]);
+        let index = {
+            let mut sent = self.sent.lock().unwrap();
+            self.received.lock().unwrap().push(Vec::new());
+            sent.push(Vec::new());
+            sent.len() - 1
+        };
+        self.pump(client.try_clone()?, server.try_clone()?, index, |s| &s.sent);
+        self.pump(server, client, index, |s| &s.received);
+        Ok(())
+    }
+
+    fn pump(
+        self: &Arc<Self>,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        index: usize,
+        record: fn(&Shared) -> &Mutex<Vec<Vec<u8>>>,
+    ) {
+        let shared = Arc::clone(self);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            while let Ok(n @ 1..) = from.read(&mut buffer) {
+                record(&shared).lock().unwrap()[index].extend_from_slice(&buffer[..n]);
+                if to.write_all(&buffer[..n]).is_err() {
+                    break;
+                }
+            }
+            let _ = from.shutdown(Shutdown::Read);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+    }
+
+    fn close_all(&self) {
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One schema twice: plain in one database, encrypted in another behind a proxy.
+
+use super::raw::Raw;
+use super::workspace::ClientCredentials;
+use super::{Cluster, Database, Options, Proxy, ProxyOptions, Relay, Workspace};
+
+/// A cluster with both databases, a workspace and a proxy.
+pub struct Twin {
+    /// In front of the encrypted database. First, so that it ends before what it uses.
+    pub proxy: Proxy,
+    /// Between proxy and database.
+    pub relay: Relay,
+    pub workspace: Workspace,
+    /// The proxy's client key.
+    pub client: ClientCredentials,
+    /// Plain types, reached directly.
+    pub plain: Database,
+    /// Encrypted types, reached through the proxy.
+    pub sealed: Database,
+    /// The encrypted database, reached directly.
+    pub direct: Database,
+    pub cluster: Cluster,
+}
+
+impl Twin {
+    /// Starts everything.
+    #[track_caller]
+    pub fn start() -> Twin {
+        Twin::start_with(Options::default(), &ProxyOptions::default())
+    }
+
+    /// Starts everything with these options.
+    #[track_caller]
+    pub fn start_with(options: Options, proxy: &ProxyOptions) -> Twin {
+        let cluster = Cluster::start(options);
+        let plain = cluster.database("plain");
+        let direct = cluster.database("sealed");
+        let workspace = Workspace::init(&direct);
+        let client = workspace.client_create("twin", &["default"]);
+        let relay = Relay::start(cluster.port);
+        let proxy = Proxy::start_with(&workspace, &client, &cluster.at("sealed", relay.port), proxy);
+        let sealed = cluster.at("sealed", proxy.port);
+        Twin { proxy, relay, workspace, client, plain, sealed, direct, cluster }
+    }
+
+    /// Runs DDL written with `seal` types on both: through the proxy as it is, and with plain types on the twin.
+    #[track_caller]
+    pub fn create(&self, ddl: &str) {
+        self.sealed.sql(ddl);
+        self.plain.sql(&plain(ddl));
+    }
+
+    /// A raw connection to each: plain, sealed.
+    #[track_caller]
+    pub fn raw(&self) -> (Raw, Raw) {
+        (self.raw_plain(), self.raw_sealed())
+    }
+
+    /// A raw connection to the plain twin.
+    #[track_caller]
+    pub fn raw_plain(&self) -> Raw {
+        Raw::connect(self.cluster.port, "plain")
+    }
+
+    /// A raw connection through the proxy.
+    #[track_caller]
+    pub fn raw_sealed(&self) -> Raw {
+        Raw::connect(self.proxy.port, "sealed")
+    }
+
+    /// Starts another proxy in place of this one, with the same key.
+    #[track_caller]
+    pub fn restart_proxy(&mut self, options: &ProxyOptions) {
+        let database = self.cluster.at("sealed", self.relay.port);
+        self.proxy = Proxy::start_with(&self.workspace, &self.client, &database, options);
+        self.sealed = self.cluster.at("sealed", self.proxy.port);
+    }
+
+    /// What the server holds of a query's result: read directly, as text.
+    #[track_caller]
+    pub fn stored(&self, sql: &str) -> String {
+        self.direct.sql(sql)
+    }
+}
+
+/// `seal.text_eq` becomes `text`, `seal.int4` becomes `int4`, and so on.
+pub fn plain(ddl: &str) -> String {
+    let mut out = String::new();
+    let mut parts = ddl.split("seal.");
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        out.push_str(name.strip_suffix("_eq").unwrap_or(name));
+        out.push_str(rest);
+    }
+    out
+}
