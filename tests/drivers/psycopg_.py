@@ -86,7 +86,7 @@ def transactions(conn):
         with conn.transaction():
             conn.execute("UPDATE people SET age = %s WHERE id = 1", (43,))
             with conn.transaction():
-                conn.execute("UPDATE people SET age = 1/0 WHERE id = %s", (1,))
+                conn.execute("UPDATE people SET plain = (1/0)::text WHERE id = %s", (1,))
     except psycopg.Error as error:
         show("nested", error.sqlstate)
     show("age", conn.execute("SELECT age FROM people WHERE id = 1").fetchall())

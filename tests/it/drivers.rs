@@ -54,7 +54,6 @@ fn psql() {
 }
 
 #[test]
-#[ignore = "a nested error is reported as 0A000 where PostgreSQL says 22012"]
 fn psycopg() {
     same_output(Command::new(installed("venv/bin/python")).arg("-B").arg(programs().join("psycopg_.py")));
 }

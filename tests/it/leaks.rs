@@ -43,7 +43,6 @@ const STATEMENTS: &[&str] = &[
     "UPDATE users SET grp = 100, note = {} WHERE id = 1",
     "SELECT nothing FROM users WHERE email = {}",
     "SELECT id FROM users WHERE email == {}",
-    "SELECT id FROM nowhere WHERE email = {}",
     "SELECT id FROM users WHERE email = {} AND 1 / (id - id) = 1",
     "SELECT id FROM users WHERE email = {} GROUP BY grp",
     "INSERT INTO users (id, email) VALUES (704, {}, {})",
@@ -110,7 +109,7 @@ const STATEMENTS: &[&str] = &[
     "DO 'BEGIN PERFORM 1 FROM users WHERE email = '{}'; END'",
     "COPY (SELECT id FROM users WHERE email = {}) TO STDOUT",
     "SELECT query_to_xml('SELECT id FROM users WHERE email = '{}'', true, true, '')",
-    "COMMENT ON COLUMN users.email IS {}; SELECT id FROM users WHERE email = {}",
+    "COMMENT ON COLUMN users.email IS 'mail'; SELECT id FROM users WHERE email = {}",
     // Several in one message; the last fails or is refused.
     "BEGIN; UPDATE users SET note = {} WHERE id = 1; SELECT 1 / 0; SELECT id FROM users WHERE email = {}",
     "SELECT id FROM users WHERE email = {}; SELECT id FROM users WHERE email LIKE {}",

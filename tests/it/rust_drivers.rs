@@ -35,7 +35,10 @@ async fn with_tokio_postgres(url: &str) -> Result<String, tokio_postgres::Error>
     let mut out = String::new();
     let mut client = connect(url).await?;
     let insert = client.prepare(INSERT).await?;
-    writeln!(out, "insert {:?} {:?}", insert.params(), insert.columns()).unwrap();
+    let column =
+        |c: &tokio_postgres::Column| (c.name().to_owned(), c.type_().clone(), c.column_id(), c.type_modifier());
+    let columns: Vec<_> = insert.columns().iter().map(column).collect();
+    writeln!(out, "insert {:?} {columns:?}", insert.params()).unwrap();
     for id in 1..=9i32 {
         let odd = id % 2 == 1;
         let email = format!("m{id}@example.com");
