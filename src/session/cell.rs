@@ -39,10 +39,10 @@ pub(super) fn padding(enc: &EncType) -> Padding {
     }
 }
 
-/// The equality term of a stored form.
-pub(super) fn equality(enc: &EncType, stored: &[u8], key: &EqKey) -> Result<[u8; 16], value::ValueError> {
+/// The equality term of a value in the stored form of `plain`.
+pub(super) fn equality(plain: PlainType, stored: &[u8], key: &EqKey) -> Result<[u8; 16], value::ValueError> {
     let mut canonical = Zeroizing::new(Vec::new());
-    value::canonical(enc.def.plain, stored, &mut canonical)?;
+    value::canonical(plain, stored, &mut canonical)?;
     Ok(key.term(&canonical))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn store(
     let length = u32::try_from(out.len() - at - 4).map_err(|_| SealFault::Engine)?;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     if let Some(eq) = eq {
-        attribute(UUID, &equality(enc, stored, eq)?, out);
+        attribute(UUID, &equality(enc.def.plain, stored, eq)?, out);
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use super::errors;
 use super::own::Description;
-use crate::schema::catalog::{Catalog, Oid};
+use crate::schema::catalog::{Catalog, EncType, Oid};
 use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
 use crate::wire::server::{Field, RowDescription, row_description};
-use crate::wire::value::PlainType;
 
+const BOOL: Oid = 16;
 const UUID: Oid = 2950;
 const UUID_ARRAY: Oid = 2951;
 const TEXT: Oid = 25;
@@ -34,6 +34,7 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
         Role::Store(enc) => enc.oid,
         Role::Equal(_) => UUID,
         Role::EqualArray(_) => UUID_ARRAY,
+        Role::Test(_) => BOOL,
     };
     plan.params.iter().map(one).collect()
 }
@@ -54,6 +55,7 @@ pub(super) fn confirm(
     for (param, &oid) in plan.params.iter().zip(&said.params) {
         let agrees = match &param.role {
             Role::Plain => !may_be_encrypted(oid, catalog),
+            Role::Test(_) => oid == BOOL,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
             Role::EqualArray(enc) => oid == enc.array_oid,
         };
@@ -79,20 +81,32 @@ fn may_be_encrypted(oid: Oid, catalog: &Catalog) -> bool {
 }
 
 fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
-    let one = |n: usize| {
-        let declared = client.get(n).copied().unwrap_or(0);
-        if declared != 0 {
-            return declared;
+    let mut told: Vec<Option<Oid>> = vec![None; plan.client_params];
+    for (param, &oid) in plan.params.iter().zip(said) {
+        if let Source::Client(n) = param.source
+            && told[n].is_none()
+        {
+            told[n] = match &param.role {
+                Role::Test(_) => None,
+                Role::Plain => Some(oid),
+                _ if param.cast.is_some() => param.cast,
+                Role::Equal(enc) if !param.listed => Some(operand_oids(enc).0),
+                Role::EqualArray(enc) => Some(operand_oids(enc).1),
+                Role::Store(enc) | Role::Equal(enc) => Some(enc.plain_oid),
+            };
         }
-        let found = plan.params.iter().zip(said).find(|(p, _)| p.source == Source::Client(n));
-        match found {
-            Some((Param { role: Role::Store(enc) | Role::Equal(enc), .. }, _)) => enc.plain_oid,
-            Some((Param { role: Role::EqualArray(enc), .. }, _)) => enc.plain_array_oid,
-            Some((_, &oid)) => oid,
-            None => TEXT,
-        }
-    };
-    (0..plan.client_params).map(one).collect()
+    }
+    let declared = |n: usize| client.get(n).copied().filter(|oid| *oid != 0);
+    told.into_iter().enumerate().map(|(n, told)| declared(n).or(told).unwrap_or(TEXT)).collect()
+}
+
+/// Types of an operand and of an array of them: those of the operator that PostgreSQL would take.
+fn operand_oids(enc: &EncType) -> (Oid, Oid) {
+    let plain = enc.def.plain;
+    match plain.compared() {
+        own if own == plain => (enc.plain_oid, enc.plain_array_oid),
+        other => (other.oid(), other.array_oid()),
+    }
 }
 
 fn rows(plan: &Plan, said: Option<&[u8]>, catalog: &Catalog) -> Result<Option<Vec<u8>>, PgError> {
@@ -121,24 +135,11 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
         None => Ok(field),
         Some(enc) if field.type_oid == enc.oid => {
             field.type_oid = enc.plain_oid;
-            field.typlen = typlen(enc.def.plain);
+            field.typlen = enc.def.plain.typlen();
             field.typmod = -1;
             field.format = 0;
             Ok(field)
         }
         Some(_) => Err(errors::disagreement("the type of a result column")),
-    }
-}
-
-/// `pg_type.typlen` of a plaintext type; -1 is any length.
-fn typlen(plain: PlainType) -> i16 {
-    match plain {
-        PlainType::Bool => 1,
-        PlainType::Int2 => 2,
-        PlainType::Int4 | PlainType::Float4 | PlainType::Date => 4,
-        PlainType::Int8 | PlainType::Float8 | PlainType::Time | PlainType::Timestamp | PlainType::Timestamptz => 8,
-        PlainType::Timetz => 12,
-        PlainType::Uuid | PlainType::Interval => 16,
-        _ => -1,
     }
 }

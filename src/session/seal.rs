@@ -60,6 +60,9 @@ pub(super) async fn bind(
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
     let raws = raw_values(prepared, given)?;
+    if let Some(column) = told_in_plain(prepared, &raws) {
+        return Err(errors::told_in_plain(column));
+    }
     let keys = Keys::gather(ring, prepared, &raws).await?;
     let mut portal_state = open_portal(prepared, given, &settings)?;
     let mut work = Work { keys, settings: &settings, sealed: 0, scratch: Zeroizing::default(), terms: Vec::new() };
@@ -69,9 +72,12 @@ pub(super) async fn bind(
     });
     let mut builder = BindBuilder::new(out, portal, statement, formats).map_err(|_| errors::too_many())?;
     for (index, (param, raw)) in prepared.plan.params.iter().zip(&raws).enumerate() {
-        match raw.bytes {
-            None => builder.params().value(None),
-            Some(bytes) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
+        match (&param.role, raw.bytes) {
+            (Role::Test(test), bytes) => {
+                builder.params().value(test.of(bytes).map(|outcome| if outcome { &[1u8][..] } else { &[0u8][..] }));
+            }
+            (_, None) => builder.params().value(None),
+            (_, Some(bytes)) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
         }
     }
     let result = portal_state.cells.iter().enumerate().map(|(i, c)| rows::server_format(c, given.result_format(i)));
@@ -98,6 +104,23 @@ fn raw_values<'a>(prepared: &'a Prepared, given: &'a Given<'_>) -> Result<Vec<Ra
         }
     };
     Ok(prepared.plan.params.iter().zip(&prepared.literals).map(one).collect())
+}
+
+/// The column of a sealed text whose value is also bound where it is sent in plain and belongs to no column.
+fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str> {
+    /// `text`, `varchar`, `unknown`, or not declared.
+    const TEXT: [u32; 4] = [0, 25, 1043, 705];
+    let plan = &prepared.plan;
+    if plan.loose.params.is_empty() {
+        return None;
+    }
+    let pairs = || plan.params.iter().zip(raws);
+    let is_loose =
+        |p: &Param| matches!((&p.role, p.source), (Role::Plain, Source::Client(n)) if plan.loose.params.contains(&n));
+    let loose = pairs().filter(|(p, raw)| is_loose(p) && TEXT.contains(&raw.declared));
+    let mut values = loose.filter_map(|(_, raw)| raw.bytes).filter(|bytes| !bytes.is_empty());
+    let sealed = |value: &[u8]| pairs().find(|(p, raw)| p.role.enc().is_some() && raw.bytes == Some(value));
+    values.find_map(sealed).map(|(p, _)| p.column.as_str())
 }
 
 fn open_portal(
@@ -235,7 +258,8 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), PgError> {
         let outcome = match &param.role {
-            Role::Plain => {
+            // Tests are bound by themselves.
+            Role::Plain | Role::Test(_) => {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
@@ -276,10 +300,10 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
         self.scratch.clear();
-        let plain = enc.def.plain;
+        let plain = enc.def.plain.compared();
         value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
-        let term = cell::equality(enc, &self.scratch, key)?;
+        let term = cell::equality(plain, &self.scratch, key)?;
         self.terms.push((index, term));
         out.extend_from_slice(&term);
         Ok(())
@@ -287,8 +311,9 @@ impl Work<'_> {
 
     fn equal_array(&mut self, enc: &EncType, raw: &Raw<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
-        let array = value::read_array(enc.def.plain, raw.declared, raw.format, bytes, self.settings)?;
-        let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(enc, stored, key)).transpose();
+        let plain = enc.def.plain.compared();
+        let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
+        let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(plain, stored, key)).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
         cell::term_array(&terms, out);
         Ok(())

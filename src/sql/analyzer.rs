@@ -69,7 +69,7 @@ pub(super) struct Analyzer<'a> {
     pub(super) partner: Vec<u32>,
     /// Token indices of literals, in order.
     pub(super) literals: Vec<u32>,
-    /// Highest `$n`.
+    /// Parameters that the client gives: up to its highest `$n`, or as many as it declared.
     pub(super) client_params: usize,
     pub(super) edits: Edits,
     pub(super) sites: Vec<Site>,
@@ -77,6 +77,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) drops: Vec<(usize, Span)>,
     /// Names to give to output columns if the site is sealed: the rewriting would change them.
     pub(super) labels: Vec<Label>,
+    /// Conditions over a value alone.
+    pub(super) alone: Vec<super::alone::Alone>,
     pub(super) ctes: Vec<Vec<Cte>>,
     /// Something encrypted is touched.
     pub(super) touched: bool,
@@ -102,11 +104,12 @@ impl<'a> Analyzer<'a> {
             declared,
             partner: partners(text, lexed),
             literals,
-            client_params: client_params(text, lexed)?,
+            client_params: client_params(text, lexed)?.max(declared.len()),
             edits: Edits::default(),
             sites: Vec::new(),
             drops: Vec::new(),
             labels: Vec::new(),
+            alone: Vec::new(),
             ctes: Vec::new(),
             touched: false,
             columns: None,

@@ -8,7 +8,7 @@ use pg_query::protobuf::{AExpr, AExprKind, Node, SubLink, SubLinkType, TypeCast}
 
 use super::analyzer::Analyzer;
 use super::expr::{Enc, Val};
-use super::refuse::{self, Detail, Result};
+use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::scope::{Scope, Span};
 use super::site::Decision;
 use super::tree;
@@ -33,9 +33,20 @@ fn equality(name: &str) -> Option<Equality> {
     }
 }
 
+/// Names of PostgreSQL's own binary operators, those of geometry and text search aside. Another name is an error there too.
+const KNOWN_OPERATORS: &[&str] = &[
+    "=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "^", "|", "&", "#", "~", "<<", ">>", "||", "!~", "~*",
+    "!~*", "~~", "!~~", "~~*", "!~~*", "^@", "@>", "<@", "&&", "->", "->>", "#>", "#>>", "?", "?|", "?&", "#-", "@?",
+    "@@", "<<=", ">>=", "~<~", "~<=~", "~>~", "~>=~", "*=", "*<>", "*<", "*>", "*<=", "*>=", "-|-", "&<", "&>",
+];
+
 /// How a refusal speaks of an operator, and what the column's type would need.
 fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> {
     let ty = types::sql_name(&enc.ty);
+    if kind == AExprKind::AexprOp && !KNOWN_OPERATORS.contains(&name) {
+        return refuse::with(UNDEFINED_FUNCTION, format!("operator does not exist: {name} on type {ty}"))
+            .at(enc.span.0 as i32);
+    }
     let (construct, term) = match kind {
         AExprKind::AexprLike => ("LIKE".to_string(), Some("match")),
         AExprKind::AexprIlike => ("ILIKE".to_string(), Some("match")),
@@ -91,7 +102,13 @@ impl Analyzer<'_> {
             }
         }
         let Some(enc) = first_encrypted(&vals) else {
-            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            if let ([Val::Open(left), Val::Open(right)], AExprKind::AexprOp) = (vals.as_slice(), expr.kind())
+                && left.simple
+                && right.simple
+            {
+                self.note_empty_test(left, right, expr.location, name);
+            }
+            self.plain_vals(&vals)?;
             return Ok(Val::Plain);
         };
         let distinct = matches!(expr.kind(), AExprKind::AexprDistinct | AExprKind::AexprNotDistinct);
@@ -154,8 +171,13 @@ impl Analyzer<'_> {
             }
         }
         if first_encrypted(&vals).is_none() {
-            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            self.plain_vals(&vals)?;
             return Ok(Val::Plain);
+        }
+        let given = || vals[1..].iter().filter_map(|v| if let Val::Open(open) = v { Some(open) } else { None });
+        if given().count() > 1 {
+            let sites: Vec<usize> = given().filter(|open| open.simple).map(|open| open.sites[0]).collect();
+            sites.into_iter().for_each(|site| self.sites[site].listed = true);
         }
         let negated = name == "<>";
         self.operands(&vals, if negated { "NOT IN" } else { "IN" })?;
@@ -282,7 +304,7 @@ impl Analyzer<'_> {
         };
         let vals = [left, inner];
         let Some(enc) = first_encrypted(&vals) else {
-            vals.iter().try_for_each(|v| self.plain_val(v))?;
+            self.plain_vals(&vals)?;
             return Ok(Val::Plain);
         };
         let Some(op) = equality(name) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };

@@ -107,7 +107,7 @@ impl Analyzer<'_> {
             return match val {
                 _ if target.tainted => Err(refuse::on_column("writing", &name).at(at)),
                 Val::Plain => Ok(()),
-                Val::Open(open) => self.decide_plain(&open.sites),
+                Val::Open(open) => self.decide_firm(&open.sites),
                 Val::Enc(enc) => Err(refuse::with(
                     DATATYPE_MISMATCH,
                     format!(

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, BoolExprType, CaseExpr, ColumnRef, FuncCall, Node, SubLink, SubLinkType, TypeCast, TypeName, WindowDef,
-    a_const,
+    AConst, BoolExprType, CaseExpr, ColumnRef, FuncCall, Node, NullTestType, SubLink, SubLinkType, TypeCast, TypeName,
+    WindowDef, a_const,
 };
 
 use super::analyzer::Analyzer;
@@ -17,7 +17,6 @@ use super::lex::{Kind, StringKind};
 use super::plan::Source;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope, Span};
-use super::site::Decision;
 use super::tree;
 use super::types::{self, Named};
 use super::untouched::{names_ours, runs_sql};
@@ -236,18 +235,18 @@ impl Analyzer<'_> {
                 Ok(self.typed(val, self.number_type(first + 1)))
             }
             // Several signs, or parentheses between sign and number: only where it is plain.
-            _ if self.is(first, "-") => Ok(Val::Plain),
-            _ => Err(refuse::with(
-                SqlState::INTERNAL_ERROR,
-                "a literal of this statement could not be found in its text",
-            )),
+            // Words that the grammar turns into constants: extract(year FROM ...), normalize(x, NFC).
+            _ => Ok(Val::Plain),
         }
     }
 
     /// Notes the type that PostgreSQL gives a literal by itself.
     fn typed(&mut self, val: Val, named: Option<Named>) -> Val {
         if let Val::Open(open) = &val {
-            self.sites[open.sites[0]].casts.extend(named);
+            let site = &mut self.sites[open.sites[0]];
+            site.is_number =
+                named.as_ref().is_some_and(|t| matches!(t, Named::Builtin { plain, .. } if types::is_number(*plain)));
+            site.casts.extend(named);
         }
         val
     }
@@ -309,11 +308,15 @@ impl Analyzer<'_> {
                 match named {
                     Named::Enc(ty) => {
                         self.usable(&ty)?;
+                        self.touched = true;
                         let column = types::sql_name(&ty);
                         self.store(&open, &ty, &column)?;
                         Ok(Val::Enc(Enc { ty, column: column.into(), span: open.span, origin: None }))
                     }
-                    Named::EncArray(_) => Ok(Val::Open(open)),
+                    Named::EncArray(_) => {
+                        self.touched = true;
+                        Ok(Val::Open(open))
+                    }
                     Named::Touching => {
                         Err(refuse::unsupported("a cast to a type that contains an encrypted type is not supported")
                             .at(open.span.0 as i32))
@@ -385,6 +388,7 @@ impl Analyzer<'_> {
             && let Val::Open(open) = self.expr(arg, scope)?
             && open.simple
         {
+            self.note_null_test(&open, test.nulltesttype() == NullTestType::IsNotNull);
             self.decide_plain(&open.sites)?;
         }
         Ok(Val::Plain)
@@ -449,15 +453,16 @@ impl Analyzer<'_> {
         self.plain_some(&case.arg, scope, "CASE value WHEN")
             .map_err(|r| r.hint("Write CASE WHEN column = value THEN ..."))?;
         let mut vals = Vec::with_capacity(case.args.len() + 1);
+        // As PostgreSQL counts them, ELSE comes first.
+        if let Some(result) = tree::child(&case.defresult) {
+            vals.push(self.expr(result, scope)?);
+        }
         for arm in &case.args {
             let Some(NodeEnum::CaseWhen(when)) = tree::kind(arm) else { continue };
             self.plain_some(&when.expr, scope, "a CASE condition")?;
             if let Some(result) = tree::child(&when.result) {
                 vals.push(self.expr(result, scope)?);
             }
-        }
-        if let Some(result) = tree::child(&case.defresult) {
-            vals.push(self.expr(result, scope)?);
         }
         let span = self.case_span(case.location)?;
         self.combine(vals, span, "CASE")
@@ -482,67 +487,6 @@ impl Analyzer<'_> {
             i += 1;
         }
         Err(refuse::with(SqlState::INTERNAL_ERROR, "a CASE of this statement has no END in its text"))
-    }
-
-    /// Values of which one is taken: all of one encrypted type, all plain, or all open.
-    pub(super) fn combine(&mut self, vals: Vec<Val>, span: Span, construct: &str) -> Result<Val> {
-        let Some((ty, column)) = self.common(&vals, construct)? else {
-            if vals.iter().any(|v| matches!(v, Val::Plain)) {
-                for val in &vals {
-                    self.plain_val(val)?;
-                }
-                return Ok(Val::Plain);
-            }
-            let sites =
-                vals.iter().flat_map(|v| if let Val::Open(o) = v { o.sites.to_vec() } else { Vec::new() }).collect();
-            return Ok(Val::Open(Open { sites, simple: false, span }));
-        };
-        for val in &vals {
-            if let Val::Open(open) = val {
-                self.store(open, &ty, &column)?;
-            }
-        }
-        Ok(Val::Enc(Enc { ty, column, span, origin: None }))
-    }
-
-    pub(super) fn plain_val(&mut self, val: &Val) -> Result<()> {
-        match val {
-            Val::Open(open) => self.decide_plain(&open.sites),
-            _ => Ok(()),
-        }
-    }
-
-    /// The encrypted type among these values, if any; then none may be plain or of another type.
-    pub(super) fn common(&mut self, vals: &[Val], construct: &str) -> Result<Option<(Arc<EncType>, Rc<str>)>> {
-        let Some(first) = vals.iter().find_map(|v| if let Val::Enc(e) = v { Some(e.clone()) } else { None }) else {
-            return Ok(None);
-        };
-        for val in vals {
-            match val {
-                Val::Enc(enc) if enc.ty.oid != first.ty.oid => {
-                    return Err(refuse::unsupported(format!(
-                        "{construct} of columns of different encrypted types is not supported: {} is {}, {} is {}",
-                        first.column,
-                        types::sql_name(&first.ty),
-                        enc.column,
-                        types::sql_name(&enc.ty)
-                    ))
-                    .at(enc.span.0 as i32));
-                }
-                Val::Plain => {
-                    return Err(refuse::on_column(&format!("{construct} with a plain expression"), &first.column)
-                        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
-                        .at(first.span.0 as i32));
-                }
-                _ => {}
-            }
-        }
-        Ok(Some((first.ty, first.column)))
-    }
-
-    /// Open values become stored ones of this type.
-    pub(super) fn store(&mut self, open: &Open, ty: &Arc<EncType>, column: &str) -> Result<()> {
-        open.sites.iter().try_for_each(|&site| self.decide(site, Decision::Store(ty.clone()), column))
     }
 
     fn sublink(&mut self, link: &SubLink, negated: bool, scope: &Scope<'_>) -> Result<Val> {

@@ -4,11 +4,13 @@
 //!
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
 //! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
-//! `expr`, `compare`, `select`, `dml`, `utility`) follow encrypted values through the tree and note `site`s and edits;
+//! `expr`, `combine`, `compare`, `alone`, `select`, `dml`, `utility`) follow encrypted values through the tree and note `site`s and edits;
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found.
 
+mod alone;
 mod analyzer;
 pub mod cache;
+mod combine;
 mod compare;
 mod ddl;
 mod dml;
@@ -40,4 +42,4 @@ mod tests;
 pub use cache::PlanCache;
 pub use literal::{Literal, Literals, literals};
 pub use render::{PositionMap, Rendered};
-pub use statement::analyze;
+pub use statement::{after_failure, analyze};

@@ -60,16 +60,21 @@ pub enum Action {
 pub struct Effects {
     /// May change the catalog (any DDL, DO, CALL).
     pub ddl: bool,
-    /// May change search_path or the role it depends on (SET, RESET, set_config, DISCARD, ROLLBACK, DO, CALL, unknown functions).
-    pub search_path: bool,
+    /// May change settings of the session, search_path and role among them (SET, RESET, set_config, DISCARD, ROLLBACK, DO,
+    /// CALL, unknown functions).
+    pub settings: bool,
     /// May make or drop a temporary object.
     pub temp: bool,
     /// Writes rows (INSERT, UPDATE, DELETE, MERGE, also in a CTE; anything not surely read-only).
     pub writes: bool,
-    /// Drops prepared statements of the session (DEALLOCATE, DISCARD ALL).
+    /// Drops all prepared statements of the session (DEALLOCATE ALL, DISCARD ALL).
     pub deallocates: bool,
+    /// Prepares a statement by SQL (PREPARE).
+    pub prepares: bool,
     /// Runs a prepared statement by SQL (EXECUTE): the session must check that it is not one with a plan.
     pub executes: bool,
+    /// Reads from a cursor by its name (FETCH, MOVE): the session must check that it is not a portal with a plan.
+    pub fetches: bool,
     /// COPY, whose rows follow in messages of their own.
     pub copies: bool,
     /// Begins, ends or rolls back a transaction or savepoint.
@@ -86,7 +91,9 @@ pub struct Plan {
     pub executed: Template,
     /// Parameters `$1..` of both forms, densely numbered.
     pub params: Vec<Param>,
-    /// How many parameters the client's own text has (its highest `$n`).
+    /// Values that are sent in plain though they belong to no plain column.
+    pub loose: Loose,
+    /// How many parameters the client gives: up to its highest `$n`, or as many as it declared.
     pub client_params: usize,
     /// Result columns, or `None` for statements without result rows.
     pub columns: Option<Vec<OutColumn>>,
@@ -94,6 +101,24 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Filled by the session once PostgreSQL has confirmed the plan.
     pub confirmed: std::sync::OnceLock<Confirmed>,
+}
+
+impl Plan {
+    /// Both plans, once confirmed, describe the same result to the client.
+    pub fn gives_as(&self, other: &Plan) -> bool {
+        let told = |plan: &Plan| plan.confirmed.get().map(|c| c.row_description.clone());
+        told(self) == told(other)
+    }
+}
+
+/// Values that are sent in plain and are neither stored in a plain column nor compared with a plain expression. A
+/// statement in which one of them is also the value of something sealed is refused.
+#[derive(Debug, Default)]
+pub struct Loose {
+    /// Literal strings, by number.
+    pub literals: Vec<usize>,
+    /// Parameters of the client's, counted from 0.
+    pub params: Vec<usize>,
 }
 
 /// What PostgreSQL said of the described form.
@@ -165,6 +190,8 @@ pub struct Param {
     pub role: Role,
     /// For errors: the column it is for, as `table.column`; empty for plain ones.
     pub column: String,
+    /// It stands in an IN list of several: PostgreSQL gives it the column's own type, not the operator's.
+    pub listed: bool,
     /// Type that a cast dropped from around it named (`$1::varchar`, `'5'::int4`): decides how an untyped value is read.
     pub cast: Option<Oid>,
 }
@@ -180,13 +207,40 @@ pub enum Role {
     Equal(Arc<EncType>),
     /// An array of operands of equality: `uuid[]`.
     EqualArray(Arc<EncType>),
+    /// A condition over the value alone, decided by the proxy: its outcome, as bool.
+    Test(Test),
+}
+
+/// A condition over one value alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Test {
+    /// `IS NULL`
+    Null,
+    /// `IS NOT NULL`
+    NotNull,
+    /// `= ''`
+    Empty,
+    /// `<> ''`
+    NotEmpty,
+}
+
+impl Test {
+    /// The outcome for a value; `None` is NULL.
+    pub fn of(self, value: Option<&[u8]>) -> Option<bool> {
+        match self {
+            Test::Null => Some(value.is_none()),
+            Test::NotNull => Some(value.is_some()),
+            Test::Empty => value.map(<[u8]>::is_empty),
+            Test::NotEmpty => value.map(|v| !v.is_empty()),
+        }
+    }
 }
 
 impl Role {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            Role::Plain => None,
+            Role::Plain | Role::Test(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
         }
     }

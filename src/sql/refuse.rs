@@ -12,6 +12,10 @@ pub(super) const UNDEFINED_TABLE: SqlState = SqlState("42P01");
 pub(super) const UNDEFINED_COLUMN: SqlState = SqlState("42703");
 /// `ambiguous_column`.
 pub(super) const AMBIGUOUS_COLUMN: SqlState = SqlState("42702");
+/// `undefined_function`, also of operators.
+pub(super) const UNDEFINED_FUNCTION: SqlState = SqlState("42883");
+/// `indeterminate_datatype`.
+pub(super) const INDETERMINATE_DATATYPE: SqlState = SqlState("42P18");
 /// `datatype_mismatch`.
 pub(super) const DATATYPE_MISMATCH: SqlState = SqlState("42804");
 /// `statement_too_complex`.

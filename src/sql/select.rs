@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, BoolExprType, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause};
 
 use super::analyzer::{Analyzer, Cte, TopColumn};
-use super::expr::Val;
+use super::expr::{Open, Val};
 use super::from::rename;
 use super::outputs::{Outputs, Star, Target};
 use super::refuse::{self, Detail, Result};
@@ -166,8 +166,12 @@ impl Analyzer<'_> {
                 self.decide_plain(&sites)?;
                 ColVal::Plain
             }
-            (ColVal::Enc(ty, column), ColVal::Open(sites)) | (ColVal::Open(sites), ColVal::Enc(ty, column)) => {
-                sites.iter().try_for_each(|&s| self.decide(s, Decision::Store(ty.clone()), &column))?;
+            (ColVal::Enc(ty, column), ColVal::Open(sites)) => {
+                self.join_values(&Open { sites, simple: false, span: (0, 0) }, false, &ty, &column, name)?;
+                ColVal::Enc(ty, column)
+            }
+            (ColVal::Open(sites), ColVal::Enc(ty, column)) => {
+                self.join_values(&Open { sites, simple: false, span: (0, 0) }, true, &ty, &column, name)?;
                 ColVal::Enc(ty, column)
             }
             (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => ColVal::Enc(l, column),
@@ -188,8 +192,15 @@ impl Analyzer<'_> {
     }
 
     fn limits(&mut self, select: &SelectStmt, scope: &Scope<'_>) -> Result<()> {
-        self.plain_some(&select.limit_count, scope, "LIMIT")?;
-        self.plain_some(&select.limit_offset, scope, "OFFSET")
+        for (node, construct) in [(&select.limit_count, "LIMIT"), (&select.limit_offset, "OFFSET")] {
+            let Some(node) = tree::child(node) else { continue };
+            match self.expr(node, scope)? {
+                Val::Open(open) => self.decide_firm(&open.sites)?,
+                Val::Plain => {}
+                Val::Enc(enc) => return Err(refuse::on_column(construct, &enc.column).at(enc.span.0 as i32)),
+            }
+        }
+        Ok(())
     }
 
     fn values(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, top: bool) -> Result<Outputs> {

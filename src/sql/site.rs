@@ -6,7 +6,7 @@ use pg_query::protobuf::TypeName;
 
 use super::analyzer::Analyzer;
 use super::plan::{Param, Role, Source};
-use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result};
+use super::refuse::{self, DATATYPE_MISMATCH, Detail, INDETERMINATE_DATATYPE, Result};
 use super::scope::Span;
 use super::types::{self, Named};
 use crate::schema::catalog::{EncType, Oid};
@@ -23,7 +23,8 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    fn enc(&self) -> Option<&Arc<EncType>> {
+    /// The encrypted type it is sealed as, if it is.
+    pub(super) fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
             Decision::Plain => None,
             Decision::Store(t) | Decision::Equal(t) | Decision::EqualArray(t) => Some(t),
@@ -49,18 +50,39 @@ pub(super) struct Site {
     pub(super) decision: Option<Decision>,
     /// Column that an encrypted decision was made for.
     pub(super) column: Box<str>,
+    /// Stored in a plain column or compared with a plain expression: a value of its own.
+    pub(super) firm: bool,
+    /// As of [`Param`].
+    pub(super) listed: bool,
+    /// A literal that is a number, whose type is the first of `casts`.
+    pub(super) is_number: bool,
 }
 
 impl Analyzer<'_> {
     /// A new site, undecided.
     pub(super) fn site(&mut self, span: Span, source: Option<Source>) -> usize {
-        self.sites.push(Site { span, source, casts: Vec::new(), decision: None, column: "".into() });
+        self.sites.push(Site {
+            span,
+            source,
+            casts: Vec::new(),
+            decision: None,
+            column: "".into(),
+            firm: false,
+            listed: false,
+            is_number: false,
+        });
         self.sites.len() - 1
     }
 
     /// These sites flow to plain places.
     pub(super) fn decide_plain(&mut self, sites: &[usize]) -> Result<()> {
         sites.iter().try_for_each(|&site| self.decide(site, Decision::Plain, ""))
+    }
+
+    /// As [`Self::decide_plain`], for values that belong to a plain column or expression.
+    pub(super) fn decide_firm(&mut self, sites: &[usize]) -> Result<()> {
+        sites.iter().for_each(|&site| self.sites[site].firm = true);
+        self.decide_plain(sites)
     }
 
     /// This site is of this use. Refused if it was decided otherwise before.
@@ -96,6 +118,10 @@ impl Analyzer<'_> {
                 "Give a value of the column's plaintext type, without a cast or with one to that type and no length.",
             ));
         }
+        if cast_of(site, ty.def.plain).is_err() {
+            return Err(refuse::on_column("a value with several casts", column)
+                .hint("Cast the value once, to the column's plaintext type, or not at all."));
+        }
         // A narrowing conversion of an operand could make unequal values equal; other pairs are converted or refused when bound.
         if let (Decision::Equal(_), Some(Source::Client(n)), true) = (decision, site.source, site.casts.is_empty())
             && let Some(declared) = self.declared.get(n).and_then(|oid| types::plain_of(*oid))
@@ -129,9 +155,10 @@ impl Analyzer<'_> {
         let mut order: Vec<usize> = (0..self.sites.len()).collect();
         order.sort_unstable_by_key(|&i| self.sites[i].span.0);
         let mut params = Vec::new();
+        let gone = self.place_alone(&mut params);
         let mut index = vec![None; self.sites.len()];
         let mut plain: Vec<Option<usize>> = vec![None; self.client_params];
-        for i in order {
+        for i in order.into_iter().filter(|&i| !gone[i]) {
             let site = self.sites[i].clone();
             match site.decision {
                 None | Some(Decision::Plain) => {
@@ -141,6 +168,7 @@ impl Analyzer<'_> {
                             source: Source::Client(n),
                             role: Role::Plain,
                             column: String::new(),
+                            listed: false,
                             cast: None,
                         });
                         params.len() - 1
@@ -150,9 +178,8 @@ impl Analyzer<'_> {
                         self.edits.both(site.span, format!("${}", k + 1));
                     }
                 }
-                Some(decision) => {
-                    index[i] =
-                        self.place(site.span, site.source, &site.casts, decision, site.column.into(), &mut params)
+                Some(ref decision) => {
+                    index[i] = self.place(&site, decision.clone(), &mut params);
                 }
             }
         }
@@ -170,15 +197,8 @@ impl Analyzer<'_> {
         Ok((params, index))
     }
 
-    fn place(
-        &mut self,
-        span: Span,
-        source: Option<Source>,
-        casts: &[Named],
-        decision: Decision,
-        column: String,
-        params: &mut Vec<Param>,
-    ) -> Option<usize> {
+    fn place(&mut self, site: &Site, decision: Decision, params: &mut Vec<Param>) -> Option<usize> {
+        let span = site.span;
         let (role, described, executed) = match decision {
             Decision::Plain => return None,
             Decision::Store(t) => {
@@ -194,18 +214,30 @@ impl Analyzer<'_> {
                 (Role::EqualArray(t), name, "pg_catalog.uuid[]".to_string())
             }
         };
-        let Some(source) = source else {
+        let Some(source) = site.source else {
             self.edits.each(span, Some(format!("NULL::{described}").into()), Some(format!("NULL::{executed}").into()));
             return None;
         };
-        let cast = role.enc().and_then(|ty| casts.iter().find_map(|cast| cast_oid(cast, ty)));
-        params.push(Param { source, role, column, cast });
+        let cast = role.enc().and_then(|ty| cast_of(site, ty.def.plain).ok().flatten());
+        params.push(Param { source, role, column: site.column.to_string(), listed: site.listed, cast });
         let k = params.len();
         self.edits.each(span, Some(format!("${k}::{described}").into()), Some(format!("${k}::{executed}").into()));
         Some(k - 1)
     }
 
     fn check_params(&self, params: &[Param]) -> Result<()> {
+        let mut used = vec![false; self.client_params];
+        for site in &self.sites {
+            if let Some(Source::Client(n)) = site.source {
+                used[n] = true;
+            }
+        }
+        if let Some(n) = (0..used.len()).find(|&n| !used[n] && self.declared.get(n).copied().unwrap_or(0) == 0) {
+            return Err(refuse::with(
+                INDETERMINATE_DATATYPE,
+                format!("could not determine data type of parameter ${}", n + 1),
+            ));
+        }
         if params.len() > usize::from(u16::MAX) {
             return Err(refuse::with(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -219,7 +251,7 @@ impl Analyzer<'_> {
                 plain[n] = true;
             }
         }
-        for p in params.iter().filter(|p| !matches!(p.role, Role::Plain)) {
+        for p in params.iter().filter(|p| p.role.enc().is_some()) {
             match p.source {
                 Source::Client(n) if plain[n] => {
                     return Err(refuse::unsupported(format!(
@@ -227,7 +259,7 @@ impl Analyzer<'_> {
                         n + 1,
                         p.column
                     ))
-                    .hint("Bind the value as two parameters."));
+                    .hint("Compute what depends on the value before sending it."));
                 }
                 _ => {}
             }
@@ -236,11 +268,30 @@ impl Analyzer<'_> {
     }
 }
 
-/// The type that decides how an untyped value is read.
-fn cast_oid(cast: &Named, ty: &EncType) -> Option<Oid> {
-    match cast {
-        Named::Builtin { plain, oid, .. } => types::converts(*plain, ty.def.plain).then_some(*oid),
+/// The type as which a value is read before it becomes one of `own`, if the client said one.
+///
+/// # Errors
+/// Several casts that one reading and one assignment cannot stand for.
+fn cast_of(site: &Site, own: PlainType) -> Result<Option<Oid>, ()> {
+    let builtin = |cast: &Named| match cast {
+        Named::Builtin { plain, oid, .. } => Some((*plain, *oid)),
         _ => None,
+    };
+    let mut chain: Vec<(PlainType, Oid)> = site.casts.iter().filter_map(builtin).collect();
+    // The first is a number's own type where the literal is one. As a wider type it reads the same.
+    let number = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_))) && site.is_number;
+    if let (true, [first, next, ..]) = (number, chain.as_slice())
+        && types::is_number(next.0)
+        && (types::is_float(next.0) || first.0 != PlainType::Numeric)
+    {
+        chain.remove(0);
+    }
+    chain.dedup_by(|b, a| a.0 == b.0 || (types::is_plain_text(a.0) && types::is_plain_text(b.0)));
+    match chain.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.1)),
+        [first, last] if last.0 == own && types::is_number(own) && types::is_number(first.0) => Ok(Some(first.1)),
+        _ => Err(()),
     }
 }
 

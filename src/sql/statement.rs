@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, RawStmt};
 
 use super::analyzer::{Analyzer, Around, TopColumn};
-use super::lex::{Kind, Lexed, Token};
+use super::lex::{Kind, Lexed, StringKind, Token};
 use super::parse;
 use super::plan::{Action, Analysis, Check, Effects, OutColumn, Plan, Refusal, SessionState, Statement};
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
@@ -65,6 +65,17 @@ pub(super) fn first_look(text: &str, around: Around<'_>) -> Result<FirstLook> {
     if !words.ours && (catalog.is_plain() || !words.suspect) {
         return Ok(FirstLook::Decided(Analysis::Untouched(words.effects)));
     }
+    if !session.standard_conforming_strings && !catalog.is_plain() {
+        // The grammar reads a backslash in a plain string as one of its letters, and would see the string end elsewhere.
+        let odd = |t: &&Token| t.kind == Kind::Str(StringKind::Plain) && t.text(text).contains('\\');
+        if let Some(token) = lexed.tokens.iter().find(odd) {
+            return Err(refuse::unsupported(
+                "a string with backslashes needs standard_conforming_strings in a statement on encrypted columns",
+            )
+            .hint("Write E'...', or set standard_conforming_strings to on.")
+            .at(token.start as i32));
+        }
+    }
     if session.search_path.is_none() && !catalog.is_plain() {
         return Ok(FirstLook::Decided(Analysis::NeedsSearchPath));
     }
@@ -95,7 +106,7 @@ fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) ->
             }
         };
         out.push(Statement { span, effects: words.effects, action, renew });
-        renew |= words.effects.ddl || words.effects.search_path;
+        renew |= words.effects.ddl || words.effects.settings;
     }
     let touched = out.iter().any(|s| !matches!(s.action, Action::Forward));
     // Even where all are forwarded, a later one may mean something else once an earlier one has run.
@@ -104,6 +115,29 @@ fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) ->
     }
     let effects = out.iter().fold(Effects::default(), |sum, s| sum.join(s.effects));
     Analyzed { analysis: Analysis::Untouched(effects), fixed }
+}
+
+/// What of a text can go on while a transaction has failed, judged by its words alone: `None` unless its first statement
+/// ends the transaction, or returns to a savepoint. All that follows must be analysed again once that has run.
+pub fn after_failure(text: &str, standard_conforming_strings: bool) -> Option<Analysis> {
+    let lexed = Lexed::new(text, standard_conforming_strings).ok()?;
+    let catalog = Catalog::default();
+    let parts = lexed.tokens.split(|t| t.kind == Kind::Punct && t.text(text) == ";").filter(|part| !part.is_empty());
+    let mut out: Vec<Statement> = Vec::new();
+    for tokens in parts {
+        let effects = untouched::words(text, tokens, &catalog).effects;
+        let span = tokens.first()?.start as usize..tokens.last()?.end as usize;
+        let goes_on = effects.transaction && !effects.ddl;
+        if out.is_empty() && !goes_on {
+            return None;
+        }
+        out.push(Statement { span, effects, action: Action::Forward, renew: !out.is_empty() });
+    }
+    match &out[..] {
+        [] => None,
+        [one] => Some(Analysis::Untouched(one.effects)),
+        _ => Some(Analysis::Statements(out.into())),
+    }
 }
 
 /// Tokens of a statement: those in the bytes that the grammar gives it, semicolons aside.
@@ -194,11 +228,13 @@ impl Analyzer<'_> {
         let mut checks: Vec<Check> =
             self.checks.iter().filter_map(|&(column, site)| index[site].map(|param| Check { column, param })).collect();
         checks.dedup();
+        let loose = self.loose();
         let (described, executed) = self.edits.templates(self.text, self.lexed)?;
         Ok(Action::Run(Arc::new(Plan {
             described: matches!(kind, Outcome::Described).then_some(described),
             executed,
             params,
+            loose,
             client_params: self.client_params,
             columns,
             checks,

@@ -182,14 +182,48 @@ pub(super) fn compares(cast: PlainType, plain: PlainType) -> bool {
         Text | Varchar | Enum => matches!(cast, Text | Varchar),
         Timestamp => matches!(cast, Date | Timestamp),
         Timestamptz => matches!(cast, Date | Timestamp | Timestamptz),
-        Inet => matches!(cast, Inet | Cidr),
+        Inet | Cidr => matches!(cast, Inet | Cidr),
         other => other == cast,
+    }
+}
+
+/// Whether a value of type `given` and one of type `own` come together as `own` in COALESCE, CASE, UNION and VALUES, as
+/// PostgreSQL decides. `first`: the value given stands before the other.
+pub(super) fn joins(given: PlainType, own: PlainType, first: bool) -> bool {
+    use PlainType::*;
+    if given == own {
+        return true;
+    }
+    let rank = |plain: PlainType| match plain {
+        Int2 | Date | Time | Cidr => 0,
+        Int4 | Timestamp | Timetz | Inet => 1,
+        Int8 | Timestamptz => 2,
+        Numeric => 3,
+        Float4 => 4,
+        _ => 5,
+    };
+    match family(own) {
+        _ if family(given) != family(own) => false,
+        // Each of these is as good as the other: the first decides.
+        2 => !first && !matches!(own, Citext | Enum),
+        8 => false,
+        _ => rank(given) < rank(own),
     }
 }
 
 /// Text of any kind.
 pub(super) fn is_text(plain: PlainType) -> bool {
     family(plain) == family(PlainType::Text)
+}
+
+/// `text` or `varchar`.
+pub(super) fn is_plain_text(plain: PlainType) -> bool {
+    matches!(plain, PlainType::Text | PlainType::Varchar)
+}
+
+/// A binary floating-point number.
+pub(super) fn is_float(plain: PlainType) -> bool {
+    matches!(plain, PlainType::Float4 | PlainType::Float8)
 }
 
 /// A number of any kind.

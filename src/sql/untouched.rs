@@ -53,7 +53,7 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
                     out.suspect = true;
                 }
                 if catalog.unknown_functions.contains(name.as_ref()) || name == "set_config" {
-                    out.effects.search_path = true;
+                    out.effects.settings = true;
                     out.effects.writes = true;
                 }
                 seen.note(&name, token.kind);
@@ -83,6 +83,20 @@ fn names_encrypted(name: &str, qualified: bool, catalog: &Catalog) -> bool {
     known(name) || (!name.is_ascii() && known(&name.to_lowercase()))
 }
 
+/// What SET may name without changing how any statement or value is read. Applications set these all the time.
+const HARMLESS: &[&str] = &[
+    "transaction",
+    "characteristics",
+    "constraints",
+    "application_name",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "client_min_messages",
+    "synchronous_commit",
+    "work_mem",
+];
+
 /// Key words that matter anywhere in a statement.
 #[derive(Default)]
 struct Seen {
@@ -93,6 +107,8 @@ struct Seen {
     explain_ddl: bool,
     sets_config: bool,
     ours: bool,
+    /// A setting that changes no statement's meaning is named.
+    harmless: bool,
 }
 
 impl Seen {
@@ -105,6 +121,7 @@ impl Seen {
             "create" => self.explain_ddl = true,
             "set_config" => self.sets_config = true,
             name if is_ours(name) => self.ours = true,
+            name if HARMLESS.contains(&name) => self.harmless = true,
             name if name.starts_with("pg_temp") => self.temp = true,
             _ => {}
         }
@@ -123,29 +140,30 @@ impl Seen {
             "truncate" => (e.writes, e.ddl) = (true, false),
             "copy" => (e.copies, e.writes) = (true, true),
             "begin" | "start" | "commit" | "end" | "savepoint" | "release" => e.transaction = true,
-            "rollback" | "abort" => (e.transaction, e.search_path) = (true, true),
+            "rollback" | "abort" => (e.transaction, e.settings) = (true, true),
             "prepare" if second == "transaction" => e.transaction = true,
-            "prepare" | "declare" => e.writes = true,
+            "prepare" => (e.writes, e.prepares) = (true, true),
+            "declare" => e.writes = true,
             "set" | "reset" => {
-                e.search_path |= self.path;
+                e.settings |= self.path || !self.harmless;
                 out.ours |= self.ours;
             }
             "show" => {}
             "discard" => {
                 e.deallocates = second == "all";
-                e.search_path |= second == "all";
+                e.settings |= second == "all";
                 e.temp |= matches!(second, "all" | "temp" | "temporary");
                 e.ddl |= e.temp;
             }
-            "deallocate" => e.deallocates = true,
-            "execute" => (e.executes, e.writes, e.search_path) = (true, true, true),
+            "deallocate" => e.deallocates = second == "all",
+            "execute" => (e.executes, e.writes, e.settings) = (true, true, true),
             "explain" => {
                 e.writes |= self.writes || self.explain_ddl;
                 e.ddl |= self.explain_ddl;
                 e.executes |= second == "execute";
             }
             "do" | "call" => {
-                *e = Effects { ddl: true, search_path: true, temp: true, writes: true, transaction: true, ..*e };
+                *e = Effects { ddl: true, settings: true, temp: true, writes: true, transaction: true, ..*e };
                 out.suspect |= first == "do";
             }
             "create" | "alter" | "drop" | "import" | "reassign" | "comment" | "grant" | "revoke" | "security"
@@ -156,8 +174,9 @@ impl Seen {
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
             }
-            "fetch" | "move" | "close" | "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze"
-            | "analyse" | "vacuum" | "reindex" | "cluster" => {}
+            "fetch" | "move" => e.fetches = true,
+            "close" | "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze" | "analyse" | "vacuum"
+            | "reindex" | "cluster" => {}
             _ => (e.ddl, e.writes) = (true, true),
         }
     }
@@ -179,11 +198,13 @@ impl Effects {
     pub fn join(self, other: Effects) -> Effects {
         Effects {
             ddl: self.ddl | other.ddl,
-            search_path: self.search_path | other.search_path,
+            settings: self.settings | other.settings,
             temp: self.temp | other.temp,
             writes: self.writes | other.writes,
             deallocates: self.deallocates | other.deallocates,
+            prepares: self.prepares | other.prepares,
             executes: self.executes | other.executes,
+            fetches: self.fetches | other.fetches,
             copies: self.copies | other.copies,
             transaction: self.transaction | other.transaction,
         }

@@ -178,6 +178,12 @@ fn show(plan: &Plan, text: &str) -> String {
         let shown: Vec<String> = columns.iter().map(column).collect();
         _ = writeln!(out, "  -> {}", shown.join(", "));
     }
+    let loose: Vec<String> = plan.loose.literals.iter().map(|k| format!("literal {k}")).collect();
+    let loose: Vec<String> =
+        loose.into_iter().chain(plan.loose.params.iter().map(|n| format!("client ${}", n + 1))).collect();
+    if !loose.is_empty() {
+        _ = writeln!(out, "  loose: {}", loose.join(", "));
+    }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);
     }
@@ -196,6 +202,7 @@ fn param(p: &Param) -> String {
         Role::Store(t) => format!("store {}", t.def.name),
         Role::Equal(t) => format!("equal {}", t.def.name),
         Role::EqualArray(t) => format!("equal {}[]", t.def.name),
+        Role::Test(test) => format!("whether {test:?}"),
     };
     let cast = p.cast.map(|oid| format!(" cast {oid}")).unwrap_or_default();
     format!("{source} {role} for {}{cast}", p.column)

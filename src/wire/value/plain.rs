@@ -53,6 +53,15 @@ const ROWS: [Row; 24] = [
 ];
 
 impl PlainType {
+    /// The type whose `=` PostgreSQL takes for values of this one: `varchar` and `cidr` have none of their own.
+    pub fn compared(self) -> PlainType {
+        match self {
+            PlainType::Varchar => PlainType::Text,
+            PlainType::Cidr => PlainType::Inet,
+            other => other,
+        }
+    }
+
     /// Every plaintext type, in the order of the codec bytes.
     pub fn all() -> impl Iterator<Item = PlainType> {
         ROWS.iter().map(|r| r.plain)

@@ -1,0 +1,120 @@
+//! Values of several expressions that come together: COALESCE, CASE, UNION, VALUES, and the sides of a comparison.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::analyzer::Analyzer;
+use super::expr::{Enc, Open, Val};
+use super::plan::Source;
+use super::refuse::{self, Detail, Result};
+use super::scope::Span;
+use super::site::Decision;
+use super::types::{self, Named};
+use crate::schema::catalog::EncType;
+use crate::wire::value::PlainType;
+
+impl Analyzer<'_> {
+    /// Values of which one is taken: all of one encrypted type, all plain, or all open.
+    pub(super) fn combine(&mut self, vals: Vec<Val>, span: Span, construct: &str) -> Result<Val> {
+        let Some((ty, column)) = self.common(&vals, construct)? else {
+            if vals.iter().any(|v| matches!(v, Val::Plain)) {
+                for val in &vals {
+                    self.plain_val(val)?;
+                }
+                return Ok(Val::Plain);
+            }
+            let sites =
+                vals.iter().flat_map(|v| if let Val::Open(o) = v { o.sites.to_vec() } else { Vec::new() }).collect();
+            return Ok(Val::Open(Open { sites, simple: false, span }));
+        };
+        let mut first = true;
+        for val in &vals {
+            match val {
+                Val::Open(open) => self.join_values(open, first, &ty, &column, construct)?,
+                _ => first = false,
+            }
+        }
+        Ok(Val::Enc(Enc { ty, column, span, origin: None }))
+    }
+
+    pub(super) fn plain_val(&mut self, val: &Val) -> Result<()> {
+        match val {
+            Val::Open(open) => self.decide_plain(&open.sites),
+            _ => Ok(()),
+        }
+    }
+
+    /// Values compared with one another, none of them encrypted.
+    pub(super) fn plain_vals(&mut self, vals: &[Val]) -> Result<()> {
+        let beside = vals.iter().any(|v| matches!(v, Val::Plain));
+        vals.iter().try_for_each(|val| match val {
+            Val::Open(open) if beside => self.decide_firm(&open.sites),
+            val => self.plain_val(val),
+        })
+    }
+
+    /// The encrypted type among these values, if any; then none may be plain or of another type.
+    pub(super) fn common(&mut self, vals: &[Val], construct: &str) -> Result<Option<(Arc<EncType>, Rc<str>)>> {
+        let Some(first) = vals.iter().find_map(|v| if let Val::Enc(e) = v { Some(e.clone()) } else { None }) else {
+            return Ok(None);
+        };
+        for val in vals {
+            match val {
+                Val::Enc(enc) if enc.ty.oid != first.ty.oid => {
+                    return Err(refuse::unsupported(format!(
+                        "{construct} of columns of different encrypted types is not supported: {} is {}, {} is {}",
+                        first.column,
+                        types::sql_name(&first.ty),
+                        enc.column,
+                        types::sql_name(&enc.ty)
+                    ))
+                    .at(enc.span.0 as i32));
+                }
+                Val::Plain => {
+                    return Err(refuse::on_column(&format!("{construct} with a plain expression"), &first.column)
+                        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
+                        .at(first.span.0 as i32));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some((first.ty, first.column)))
+    }
+
+    /// Open values become stored ones of this type.
+    pub(super) fn store(&mut self, open: &Open, ty: &Arc<EncType>, column: &str) -> Result<()> {
+        open.sites.iter().try_for_each(|&site| self.decide(site, Decision::Store(ty.clone()), column))
+    }
+
+    /// Open values beside an encrypted one become stored ones of its type, if that is the type PostgreSQL would take for
+    /// all of them. `first`: they stand before every other.
+    pub(super) fn join_values(
+        &mut self,
+        open: &Open,
+        first: bool,
+        ty: &Arc<EncType>,
+        column: &str,
+        construct: &str,
+    ) -> Result<()> {
+        for &site in open.sites.iter() {
+            if self.type_of_site(site).is_some_and(|given| !types::joins(given, ty.def.plain, first)) {
+                let construct = format!("{construct} with a value of another type");
+                return Err(refuse::on_column(&construct, column)
+                    .hint("Give a value of the column's plaintext type, or one without a type.")
+                    .at(self.sites[site].span.0 as i32));
+            }
+        }
+        self.store(open, ty, column)
+    }
+
+    /// The type that PostgreSQL gives a site by itself, as far as it is known here.
+    fn type_of_site(&self, site: usize) -> Option<PlainType> {
+        let site = &self.sites[site];
+        match (site.casts.last(), site.source) {
+            (Some(Named::Builtin { plain, .. }), _) => Some(*plain),
+            (Some(_), _) => None,
+            (None, Some(Source::Client(n))) => self.declared.get(n).and_then(|oid| types::plain_of(*oid)),
+            (None, _) => None,
+        }
+    }
+}
