@@ -2,12 +2,12 @@
 
 use super::errors;
 use super::fast::broken;
-use super::ledger::{Await, Entry, Reader};
+use super::ledger::{Await, Entry, Reader, Undo};
 use super::prepared::Statement;
 use super::rows::{self, Missing, RowFault};
 use super::state::State;
 use crate::keys::Ring;
-use crate::wire::client;
+use crate::wire::client::{self, Kind};
 use crate::wire::error::{ErrorView, PgError, Severity};
 use crate::wire::frame::{self, Frame, HEADER, MAX_LARGE};
 use crate::wire::read_error;
@@ -23,6 +23,8 @@ pub(super) enum Halt {
     Dry,
     /// Keys must be fetched first.
     Keys(Vec<Missing>),
+    /// This key must be fetched again first, with proof.
+    Suspect(Missing),
 }
 
 /// Where answers go.
@@ -61,7 +63,7 @@ pub(super) fn take(
         let frame = Frame { tag: kind, body: &raw[HEADER..], raw };
         match one(state, ring, frame, rest, out)? {
             Flow::Next => used += total,
-            Flow::Keys(missing) => return Ok((used, Halt::Keys(missing))),
+            Flow::Halt(halt) => return Ok((used, halt)),
         }
     }
     Ok((used, Halt::Dry))
@@ -84,7 +86,7 @@ fn passes_in_part(state: &State, kind: u8) -> bool {
 
 enum Flow {
     Next,
-    Keys(Vec<Missing>),
+    Halt(Halt),
 }
 
 fn one(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut Outputs<'_>) -> Result<Flow, PgError> {
@@ -109,9 +111,6 @@ fn one(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         tag::ROW_DESCRIPTION | tag::NO_DATA => described(state, frame, out)?,
         tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE | tag::PORTAL_SUSPENDED => executed(state, frame, out),
         tag::COPY_IN_RESPONSE | tag::COPY_BOTH_RESPONSE => {
-            if matches!(state.ledger.front(), Some(Entry { what: Await::Execute(_), .. })) {
-                state.ledger.forget_syncs();
-            }
             state.copying = true;
             out.client.extend_from_slice(frame.raw);
         }
@@ -173,7 +172,7 @@ fn parameters(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Res
     let entry = state.ledger.front().ok_or_else(|| unexpected(frame))?;
     let Await::DescribeStatement(statement) = &entry.what else { return Err(unexpected(frame)) };
     match (entry.reader, statement) {
-        (Reader::Client, Some(Statement::Plan(prepared))) => {
+        (Reader::Client, Some(Statement::Plan(prepared, _))) => {
             let oids = prepared.plan.confirmed.get().map(|c| c.client_param_oids.clone()).unwrap_or_default();
             server::parameter_description(out.client, oids).map_err(|_| unexpected(frame))?;
         }
@@ -189,7 +188,7 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
             out.client.extend_from_slice(frame.raw);
             return Ok(());
         }
-        Await::DescribeStatement(Some(Statement::Plan(prepared))) if entry.reader == Reader::Client => {
+        Await::DescribeStatement(Some(Statement::Plan(prepared, _))) if entry.reader == Reader::Client => {
             match prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
                 Some(body) => rows::describe(body, None, out.client).map_err(|_| unexpected(frame))?,
                 None => server::no_data(out.client),
@@ -257,7 +256,7 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
     let poisoned = view.sqlstate() != SqlState::IN_FAILED_SQL_TRANSACTION.0.as_bytes();
     match state.ledger.front() {
         Some(Entry { what: Await::Poison(ours) | Await::PoisonQuery(ours), .. }) if poisoned => ours.write(out.client),
-        Some(Entry { statement: Some(Statement::Plan(prepared)), .. }) => {
+        Some(Entry { statement: Some(Statement::Plan(prepared, _)), .. }) => {
             errors::translate(view, Some(prepared), out.client).map_err(|_| unexpected(frame))?;
         }
         Some(Entry { what: Await::Execute(Some(portal)), .. }) => {
@@ -292,18 +291,25 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
             state.row += 1;
             Ok(Flow::Next)
         }
-        Err(RowFault::Missing) => Ok(Flow::Keys(rows::missing(state, ring, &portal, rest))),
+        Err(RowFault::Missing) => Ok(Flow::Halt(Halt::Keys(rows::missing(state, ring, &portal, rest)))),
+        Err(RowFault::Suspect(key)) => Ok(Flow::Halt(Halt::Suspect(key))),
         Err(RowFault::Bad(error)) => {
-            refuse(state, &error, out.client);
+            refuse(state, &error, out)?;
             Ok(Flow::Next)
         }
     }
 }
 
 /// Sends an error of ours in place of the answer at hand and drops what follows until ReadyForQuery.
-pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Vec<u8>) {
+pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Outputs<'_>) -> Result<(), PgError> {
     debug_assert!(error.severity == Severity::Error, "fatal errors close the connection");
-    error.write(out);
+    error.write(out.client);
     state.dropping = true;
-    state.failed();
+    for name in state.failed() {
+        // The server, which knows of no error, prepares it all the same.
+        client::close(out.server, Kind::Statement, &name)
+            .map_err(|e| PgError::fatal(SqlState::INTERNAL_ERROR, e.to_string()))?;
+        state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
+    }
+    Ok(())
 }

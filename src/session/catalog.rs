@@ -5,7 +5,7 @@
 //! through it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,11 @@ use crate::schema::catalog::{Catalog, Standing};
 use crate::schema::{SchemaError, database, pins, registry, snapshot};
 
 /// How often DDL that did not pass through the proxy is looked for.
-pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_millis(PROBE_MS);
+const PROBE_MS: u64 = 1000;
+
+/// How long a session waits for another to read the snapshot.
+pub(super) const READING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why no snapshot can be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,17 +54,24 @@ pub(super) type Answers = Vec<Vec<Vec<Option<String>>>>;
 /// The snapshot of one database.
 pub(super) struct Slot {
     name: String,
-    current: ArcSwapOption<Catalog>,
-    /// Held while a snapshot is read, so that sessions read it once.
+    current: ArcSwapOption<Current>,
+    /// Grows whenever the catalog is known to have changed. What was read in an older epoch is stale.
+    epoch: AtomicU64,
+    /// Held while a snapshot is read, so that sessions read it once. Whoever waits too long reads for itself.
     pub(super) reading: AsyncMutex<()>,
-    stale: AtomicBool,
     watched: AtomicBool,
-    probe: Mutex<Probe>,
+    started: Instant,
+    /// Milliseconds from `started` to the last look for changes; 0: there was none.
+    probed_at: AtomicU64,
+    probe: Mutex<Option<String>>,
+    /// Alarms that were logged.
+    alarms: Mutex<Vec<String>>,
 }
 
-struct Probe {
-    at: Instant,
-    text: Option<String>,
+struct Current {
+    catalog: Arc<Catalog>,
+    /// Epoch in which it was begun to be read.
+    epoch: u64,
 }
 
 impl Slot {
@@ -68,43 +79,62 @@ impl Slot {
         Slot {
             name: name.to_owned(),
             current: ArcSwapOption::empty(),
+            epoch: AtomicU64::new(0),
             reading: AsyncMutex::new(()),
-            stale: AtomicBool::new(false),
             watched: AtomicBool::new(false),
-            probe: Mutex::new(Probe { at: Instant::now(), text: None }),
+            started: Instant::now(),
+            probed_at: AtomicU64::new(0),
+            probe: Mutex::default(),
+            alarms: Mutex::default(),
         }
     }
 
-    /// The snapshot, unless there is none or it is known to be stale.
-    pub(super) fn fresh(&self) -> Option<Arc<Catalog>> {
-        if self.stale.load(Ordering::Acquire) { None } else { self.current.load_full() }
+    /// The epoch now.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The snapshot and its epoch, unless there is none or it is known to be stale.
+    pub(super) fn fresh(&self) -> Option<(Arc<Catalog>, u64)> {
+        let current = self.current.load();
+        current.as_ref().filter(|c| c.epoch == self.epoch()).map(|c| (Arc::clone(&c.catalog), c.epoch))
     }
 
     /// The catalog changed: the next statement reads it anew.
     pub(super) fn invalidate(&self) {
-        self.stale.store(true, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Nobody watches this database and the last look is too long ago.
+    /// Nobody has looked for changes yet, or nobody watches this database and the last look is too long ago.
     pub(super) fn needs_probe(&self) -> bool {
-        !self.watched.load(Ordering::Relaxed) && self.lock_probe().at.elapsed() >= PROBE_INTERVAL
+        let at = self.probed_at.load(Ordering::Relaxed);
+        at == 0 || (!self.watched.load(Ordering::Relaxed) && self.clock().saturating_sub(at) >= PROBE_MS)
     }
 
-    /// Takes the answer of [`snapshot::CHANGE_PROBE`].
+    fn clock(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Takes the answer of [`snapshot::CHANGE_PROBE`]. What differs from the answer before is a change.
     pub(super) fn probed(&self, text: Option<String>) {
-        let mut probe = self.lock_probe();
-        probe.at = Instant::now();
-        if probe.text != text {
-            let first = probe.text.is_none();
-            probe.text = text;
+        let mut probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.probed_at.swap(self.clock(), Ordering::AcqRel) == 0;
+        if *probe != text {
+            *probe = text;
+            // A snapshot is read only after a first look.
             if !first {
                 self.invalidate();
             }
         }
     }
 
-    fn lock_probe(&self) -> std::sync::MutexGuard<'_, Probe> {
-        self.probe.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Logs alarms that were not there before.
+    fn report(&self, alarms: &[pins::Alarm]) {
+        let mut known = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        for alarm in alarms.iter().filter(|alarm| !known.contains(&alarm.why)) {
+            warn!(database = self.name, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
+        }
+        *known = alarms.iter().map(|alarm| alarm.why.clone()).collect();
     }
 }
 
@@ -138,18 +168,19 @@ impl Catalogs {
         slot
     }
 
-    /// Makes the answers of [`snapshot::SNAPSHOT_QUERIES`] the current snapshot.
+    /// Makes the answers of [`snapshot::SNAPSHOT_QUERIES`], read in this epoch, the current snapshot.
     ///
     /// # Errors
     /// See [`CatalogError`]; the slot stays as it was.
-    pub(super) async fn publish(&self, slot: &Slot, answers: &Answers) -> Result<Arc<Catalog>, CatalogError> {
-        slot.stale.store(false, Ordering::Release);
-        let built = self.build(&slot.name, answers, true).await;
-        match &built {
-            Ok(catalog) => slot.current.store(Some(Arc::clone(catalog))),
-            Err(_) => slot.invalidate(),
-        }
-        built
+    pub(super) async fn publish(
+        &self,
+        slot: &Slot,
+        answers: &Answers,
+        epoch: u64,
+    ) -> Result<Arc<Catalog>, CatalogError> {
+        let catalog = self.build(slot, answers, true).await?;
+        slot.current.store(Some(Arc::new(Current { catalog: Arc::clone(&catalog), epoch })));
+        Ok(catalog)
     }
 
     /// Some column of the database is pinned, or configured as encrypted.
@@ -167,10 +198,11 @@ impl Catalogs {
     /// See [`CatalogError`].
     pub(super) async fn build(
         &self,
-        database: &str,
+        slot: &Slot,
         answers: &Answers,
         learn: bool,
     ) -> Result<Arc<Catalog>, CatalogError> {
+        let database = slot.name.as_str();
         let trusted = &self.policy.trusted_functions;
         let mut catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
         if learn && self.policy.adopt_unsigned_types && self.adopt(&catalog).await? {
@@ -178,9 +210,8 @@ impl Catalogs {
         }
         let known = self.ring.pins(database).await?;
         let known: Vec<_> = known.into_iter().map(|p| (p.object, p.type_id)).collect();
-        for alarm in pins::check(&mut catalog, &known, &self.policy.encrypted) {
-            warn!(database, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
-        }
+        let alarms = pins::check(&mut catalog, &known, &self.policy.encrypted);
+        slot.report(&alarms);
         if learn {
             let new: Vec<Pin> =
                 pins::new_pins(&catalog, &known).into_iter().map(|(object, type_id)| Pin { object, type_id }).collect();

@@ -205,6 +205,20 @@ pub(super) fn unreadable_literal() -> PgError {
     PgError::error(SqlState("42601"), "invalid escape in a literal for an encrypted column")
 }
 
+/// A value of an encrypted column that also stands where the server would read it.
+pub(super) fn told_in_plain(column: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("one value is used for encrypted column {column} and in another way"),
+    )
+    .hint("Compute what depends on the value before sending it.")
+}
+
+/// A message whose inside is not as the protocol says.
+pub(super) fn malformed() -> PgError {
+    PgError::error(SqlState::PROTOCOL_VIOLATION, "invalid message format")
+}
+
 /// As PostgreSQL words it.
 pub(super) fn several_statements() -> PgError {
     PgError::error(SqlState("42601"), "cannot insert multiple commands into a prepared statement")
@@ -227,6 +241,36 @@ pub(super) fn catalog(error: &CatalogError) -> PgError {
                 .hint("Run \"columnseal db status\" to see what is wrong with the schema seal.")
         }
     }
+}
+
+/// The schema changed while a transaction was open that cannot see it, or changes all the time.
+pub(super) fn catalog_changed() -> PgError {
+    PgError::error(SqlState("40001"), "the schema changed during this transaction, so the statement cannot be judged")
+        .hint("Roll back and try again.")
+}
+
+/// EXECUTE after the schema changed.
+pub(super) fn execute_after_change() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "EXECUTE is not supported after the schema changed since statements were prepared by SQL",
+    )
+    .hint("DEALLOCATE ALL, then PREPARE again.")
+}
+
+/// FETCH or MOVE while portals of plans are open under names.
+pub(super) fn fetch_of_plan() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "FETCH and MOVE are not supported while portals of statements on encrypted columns are open in this session",
+    )
+    .hint("Read portals by Execute, as drivers do.")
+}
+
+/// As PostgreSQL words it.
+pub(super) fn changed_result() -> PgError {
+    PgError::error(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
+        .hint("Prepare the statement again.")
 }
 
 /// A fault of this program.

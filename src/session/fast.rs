@@ -2,8 +2,11 @@
 //!
 //! Sync, no allocation, no lock but the plan cache's.
 
+use std::sync::Arc;
+
+use super::errors;
 use super::ledger::Await;
-use super::prepared::Statement;
+use super::prepared::{Bound, Forwarded, Source, Statement};
 use super::state::State;
 use crate::schema::catalog::Oid;
 use crate::sql::PlanCache;
@@ -92,15 +95,7 @@ fn passes_in_part(state: &mut State, kind: u8, body: &[u8]) -> bool {
             let (Some(portal), Some(statement), Some(_)) = (names.next(), names.next(), names.next()) else {
                 return false;
             };
-            match state.names.statement(statement) {
-                Some(Statement::Forwarded(_)) => {}
-                None if state.view.catalog.is_plain() => {}
-                _ => return false,
-            }
-            let undo = state.names.set_portal(portal, None);
-            state.in_batch = true;
-            state.ledger.expect(Await::Bind(undo, None));
-            true
+            forward_bind(state, portal, statement)
         }
         _ => false,
     }
@@ -118,6 +113,8 @@ fn one(state: &mut State, plans: &PlanCache, kind: u8, body: &[u8]) -> Verdict {
         return Verdict::Drop;
     }
     match kind {
+        // Within a batch, what was sent before it decides whether the server looks at it.
+        tag::QUERY | tag::FUNCTION_CALL if state.in_batch => Verdict::Look,
         tag::QUERY => query(state, plans, body),
         tag::PARSE => parse(state, plans, body),
         tag::BIND => bind(state, body),
@@ -144,7 +141,7 @@ fn in_batch(state: &mut State, what: Await) -> Verdict {
 
 /// The text is known to touch nothing: its effects.
 fn untouched(state: &State, plans: &PlanCache, sql: &[u8], oids: &[Oid]) -> Option<Effects> {
-    if !state.catalog_is_current() {
+    if !state.catalog_is_current() || (state.vars.unsettled && may_read_otherwise(sql)) {
         return None;
     }
     let sql = std::str::from_utf8(sql).ok()?;
@@ -154,6 +151,11 @@ fn untouched(state: &State, plans: &PlanCache, sql: &[u8], oids: &[Oid]) -> Opti
     }
 }
 
+/// Settings decide where strings of this text end, or what its letters are.
+pub(super) fn may_read_otherwise(sql: &[u8]) -> bool {
+    memchr::memchr(b'\\', sql).is_some() || !sql.is_ascii()
+}
+
 fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Query::parse(body) else { return Verdict::Look };
     if state.replication && is_replication_command(message.sql) {
@@ -161,7 +163,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         return Verdict::Forward;
     }
     match untouched(state, plans, message.sql, &[]) {
-        Some(effects) if !needs_look(state, effects) => {
+        Some(effects) if objection(state, effects).is_none() && !effects.copies => {
             state.note(effects);
             state.ledger.expect(Await::Query);
             Verdict::Forward
@@ -187,9 +189,15 @@ fn is_replication_command(sql: &[u8]) -> bool {
     COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command.as_bytes()))
 }
 
-/// Text that touches nothing by itself, and yet cannot be forwarded blindly: EXECUTE may name a plan's statement.
-pub(super) fn needs_look(state: &State, effects: Effects) -> bool {
-    effects.executes && state.names.has_plans()
+/// Why text that touches nothing by itself cannot be forwarded: it may name what a plan made.
+pub(super) fn objection(state: &State, effects: Effects) -> Option<PgError> {
+    if effects.executes && state.names.has_plans() {
+        return Some(errors::execute_of_plan());
+    }
+    if effects.executes && state.prepared_before() {
+        return Some(errors::execute_after_change());
+    }
+    (effects.fetches && state.names.has_plan_portals()).then(errors::fetch_of_plan)
 }
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
@@ -201,39 +209,80 @@ fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         untouched(state, plans, message.sql, &oids)
     };
     match effects {
-        Some(effects) if !needs_look(state, effects) => {
-            let undo = state.names.set_statement(message.name, Some(Statement::Forwarded(effects)));
-            in_batch(state, Await::Parse(undo))
+        Some(effects) if objection(state, effects).is_none() => {
+            forward_parse(state, &message, effects);
+            Verdict::Forward
         }
         _ => Verdict::Look,
     }
 }
 
+/// Remembers a statement that is forwarded as it is.
+pub(super) fn forward_parse(state: &mut State, message: &client::Parse<'_>, effects: Effects) {
+    let source = if message.name.is_empty() {
+        state.names.keep_unnamed(message.sql, message.oids.iter());
+        None
+    } else {
+        Some(Arc::new(Source { sql: message.sql.to_vec(), oids: message.oids.iter().collect() }))
+    };
+    let known = Statement::Forwarded(Forwarded { effects, seen: state.seen(), source });
+    let undo = state.names.set_statement(message.name, Some(known));
+    state.in_batch = true;
+    state.ledger.expect(Await::Parse(undo));
+}
+
 fn bind(state: &mut State, body: &[u8]) -> Verdict {
     let mut names = body.splitn(3, |b| *b == 0);
     let (Some(portal), Some(statement)) = (names.next(), names.next()) else { return Verdict::Look };
-    match state.names.statement(statement) {
-        Some(Statement::Plan(_)) => return Verdict::Look,
-        Some(Statement::Forwarded(effects)) => {
-            let effects = *effects;
-            state.note(effects);
-        }
-        None if state.view.catalog.is_plain() => {}
-        // Its values may be meant for a statement that was refused.
-        None => return Verdict::Look,
+    if forward_bind(state, portal, statement) { Verdict::Forward } else { Verdict::Look }
+}
+
+/// Whether a Bind can be forwarded as it is; then it is noted.
+fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
+    if !state.catalog_is_current() {
+        return false;
     }
-    let undo = state.names.set_portal(portal, None);
-    in_batch(state, Await::Bind(undo, None))
+    let effects = match state.names.statement(statement) {
+        Some(Statement::Forwarded(known)) if known.seen == state.seen() => known.effects,
+        None if state.view.catalog.is_plain() => Effects::default(),
+        // Its values may be meant for a statement that was refused, or that means something else by now.
+        _ => return false,
+    };
+    if effects.transaction && state.batch.opens {
+        return false;
+    }
+    bound(state, portal, effects);
+    true
+}
+
+/// Notes a Bind of a forwarded statement.
+pub(super) fn bound(state: &mut State, portal: &[u8], effects: Effects) {
+    state.note(effects);
+    let kept = (effects != Effects::default()).then_some(Bound::Forwarded(effects));
+    let undo = state.names.set_portal(portal, kept);
+    state.in_batch = true;
+    state.ledger.expect(Await::Bind(undo, None));
 }
 
 fn execute(state: &mut State, body: &[u8]) -> Verdict {
     let Ok(message) = client::Execute::parse(body) else { return Verdict::Look };
-    let portal = state.names.portal(message.portal).cloned();
-    if let Some(portal) = &portal {
-        state.batch.opens |= portal.prepared.opens();
-        let effects = portal.prepared.effects;
-        state.note(effects);
-    }
+    let portal = match state.names.portal(message.portal).cloned() {
+        Some(Bound::Forwarded(effects)) if effects.copies || (effects.transaction && state.batch.opens) => {
+            return Verdict::Look;
+        }
+        Some(Bound::Forwarded(effects)) => {
+            state.note(effects);
+            None
+        }
+        Some(Bound::Plan(portal)) => {
+            state.batch.opens |= portal.prepared.opens();
+            let effects = portal.prepared.effects;
+            state.note(effects);
+            Some(portal)
+        }
+        None => None,
+    };
+    state.batch.runs += 1;
     in_batch(state, Await::Execute(portal))
 }
 
@@ -241,13 +290,20 @@ fn describe(state: &mut State, body: &[u8]) -> Verdict {
     let Ok(message) = client::Describe::parse(body) else { return Verdict::Look };
     let what = match message.kind {
         Kind::Statement => Await::DescribeStatement(state.names.statement(message.name).cloned()),
-        Kind::Portal => Await::DescribePortal(state.names.portal(message.name).cloned()),
+        Kind::Portal => Await::DescribePortal(match state.names.portal(message.name) {
+            Some(Bound::Plan(portal)) => Some(Arc::clone(portal)),
+            _ => None,
+        }),
     };
     in_batch(state, what)
 }
 
 fn close(state: &mut State, body: &[u8]) -> Verdict {
     let Ok(message) = client::Close::parse(body) else { return Verdict::Look };
+    if state.batch.opens && message.kind == Kind::Statement {
+        // A row that does not open must fail before the statement is gone.
+        return Verdict::Look;
+    }
     let undo = match message.kind {
         Kind::Statement => state.names.set_statement(message.name, None),
         Kind::Portal => state.names.set_portal(message.name, None),

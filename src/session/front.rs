@@ -9,20 +9,18 @@ use zeroize::Zeroizing;
 
 use super::back::POISON;
 use super::confirm;
-use super::fast::needs_look;
+use super::fast::{self, may_read_otherwise};
 use super::ledger::{Await, Reader};
 use super::own::Answer;
-use super::prepared::{Prepared, Statement};
+use super::prepared::{Bound, Prepared, Statement};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
 use crate::sql::plan::{Action, Analysis, Effects, Param, Plan, Role, Source};
 use crate::wire::client::{self, tag};
-use crate::wire::error::{PgError, Severity};
+use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
-use crate::wire::read_error;
 use crate::wire::server::TransactionStatus;
-use crate::wire::sqlstate::SqlState;
 
 /// Name under which a statement is sent that is made to fail.
 const POISONED: &[u8] = b"_columnseal_refused";
@@ -62,37 +60,69 @@ where
     pub(super) async fn look(&mut self, total: usize) -> Result<(), Fault> {
         let raw = self.pipe.client.input.split_to(total).freeze();
         let body = raw.slice(HEADER..);
-        match raw[0] {
+        let simple = matches!(raw[0], tag::QUERY | tag::FUNCTION_CALL);
+        if simple && self.state.in_batch {
+            // An error before it makes the server skip it; else it ends the batch.
+            if !self.settled().await? {
+                return Ok(());
+            }
+            self.state.in_batch = false;
+        }
+        let done = match raw[0] {
             tag::QUERY => self.query(&raw, &body).await,
             tag::PARSE => self.parse(&raw, &body).await,
-            tag::BIND => self.bind(&body).await,
+            tag::BIND => self.bind(&raw, &body).await,
+            tag::EXECUTE => self.execute(&raw, &body).await,
+            tag::CLOSE => self.close_statement(&raw, &body).await,
             tag::SYNC => self.sync().await,
             tag::FUNCTION_CALL => self.function_call(&raw, &body),
-            _ => Err(malformed()),
+            _ => Err(Fault::Malformed),
+        };
+        match done {
+            Err(Fault::Malformed) if simple => self.poison_query(errors::malformed()),
+            Err(Fault::Malformed) => self.poison(errors::malformed()),
+            done => done,
         }
     }
 
     /// What analysis says of a text. `None`: the client already has an error.
     pub(super) async fn analyze(&mut self, text: &str, oids: &[Oid]) -> Answer<Result<Analysis, PgError>> {
-        let failed = self.state.status == TransactionStatus::Failed && !self.state.in_batch;
-        if !failed && !self.state.catalog_is_current() {
-            match self.refresh_catalog().await? {
-                Some(Ok(())) => {}
-                Some(Err(e)) => return Ok(Some(Err(e))),
-                None => return Ok(None),
-            }
-        }
         loop {
+            let failed = self.state.status == TransactionStatus::Failed && !self.state.in_batch;
+            if failed && !self.state.ledger.is_empty() {
+                // What is on its way may end the transaction.
+                if !self.settled().await? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if !self.state.catalog_is_current() {
+                if failed {
+                    return Ok(Some(self.analyze_failed(text)));
+                }
+                match self.refresh_catalog().await? {
+                    Some(Ok(())) => {}
+                    Some(Err(e)) => return Ok(Some(Err(e))),
+                    None => return Ok(None),
+                }
+            }
+            let unsettled = self.state.vars.unsettled;
+            if unsettled && may_read_otherwise(text.as_bytes()) {
+                if failed {
+                    return Ok(Some(self.analyze_failed(text)));
+                }
+                if self.ask_vars().await?.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            }
             let state = self.state.analysis_state();
             match self.shared.plans.analyze(text, oids, &self.state.view.catalog, &state) {
-                Ok(Analysis::NeedsSearchPath) if failed => return Ok(Some(Err(errors::in_failed_transaction()))),
+                Ok(Analysis::NeedsSearchPath) if failed => return Ok(Some(self.analyze_failed(text))),
                 Ok(Analysis::NeedsSearchPath) => {
                     if self.ask_vars().await?.is_none() {
                         return Ok(None);
                     }
-                }
-                Ok(Analysis::Untouched(effects)) if failed && !effects.transaction && self.state.view.dirty => {
-                    return Ok(Some(Err(errors::in_failed_transaction())));
                 }
                 Ok(analysis) => return Ok(Some(Ok(analysis))),
                 Err(refusal) => return Ok(Some(Err(errors::refusal(&refusal, text)))),
@@ -100,12 +130,20 @@ where
         }
     }
 
+    /// In a failed transaction nothing can be asked. What begins with the end of the transaction goes on: the rest of
+    /// it is judged afterwards. Everything else fails.
+    fn analyze_failed(&self, text: &str) -> Result<Analysis, PgError> {
+        sql::after_failure(text, self.state.standard_conforming_strings).ok_or_else(errors::in_failed_transaction)
+    }
+
     /// Turns an action into a verdict, with the checks that need the session.
     pub(super) fn judge(&self, action: &Action, effects: Effects, text: &str) -> Verdict {
         match action {
             Action::Refuse(refusal) => Verdict::Refuse(errors::refusal(refusal, text)),
-            Action::Forward if needs_look(&self.state, effects) => Verdict::Refuse(errors::execute_of_plan()),
-            Action::Forward => Verdict::Forward(effects),
+            Action::Forward => match fast::objection(&self.state, effects) {
+                Some(error) => Verdict::Refuse(error),
+                None => Verdict::Forward(effects),
+            },
             Action::Run(plan) => match self.objection(plan) {
                 Some(error) => Verdict::Refuse(error),
                 None => Verdict::Plan(Arc::clone(plan), effects),
@@ -118,7 +156,7 @@ where
             return Some(errors::client_encoding(&self.state.client_encoding));
         }
         let of_params = plan.params.iter().filter_map(|p| match &p.role {
-            Role::Plain => None,
+            Role::Plain | Role::Test(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
         });
         let of_columns = plan.columns.iter().flatten().filter_map(|c| c.enc());
@@ -130,17 +168,14 @@ where
     }
 
     async fn parse(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
-        let message = client::Parse::parse(body).map_err(read_error)?;
+        let message = client::Parse::parse(body).map_err(|_| Fault::Malformed)?;
         let oids: Vec<Oid> = message.oids.iter().collect();
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {
-            Verdict::Refuse(error) => self.poison(error),
+            Verdict::Refuse(error) => self.refuse_parse(message.name, error),
             Verdict::Forward(effects) => {
-                let known = Statement::Forwarded(effects);
-                let undo = self.state.names.set_statement(message.name, Some(known));
                 self.pipe.server.output.extend_from_slice(raw);
-                self.state.in_batch = true;
-                self.state.ledger.expect(Await::Parse(undo));
+                fast::forward_parse(&mut self.state, &message, effects);
                 Ok(())
             }
             Verdict::Plan(plan, effects) => {
@@ -148,7 +183,7 @@ where
                 let part = Part::of(text, span);
                 let prepared = match self.prepare(&plan, effects, part, &oids).await? {
                     Some(Ok(prepared)) => prepared,
-                    Some(Err(error)) => return self.poison(error),
+                    Some(Err(error)) => return self.refuse_parse(message.name, error),
                     None => return Ok(()),
                 };
                 self.send_parse(message.name, &prepared.0, &prepared.1, Reader::Client)
@@ -156,7 +191,15 @@ where
         }
     }
 
-    async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
+    /// As PostgreSQL, a Parse that fails still ends the unnamed statement before it.
+    fn refuse_parse(&mut self, name: &[u8], error: PgError) -> Result<(), Fault> {
+        if name.is_empty() {
+            self.state.names.set_statement(name, None);
+        }
+        self.poison(error)
+    }
+
+    pub(super) async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
         let whole = 0..sql.len();
         let Ok(text) = std::str::from_utf8(sql) else {
             return Ok(Some((self.not_utf8(), whole)));
@@ -180,7 +223,7 @@ where
     /// Text that is not UTF-8 can be forwarded only where nothing is encrypted.
     pub(super) fn not_utf8(&self) -> Verdict {
         if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
-            Verdict::Forward(Effects { ddl: true, search_path: true, ..Effects::default() })
+            Verdict::Forward(Effects { ddl: true, settings: true, ..Effects::default() })
         } else {
             Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
         }
@@ -201,12 +244,16 @@ where
         if plan.params.iter().zip(&literals).any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_))) {
             return Ok(Some(Err(errors::unreadable_literal())));
         }
+        if let Some(column) = told_in_plain(plan, text, &tokens, &literals) {
+            return Ok(Some(Err(errors::told_in_plain(column))));
+        }
         if plan.confirmed.get().is_none()
             && let Some(template) = &plan.described
         {
             let described = template.render(text, &tokens);
             let prepared = Arc::new(Prepared {
                 plan: Arc::clone(plan),
+                text: Zeroizing::default(),
                 declared: oids.to_vec(),
                 literals: Vec::new(),
                 before,
@@ -225,6 +272,7 @@ where
         let executed = plan.executed.render(text, &tokens);
         let prepared = Prepared {
             plan: Arc::clone(plan),
+            text: Zeroizing::new(text.to_owned()),
             declared: oids.to_vec(),
             literals,
             before,
@@ -244,20 +292,11 @@ where
     ) -> Result<(), Fault> {
         let types = confirm::executed_oids(&prepared.plan, &prepared.declared);
         client::parse(&mut self.pipe.server.output, name, sql.as_bytes(), types)?;
-        let statement = Statement::Plan(Arc::clone(prepared));
+        let statement = Statement::Plan(Arc::clone(prepared), self.state.seen());
         let undo = self.state.names.set_statement(name, Some(statement.clone()));
         self.state.in_batch = true;
         self.state.ledger.push(Await::Parse(undo), reader, Some(statement));
         Ok(())
-    }
-
-    async fn bind(&mut self, body: &Bytes) -> Result<(), Fault> {
-        let message = client::Bind::parse(body).map_err(read_error)?;
-        let Some(Statement::Plan(prepared)) = self.state.names.statement(message.statement).cloned() else {
-            return self.poison(errors::no_statement(message.statement));
-        };
-        let given = seal::Given::Bind(message);
-        self.send_bind(message.portal, message.statement, &prepared, &given, Reader::Client).await
     }
 
     /// Seals the parameters and sends Bind. A value that cannot be sealed is an error at this place.
@@ -269,7 +308,8 @@ where
         given: &seal::Given<'_>,
         reader: Reader,
     ) -> Result<(), Fault> {
-        if prepared.opens() && self.state.vars.search_path.is_none() && self.ask_vars().await?.is_none() {
+        let unknown = self.state.vars.unsettled || (prepared.opens() && self.state.vars.search_path.is_none());
+        if unknown && self.ask_vars().await?.is_none() {
             return Ok(());
         }
         let settings = Arc::clone(&self.state.settings);
@@ -279,13 +319,13 @@ where
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
                 let portal_state = Arc::new(portal_state);
-                let undo = self.state.names.set_portal(portal, Some(Arc::clone(&portal_state)));
+                let undo = self.state.names.set_portal(portal, Some(Bound::Plan(Arc::clone(&portal_state))));
                 let announce = (reader == Reader::Nobody).then_some(portal_state);
                 self.state.in_batch = true;
                 self.state.ledger.push(
                     Await::Bind(undo, announce),
                     reader,
-                    Some(Statement::Plan(Arc::clone(prepared))),
+                    Some(Statement::Plan(Arc::clone(prepared), self.state.seen())),
                 );
                 Ok(())
             }
@@ -299,13 +339,15 @@ where
         client::parse(&mut self.pipe.server.output, POISONED, POISON, [])?;
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Poison(Box::new(error)));
+        // Whatever fails first, the server skips to the next Sync. Values meant for this statement need not travel.
+        self.state.ledger.skipping = true;
         Ok(())
     }
 
     /// Sync after results that may still fail here. Where something else depends on them, they are awaited first, so
     /// that a failure rolls back; else the session only stops taking more from the client.
     pub(super) async fn sync(&mut self) -> Result<(), Fault> {
-        if self.state.batch.opens && self.state.batch.writes && !self.state.ledger.is_empty() {
+        if self.state.batch.opens && self.state.batch.runs > 1 && !self.state.ledger.is_empty() {
             self.settle().await?;
         }
         if self.state.dropping {
@@ -320,7 +362,7 @@ where
     fn function_call(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         /// OIDs from here on are not PostgreSQL's own.
         const FIRST_USER_OID: u32 = 16384;
-        let oid = body.first_chunk::<4>().map(|b| u32::from_be_bytes(*b)).ok_or_else(malformed)?;
+        let oid = body.first_chunk::<4>().map(|b| u32::from_be_bytes(*b)).ok_or(Fault::Malformed)?;
         if oid >= FIRST_USER_OID && !self.state.view.catalog.is_plain() {
             return self.poison_query(errors::function_call());
         }
@@ -338,11 +380,21 @@ where
     }
 }
 
-/// A whole message whose inside is not as the protocol says.
-fn malformed() -> Fault {
-    Fault::Tell(PgError::new(Severity::Fatal, SqlState::PROTOCOL_VIOLATION, "invalid message format"))
+/// The column of a sealed literal whose value also stands in the text where it is sent in plain.
+fn told_in_plain<'p>(
+    plan: &'p Plan,
+    text: &str,
+    tokens: &sql::Literals,
+    sealed: &[Option<Zeroizing<String>>],
+) -> Option<&'p str> {
+    let loose = plan.loose.literals.iter().filter_map(|&k| tokens.get(k)?.value(text)).filter(|v| !v.is_empty());
+    loose.into_iter().find_map(|value| {
+        let mut params = plan.params.iter().zip(sealed).filter(|(p, _)| p.role.enc().is_some());
+        let same = |literal: &Option<Zeroizing<String>>| literal.as_ref().is_some_and(|l| l.as_str() == value);
+        params.find(|(_, literal)| same(literal)).map(|(p, _)| p.column.as_str())
+    })
 }
 
-fn utf8(sql: &[u8]) -> Result<&str, Fault> {
-    std::str::from_utf8(sql).map_err(|_| malformed())
+pub(super) fn utf8(sql: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(sql).map_err(|_| Fault::Malformed)
 }

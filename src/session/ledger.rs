@@ -6,7 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::prepared::{Portal, Statement};
+use zeroize::Zeroizing;
+
+use super::prepared::{Bound, Portal, Seen, Source, Statement};
+use crate::schema::catalog::Oid;
 use crate::wire::error::PgError;
 
 /// Who reads the answer.
@@ -28,7 +31,7 @@ pub(super) enum Undo {
     /// The statement of this name was another, or none, before.
     Statement(Box<[u8]>, Option<Statement>),
     /// The portal of this name was another, or none, before.
-    Portal(Box<[u8]>, Option<Arc<Portal>>),
+    Portal(Box<[u8]>, Option<Bound>),
 }
 
 /// A message that awaits its answer.
@@ -80,7 +83,9 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     statements: HashMap<Box<[u8]>, Statement>,
-    portals: HashMap<Box<[u8]>, Arc<Portal>>,
+    portals: HashMap<Box<[u8]>, Bound>,
+    /// What the unnamed statement was made of, if it was forwarded. Kept apart, so that it needs no memory of its own.
+    unnamed: Source,
 }
 
 impl Names {
@@ -89,14 +94,51 @@ impl Names {
         self.statements.get(name)
     }
 
-    /// The plan's portal of this name.
-    pub(super) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+    /// The portal of this name, if running it needs a look.
+    pub(super) fn portal(&self, name: &[u8]) -> Option<&Bound> {
         self.portals.get(name)
     }
 
     /// Some statement with a plan is prepared.
     pub(super) fn has_plans(&self) -> bool {
-        self.statements.values().any(|s| matches!(s, Statement::Plan(_)))
+        self.statements.values().any(|s| matches!(s, Statement::Plan(..)))
+    }
+
+    /// Some named portal is a plan's.
+    pub(super) fn has_plan_portals(&self) -> bool {
+        self.portals.iter().any(|(name, bound)| !name.is_empty() && matches!(bound, Bound::Plan(_)))
+    }
+
+    /// No transaction is open: its portals are gone.
+    pub(super) fn forget_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    /// Remembers what the unnamed statement is made of.
+    pub(super) fn keep_unnamed(&mut self, sql: &[u8], oids: impl Iterator<Item = Oid>) {
+        self.unnamed.sql.clear();
+        self.unnamed.sql.extend_from_slice(sql);
+        self.unnamed.oids.clear();
+        self.unnamed.oids.extend(oids);
+    }
+
+    /// Text and declared types of a statement.
+    pub(super) fn source(&self, name: &[u8]) -> Option<(Zeroizing<Vec<u8>>, Vec<Oid>)> {
+        let (sql, oids) = match self.statements.get(name)? {
+            Statement::Plan(prepared, _) => (prepared.text.as_bytes(), &prepared.declared),
+            Statement::Forwarded(forwarded) => {
+                let source = forwarded.source.as_deref().unwrap_or(&self.unnamed);
+                (source.sql.as_slice(), &source.oids)
+            }
+        };
+        Some((Zeroizing::new(sql.to_vec()), oids.clone()))
+    }
+
+    /// The statement was analysed anew and is still the same.
+    pub(super) fn confirm(&mut self, name: &[u8], seen: Seen) {
+        if let Some(statement) = self.statements.get_mut(name) {
+            *statement = statement.clone().seen_at(seen);
+        }
     }
 
     /// Sets or removes a statement.
@@ -113,7 +155,7 @@ impl Names {
     }
 
     /// Sets or removes a portal.
-    pub(super) fn set_portal(&mut self, name: &[u8], new: Option<Arc<Portal>>) -> Undo {
+    pub(super) fn set_portal(&mut self, name: &[u8], new: Option<Bound>) -> Undo {
         let old = match new {
             Some(portal) => self.portals.insert(name.into(), portal),
             None if self.portals.is_empty() => return Undo::None,
@@ -128,6 +170,10 @@ impl Names {
     fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::None => {}
+            // What it was made of is gone.
+            Undo::Statement(name, Some(Statement::Forwarded(_))) if name.is_empty() => {
+                drop(self.statements.remove(&name))
+            }
             Undo::Statement(name, Some(old)) => drop(self.statements.insert(name, old)),
             Undo::Statement(name, None) => drop(self.statements.remove(&name)),
             Undo::Portal(name, Some(old)) => drop(self.portals.insert(name, old)),
@@ -187,21 +233,29 @@ impl Ledger {
     }
 
     /// The server reported an error for the front entry: drops everything up to what ends with ReadyForQuery and takes
-    /// back what the dropped messages would have changed.
-    pub(super) fn fail(&mut self, names: &mut Names) {
-        let end = self.queue.iter().position(|e| e.what.ends_ready());
+    /// back what the dropped messages would have changed. Returns the names of statements whose Parse was dropped.
+    pub(super) fn fail(&mut self, names: &mut Names) -> Vec<Box<[u8]>> {
+        // After an error of the extended protocol the server skips to Sync, over simple queries too.
+        let skips_to_sync = self.queue.front().is_some_and(|e| !e.what.ends_ready());
+        let is_end = |e: &Entry| if skips_to_sync { matches!(e.what, Await::Sync) } else { e.what.ends_ready() };
+        let end = self.queue.iter().position(is_end);
         self.skipping = end.is_none();
         let dropped: Vec<Entry> = self.queue.drain(..end.unwrap_or(self.queue.len())).collect();
+        let mut parsed = Vec::new();
         for entry in dropped.into_iter().rev() {
             match entry.what {
-                Await::Parse(undo) | Await::Bind(undo, _) | Await::Close(undo) => names.undo(undo),
+                Await::Parse(undo) => {
+                    if let Undo::Statement(name, None) = &undo
+                        && !name.is_empty()
+                    {
+                        parsed.push(name.clone());
+                    }
+                    names.undo(undo);
+                }
+                Await::Bind(undo, _) | Await::Close(undo) => names.undo(undo),
                 _ => {}
             }
         }
-    }
-
-    /// COPY FROM STDIN began: the server ignores Syncs that were sent before the rows.
-    pub(super) fn forget_syncs(&mut self) {
-        self.queue.retain(|e| !matches!(e.what, Await::Sync));
+        parsed
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! listen -> handshake -> Session::run:   fast  (client bytes that need no look)
-//!                                        front (client messages that do)     -> server
+//!                                        front, run (those that do)          -> server
 //!                                        back  (server bytes; rows opened)   -> client
 //! ```
 //! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
@@ -24,6 +24,7 @@ mod own;
 mod pipe;
 mod prepared;
 mod rows;
+mod run;
 mod seal;
 mod simple;
 mod state;
@@ -46,7 +47,6 @@ use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
 use self::state::State;
 use crate::keys::{KeysError, Ring};
-use crate::schema::catalog::Catalog;
 use crate::sql::PlanCache;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::client;
@@ -96,6 +96,9 @@ pub enum Fault {
     /// The client is told, then the connection is closed.
     #[error("{0}")]
     Tell(PgError),
+    /// A whole message whose inside is not as the protocol says: an error at its place.
+    #[error("invalid message format")]
+    Malformed,
     /// A side closed.
     #[error("connection closed")]
     Closed,
@@ -134,8 +137,7 @@ where
         return splice(login).await;
     }
     let slot = shared.catalogs.slot(&login.database);
-    let catalog = slot.fresh().unwrap_or_else(|| Arc::new(Catalog::default()));
-    let mut state = State::new(slot, catalog);
+    let mut state = State::new(slot);
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());
@@ -192,7 +194,7 @@ where
                     "terminating connection: the proxy is shutting down",
                 )));
             }
-            let want = Want { client: self.takes_more(), server: true };
+            let want = Want { client: self.takes_more() && !self.state.leaving, server: true, own: false };
             self.state.keys.clear();
             if idle {
                 tokio::select! {
@@ -209,16 +211,35 @@ where
         !self.state.fenced && self.state.ledger.len() < LEDGER_MAX
     }
 
-    fn ended(&self) -> Result<(), Fault> {
-        if self.pipe.server.ended || (self.pipe.client.ended && self.takes_more()) {
+    /// Once the client has said all it will, the server is told, and its last answers are delivered.
+    fn ended(&mut self) -> Result<(), Fault> {
+        if self.pipe.server.ended {
             return Err(Fault::Closed);
+        }
+        if self.pipe.client.ended && self.takes_more() && self.pipe.server.pending() < HIGH_WATER {
+            if self.state.passing_client > 0 {
+                // In the middle of a message whose beginning the server has.
+                return Err(Fault::Closed);
+            }
+            self.leave();
         }
         Ok(())
     }
 
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.state.leaving, true) {
+            client::terminate(&mut self.pipe.server.output);
+            self.pipe.client.parting = true;
+        }
+    }
+
     /// Takes what there is of the client's messages, as long as the server's side has room.
     async fn take_client(&mut self) -> Result<(), Fault> {
-        while self.takes_more() && self.pipe.server.pending() < HIGH_WATER && !self.pipe.client.input.is_empty() {
+        while self.takes_more()
+            && !self.state.leaving
+            && self.pipe.server.pending() < HIGH_WATER
+            && !self.pipe.client.input.is_empty()
+        {
             let (used, stop) = fast::forward(
                 &mut self.state,
                 &self.shared.plans,
@@ -229,7 +250,10 @@ where
             match stop {
                 Stop::Dry => return Ok(()),
                 Stop::Look(total) => self.look(total).await?,
-                Stop::Bye => return Err(Fault::Closed),
+                Stop::Bye => {
+                    self.leave();
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -242,7 +266,14 @@ where
             let mut outputs = Outputs { client: &mut self.pipe.client.output, server: &mut self.pipe.server.output };
             let (used, halt) = back::take(&mut self.state, &self.shared.ring, &self.pipe.server.input, &mut outputs)?;
             self.pipe.server.consume(used);
-            let Halt::Keys(missing) = halt else { return Ok(()) };
+            let missing = match halt {
+                Halt::Dry => return Ok(()),
+                Halt::Keys(missing) => missing,
+                Halt::Suspect(key) => {
+                    self.prove(key).await;
+                    continue;
+                }
+            };
             fetched = if used > 0 { 1 } else { fetched + 1 };
             let outcome = if fetched > FETCH_TRIES {
                 Err(KeysError::unavailable("a fetched data key was not kept"))
@@ -252,14 +283,31 @@ where
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
                 self.shared.metrics.refused(error.sqlstate.0);
-                back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
+                let mut outputs =
+                    Outputs { client: &mut self.pipe.client.output, server: &mut self.pipe.server.output };
+                back::refuse(&mut self.state, &error, &mut outputs)?;
             }
         }
         Ok(())
     }
 
+    /// Fetches a key again, with proof: a lying key service is told from a value that was changed. Whatever comes of it,
+    /// the row is tried once more.
+    async fn prove(&mut self, key: rows::Missing) {
+        if let Err(error) = self.shared.ring.refetch(key.0, key.1).await {
+            tracing::warn!(%error, "a data key could not be fetched again");
+        }
+        self.state.keys.clear();
+        self.state.proved = Some(key);
+    }
+
     /// Goes on with everything but the client's messages until `done`.
     async fn until(&mut self, done: impl Fn(&State) -> bool) -> Result<(), Fault> {
+        self.until_with(false, done).await
+    }
+
+    /// `own`: all that is awaited is for the session itself.
+    async fn until_with(&mut self, own: bool, done: impl Fn(&State) -> bool) -> Result<(), Fault> {
         loop {
             self.take_server().await?;
             if done(&self.state) {
@@ -269,14 +317,14 @@ where
                 return Err(Fault::Closed);
             }
             self.state.keys.clear();
-            self.pipe.turn(Want { client: false, server: true }).await?;
+            self.pipe.turn(Want { client: false, server: true, own }).await?;
         }
     }
 
     /// Says goodbye to the server and writes what the client still has to read.
     async fn close(&mut self) {
         if !self.pipe.server.ended {
-            client::terminate(&mut self.pipe.server.output);
+            self.leave();
             let _ = self.pipe.drain_server().await;
         }
         let _ = self.pipe.drain_client().await;

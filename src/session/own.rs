@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
-use super::catalog::{Answers, CatalogError};
+use super::catalog::{Answers, CatalogError, READING_PATIENCE, Slot};
 use super::ledger::{Await, Undo};
 use super::prepared::{Prepared, Statement};
 use super::{Fault, Session, errors};
-use crate::schema::catalog::Oid;
+use crate::schema::catalog::{Catalog, Oid};
 use crate::schema::snapshot;
 use crate::wire::client::{self, BindBuilder, Kind};
 use crate::wire::error::PgError;
@@ -21,9 +22,24 @@ use crate::wire::server::{DataRow, ParameterDescription, TransactionStatus, tag}
 /// Name of the session's own statements and portals.
 const OWN: &[u8] = b"_columnseal_own";
 
-/// Settings that PostgreSQL does not report by itself.
+const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
+
+/// What is known of settings beside search_path: names, in the order of [`VARS`].
+const SETTINGS: [&str; 7] = [
+    "extra_float_digits",
+    "bytea_output",
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "client_encoding",
+    "standard_conforming_strings",
+];
+
 const VARS: &str = "SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text, \
-     pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('bytea_output')";
+     pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('bytea_output'), \
+     pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'), \
+     pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('client_encoding'), \
+     pg_catalog.current_setting('standard_conforming_strings')";
 
 /// Answer to a question. `None`: it failed, the client has the error and the server skips to the client's Sync.
 pub(super) type Answer<T> = Result<Option<T>, Fault>;
@@ -40,8 +56,11 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    /// Runs a query that returns text.
+    /// Runs a query that returns text. What was sent before is answered first.
     async fn ask(&mut self, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
+        if !self.settled().await? {
+            return Ok(None);
+        }
         let out = &mut self.pipe.server.output;
         client::parse(out, OWN, sql.as_bytes(), [])?;
         BindBuilder::new(out, OWN, OWN, [])?.finish([])?;
@@ -72,11 +91,14 @@ where
         oids: &[Oid],
         prepared: &Arc<Prepared>,
     ) -> Answer<Description> {
+        if !self.settled().await? {
+            return Ok(None);
+        }
         let out = &mut self.pipe.server.output;
         client::parse(out, OWN, sql.as_bytes(), oids.iter().copied())?;
         client::describe(out, Kind::Statement, OWN)?;
         client::close(out, Kind::Statement, OWN)?;
-        let statement = Some(Statement::Plan(Arc::clone(prepared)));
+        let statement = Some(Statement::Plan(Arc::clone(prepared), self.state.seen()));
         self.state.expect_own(Await::Parse(Undo::None), statement.clone());
         self.state.expect_own(Await::DescribeStatement(None), statement);
         self.state.expect_own(Await::Close(Undo::None), None);
@@ -102,7 +124,7 @@ where
             self.state.expect_own(Await::Sync, None);
         }
         self.state.own_failed = false;
-        self.until(|state| state.own == 0).await?;
+        self.until_with(true, |state| state.own == 0).await?;
         let frames = self.state.collected.take();
         if std::mem::take(&mut self.state.own_failed) {
             self.state.ledger.skipping = true;
@@ -120,16 +142,20 @@ where
         self.until(|state| state.ledger.is_empty()).await
     }
 
-    /// Learns search_path and the other settings that are not reported. `None`: failed, the client has the error.
+    /// As [`Session::settle`]. `false`: something failed, and the server skips to the client's Sync.
+    pub(super) async fn settled(&mut self) -> Result<bool, Fault> {
+        self.settle().await?;
+        Ok(!self.state.ledger.skipping)
+    }
+
+    /// Learns search_path and the other settings that statements and values depend on. `None`: failed, the client has
+    /// the error.
     pub(super) async fn ask_vars(&mut self) -> Answer<()> {
         let Some(rows) = self.ask(VARS).await? else { return Ok(None) };
         let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
         let path = row.next().flatten().and_then(|json| serde_json::from_str(&json).ok());
-        let settings = Arc::make_mut(&mut self.state.settings);
-        for (name, value) in ["extra_float_digits", "bytea_output"].into_iter().zip(row) {
-            settings.report(name, &value.unwrap_or_default());
-        }
-        self.state.vars.search_path = Some(path.unwrap_or_default());
+        let settings = SETTINGS.into_iter().zip(row.map(Option::unwrap_or_default));
+        self.state.learned(path.unwrap_or_default(), settings);
         Ok(Some(()))
     }
 
@@ -152,70 +178,88 @@ where
     ///
     /// `Err` within: it cannot be had, and nothing may be judged. `None`: the client already has an error.
     pub(super) async fn refresh_catalog(&mut self) -> Answer<Result<(), PgError>> {
-        if self.state.view.dirty {
-            self.settle().await?;
-            if self.state.ledger.skipping {
-                return Ok(None);
-            }
+        /// Tries while the catalog changes faster than it is read.
+        const TRIES: usize = 5;
+        if !self.settled().await? {
+            return Ok(None);
         }
         let slot = Arc::clone(&self.state.view.slot);
-        if slot.needs_probe() {
-            let Some(rows) = self.ask(snapshot::CHANGE_PROBE).await? else { return Ok(None) };
-            slot.probed(rows.into_iter().flatten().next().flatten());
+        if self.is_open() && !self.state.view.frozen {
+            let Some(rows) = self.ask(ISOLATION).await? else { return Ok(None) };
+            let level = rows.into_iter().flatten().next().flatten().unwrap_or_default();
+            self.state.view.frozen = !matches!(level.as_str(), "read committed" | "read uncommitted");
         }
-        let uncommitted =
-            self.state.view.dirty && (self.state.status == TransactionStatus::InTransaction || self.state.in_batch);
-        if uncommitted
-            || self.state.view.temporary
-            || self.state.view.private && self.state.status != TransactionStatus::Idle
-        {
-            return self.read_private().await;
-        }
-        let reading = Arc::clone(&slot);
-        let guard = reading.reading.lock().await;
-        let shared = match slot.fresh() {
-            Some(catalog) if !self.state.view.dirty => catalog,
-            _ => {
-                let Some(answers) = self.ask_snapshot().await? else { return Ok(None) };
-                let published = match &answers {
-                    Ok(answers) => self.shared.catalogs.publish(&slot, answers).await.map_err(|e| errors::catalog(&e)),
-                    Err(e) => Err(errors::catalog(e)),
-                };
-                match published {
-                    Ok(catalog) => catalog,
-                    Err(e) => return Ok(Some(Err(e))),
-                }
+        for _ in 0..TRIES {
+            if slot.needs_probe() && !self.state.view.frozen {
+                let Some(rows) = self.ask(snapshot::CHANGE_PROBE).await? else { return Ok(None) };
+                slot.probed(rows.into_iter().flatten().next().flatten());
             }
-        };
-        drop(guard);
-        let view = &mut self.state.view;
-        view.base = shared.version;
-        view.catalog = shared;
-        view.dirty = false;
-        view.private = false;
-        Ok(Some(Ok(())))
+            match self.read_catalog(&slot).await? {
+                Some(Ok(())) if self.state.catalog_is_current() => return Ok(Some(Ok(()))),
+                Some(Ok(())) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Some(Err(errors::catalog_changed())))
     }
 
-    async fn read_private(&mut self) -> Answer<Result<(), PgError>> {
-        let base = self.state.view.slot.fresh().map_or(0, |c| c.version);
-        let Some(answers) = self.ask_snapshot().await? else { return Ok(None) };
-        let built = match &answers {
-            Ok(answers) => {
-                self.shared.catalogs.build(&self.database, answers, false).await.map_err(|e| errors::catalog(&e))
+    /// A transaction of the client's is open, implicit ones included.
+    fn is_open(&self) -> bool {
+        self.state.status != TransactionStatus::Idle || self.state.in_batch
+    }
+
+    /// Takes the shared snapshot, or reads it, or reads one of the session's own where it sees what others do not.
+    async fn read_catalog(&mut self, slot: &Arc<Slot>) -> Answer<Result<(), PgError>> {
+        let view = &self.state.view;
+        let mut private = view.temporary || (self.is_open() && (view.dirty || view.ddl_open || view.private));
+        let mut guard = None;
+        if view.frozen {
+            // Its own changes are all that it can see. What others changed since must not be missed.
+            let unchanged = view.epoch == Some(slot.epoch());
+            match slot.fresh() {
+                Some((shared, epoch)) if !private => {
+                    self.take_catalog(shared, epoch, false);
+                    return Ok(Some(Ok(())));
+                }
+                _ if private && unchanged => {}
+                _ => return Ok(Some(Err(errors::catalog_changed()))),
             }
-            Err(e) => Err(errors::catalog(e)),
+        } else if !private {
+            guard = match slot.fresh() {
+                Some(_) => None,
+                None => timeout(READING_PATIENCE, slot.reading.lock()).await.ok(),
+            };
+            if let Some((shared, epoch)) = slot.fresh() {
+                self.take_catalog(shared, epoch, false);
+                return Ok(Some(Ok(())));
+            }
+            // Another session is stuck in the middle of it.
+            private = guard.is_none();
+        }
+        let epoch = slot.epoch();
+        let Some(answers) = self.ask_snapshot().await? else { return Ok(None) };
+        let catalogs = Arc::clone(&self.shared.catalogs);
+        let read = match &answers {
+            Ok(answers) if private => catalogs.build(slot, answers, false).await,
+            Ok(answers) => catalogs.publish(slot, answers, epoch).await,
+            Err(e) => return Ok(Some(Err(errors::catalog(e)))),
         };
-        match built {
+        drop(guard);
+        match read {
             Ok(catalog) => {
-                let view = &mut self.state.view;
-                view.catalog = catalog;
-                view.base = base;
-                view.private = true;
-                view.dirty = false;
+                self.take_catalog(catalog, epoch, private);
                 Ok(Some(Ok(())))
             }
-            Err(e) => Ok(Some(Err(e))),
+            Err(e) => Ok(Some(Err(errors::catalog(&e)))),
         }
+    }
+
+    fn take_catalog(&mut self, catalog: Arc<Catalog>, epoch: u64, private: bool) {
+        let view = &mut self.state.view;
+        view.catalog = catalog;
+        view.epoch = Some(epoch);
+        view.private = private;
+        view.dirty = false;
     }
 }
 

@@ -35,12 +35,23 @@ pub(super) struct Side<T> {
     room: usize,
     /// The peer closed its writing half.
     pub(super) ended: bool,
+    /// The peer may be gone: what it can no longer take is dropped, and that is no error.
+    pub(super) parting: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
     /// A side over a stream, with bytes already read from it.
     pub(super) fn new(stream: T, input: BytesMut) -> Self {
-        Side { stream, input, output: Vec::new(), written: 0, needs_flush: false, room: READ_MIN, ended: false }
+        Side {
+            stream,
+            input,
+            output: Vec::new(),
+            written: 0,
+            needs_flush: false,
+            room: READ_MIN,
+            ended: false,
+            parting: false,
+        }
     }
 
     /// Bytes that wait to be written.
@@ -69,6 +80,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
 
     /// Writes what waits. Ready once everything is written and flushed.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_write_out(cx) {
+            Poll::Ready(Err(_)) if self.parting => {
+                self.written = self.output.len();
+                self.needs_flush = false;
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.output.len() {
             let n = match Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -119,6 +141,8 @@ pub(super) struct Pipe<C, S> {
 pub(super) struct Want {
     pub(super) client: bool,
     pub(super) server: bool,
+    /// What the server says next is for the session itself, so a client that does not read does not hold it back.
+    pub(super) own: bool,
 }
 
 impl<C, S> Pipe<C, S>
@@ -144,7 +168,7 @@ where
         }
         let mut progress =
             (full.0 && self.client.pending() < HIGH_WATER) || (full.1 && self.server.pending() < HIGH_WATER);
-        if want.server && !self.server.ended && self.client.pending() < HIGH_WATER {
+        if want.server && !self.server.ended && (want.own || self.client.pending() < HIGH_WATER) {
             match self.server.poll_fill(cx) {
                 Poll::Ready(Ok(())) => progress = true,
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),

@@ -9,18 +9,73 @@ use crate::sql::PositionMap;
 use crate::sql::plan::{Effects, Plan};
 use crate::wire::value;
 
+/// What an analysis was made of beside the text. Under another one the same text may mean something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Seen {
+    /// Version of the catalog.
+    pub(super) catalog: u64,
+    /// Version of the session's search_path.
+    pub(super) path: u64,
+}
+
 /// A statement that a name stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Statement {
-    /// Forwarded as it is; running it may change the session.
-    Forwarded(Effects),
+    /// Forwarded as it is.
+    Forwarded(Forwarded),
     /// Rewritten.
-    Plan(Arc<Prepared>),
+    Plan(Arc<Prepared>, Seen),
+}
+
+impl Statement {
+    /// What its analysis was made of.
+    pub(super) fn seen(&self) -> Seen {
+        match self {
+            Statement::Forwarded(forwarded) => forwarded.seen,
+            Statement::Plan(_, seen) => *seen,
+        }
+    }
+
+    /// The same, analysed anew.
+    pub(super) fn seen_at(self, seen: Seen) -> Self {
+        match self {
+            Statement::Forwarded(forwarded) => Statement::Forwarded(Forwarded { seen, ..forwarded }),
+            Statement::Plan(prepared, _) => Statement::Plan(prepared, seen),
+        }
+    }
+}
+
+/// A statement that was forwarded as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Forwarded {
+    /// What running it may change in the session.
+    pub(super) effects: Effects,
+    pub(super) seen: Seen,
+    /// The text and the declared types, of a named one.
+    pub(super) source: Option<Arc<Source>>,
+}
+
+/// What a client prepared. It holds no value of an encrypted column, or it would not have been forwarded.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) sql: Vec<u8>,
+    pub(super) oids: Vec<Oid>,
+}
+
+/// A portal that a name stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Bound {
+    /// Of a statement that was forwarded: what running it may change.
+    Forwarded(Effects),
+    /// Of a plan.
+    Plan(Arc<Portal>),
 }
 
 /// A rewritten statement as one client prepared it.
 pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
+    /// The statement as the client gave it.
+    pub(super) text: Zeroizing<String>,
     /// Parameter types that the client declared; 0 or missing is unspecified.
     pub(super) declared: Vec<Oid>,
     /// By parameter of the plan: its value where that is not a parameter of the client's.

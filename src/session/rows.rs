@@ -26,6 +26,8 @@ const FETCH_MAX: usize = 256;
 pub(super) enum RowFault {
     /// A data key is not at hand.
     Missing,
+    /// A value does not open under the key at hand, which was not proved when it was fetched.
+    Suspect(Missing),
     /// The row is refused.
     Bad(Box<PgError>),
 }
@@ -85,7 +87,13 @@ fn open_with(
         };
         let key = key_for(state, ring, header.kref, header.key_id).ok_or(RowFault::Missing)?;
         plaintext.clear();
-        let codec = key.open(&enc.def.id, envelope, plaintext).map_err(|_| errors::unreadable(column, state.row))?;
+        let Ok(codec) = key.open(&enc.def.id, envelope, plaintext) else {
+            let name = (header.kref, header.key_id);
+            return Err(match state.proved == Some(name) {
+                true => errors::unreadable(column, state.row).into(),
+                false => RowFault::Suspect(name),
+            });
+        };
         if codec != enc.def.plain.code() {
             return Err(errors::unreadable(column, state.row).into());
         }
@@ -110,7 +118,7 @@ fn check(
 ) -> Result<(), ()> {
     for (_, term) in portal.checks.iter().filter(|(c, _)| *c == column) {
         let Some(key) = ring.eq_key(keyset, enc.def.id) else { continue };
-        if cell::equality(enc, plaintext, &key).map_err(|_| ())? != *term {
+        if cell::equality(enc.def.plain, plaintext, &key).map_err(|_| ())? != *term {
             return Err(());
         }
     }

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::front::{Part, Verdict};
 use super::ledger::{Await, Reader};
 use super::own::Answer;
+use super::prepared::Bound;
 use super::seal::Given;
 use super::{Fault, Session, errors};
 use crate::sql::plan::{Action, Analysis, Effects, Statement};
 use crate::wire::client::{self, BindBuilder, Kind};
-use crate::wire::read_error;
 
 impl<C, S> Session<C, S>
 where
@@ -21,10 +21,10 @@ where
 {
     /// A simple query that the fast path did not forward.
     pub(super) async fn query(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
-        let message = client::Query::parse(body).map_err(read_error)?;
+        let message = client::Query::parse(body).map_err(|_| Fault::Malformed)?;
         let Ok(text) = std::str::from_utf8(message.sql) else {
             return match self.not_utf8() {
-                Verdict::Forward(effects) => self.forward_query(raw, effects),
+                Verdict::Forward(effects) => self.forward_query(raw, effects).await,
                 Verdict::Refuse(error) => self.poison_query(error),
                 Verdict::Plan(..) => Ok(()),
             };
@@ -37,7 +37,7 @@ where
         match analysis {
             Analysis::Untouched(effects) => match self.judge(&Action::Forward, effects, text) {
                 Verdict::Refuse(error) => self.poison_query(error),
-                _ => self.forward_query(raw, effects),
+                _ => self.forward_query(raw, effects).await,
             },
             Analysis::Statements(list) => {
                 self.each(text, &list).await?;
@@ -47,14 +47,20 @@ where
         }
     }
 
-    fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
+    async fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
         self.state.note(effects);
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::Query);
+        if effects.copies {
+            self.copy_begins().await?;
+        }
         Ok(())
     }
 
+    /// As after a simple query, nothing unnamed stays.
     async fn end_query(&mut self) -> Result<(), Fault> {
+        self.state.names.set_statement(b"", None);
+        self.state.names.set_portal(b"", None);
         self.sync().await
     }
 
@@ -63,9 +69,14 @@ where
     async fn each(&mut self, text: &str, list: &[Statement]) -> Result<(), Fault> {
         for statement in list {
             let part = Part::of(text, statement.span.clone());
+            if statement.effects.transaction && self.state.batch.opens {
+                // A row that does not open must fail before the transaction ends.
+                if !self.settled().await? {
+                    return Ok(());
+                }
+            }
             let verdict = if statement.renew {
-                self.settle().await?;
-                if self.state.ledger.skipping {
+                if !self.settled().await? {
                     return Ok(());
                 }
                 let Some(renewed) = self.renew(part.text, statement.effects).await? else { return Ok(()) };
@@ -128,8 +139,12 @@ where
                 }
                 client::execute(&mut self.pipe.server.output, b"", 0)?;
                 self.state.batch.opens |= prepared.opens();
+                self.state.batch.runs += 1;
                 self.state.note(effects);
-                let portal = self.state.names.portal(b"").cloned();
+                let portal = match self.state.names.portal(b"").cloned() {
+                    Some(Bound::Plan(portal)) => Some(portal),
+                    _ => None,
+                };
                 self.state.ledger.expect(Await::Execute(portal));
                 Ok(true)
             }
@@ -144,8 +159,8 @@ where
         client::describe(out, Kind::Portal, b"")?;
         client::execute(out, b"", 0)?;
         self.state.in_batch = true;
-        let known = super::prepared::Statement::Forwarded(Effects::default());
-        let undo = self.state.names.set_statement(b"", Some(known));
+        self.state.batch.runs += 1;
+        let undo = self.state.names.set_statement(b"", None);
         let ledger = &mut self.state.ledger;
         ledger.push(Await::Parse(undo), Reader::Nobody, None);
         let undo = self.state.names.set_portal(b"", None);

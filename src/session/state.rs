@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::catalog::Slot;
 use super::ledger::{Await, Ledger, Names, Reader};
-use super::prepared::Statement;
+use super::prepared::{Seen, Statement};
 use crate::crypto::envelope::DataKey;
 use crate::crypto::{KeyId, Kref};
 use crate::schema::catalog::Catalog;
@@ -14,13 +14,25 @@ use crate::sql::plan::{Effects, SessionState};
 use crate::wire::server::TransactionStatus;
 use crate::wire::value;
 
-/// Settings of the server's session that analysis and values depend on and that PostgreSQL does not report by itself.
+/// What is known of the settings of the server's session.
 #[derive(Default)]
 pub(super) struct Vars {
     /// As `current_schemas(true)` says; `None`: to be asked.
     pub(super) search_path: Option<Vec<String>>,
+    /// Grows whenever the search_path may have changed.
+    path_version: u64,
+    /// Something that may change settings was sent since the server last reported them, which it does before
+    /// ReadyForQuery.
+    pub(super) unsettled: bool,
     /// Something was set since the last time no transaction was open: its end may set it back.
-    pub(super) set_in_transaction: bool,
+    set_in_transaction: bool,
+}
+
+impl Vars {
+    fn forget_path(&mut self) {
+        self.search_path = None;
+        self.path_version += 1;
+    }
 }
 
 /// What the statements since the last Sync do.
@@ -28,24 +40,26 @@ pub(super) struct Vars {
 pub(super) struct Batch {
     /// Some result has encrypted columns: it may still fail here.
     pub(super) opens: bool,
-    /// Something is written.
-    pub(super) writes: bool,
+    /// How many statements were run.
+    pub(super) runs: u32,
 }
 
 /// The catalog as this session sees it.
 pub(super) struct View {
     pub(super) slot: Arc<Slot>,
     pub(super) catalog: Arc<Catalog>,
+    /// Epoch of the slot before `catalog` was read; `None`: it was not read yet.
+    pub(super) epoch: Option<u64>,
     /// DDL was sent since `catalog` was read.
     pub(super) dirty: bool,
     /// `catalog` holds what others do not see: an open transaction's DDL, or temporary objects.
     pub(super) private: bool,
     /// Temporary objects were made.
     pub(super) temporary: bool,
+    /// The open transaction sees the catalog as it was when it began: it cannot be asked what changed since.
+    pub(super) frozen: bool,
     /// DDL ran in the transaction that is open: others must read the catalog anew once it ends.
     pub(super) ddl_open: bool,
-    /// Version of the shared snapshot when `catalog` was read.
-    pub(super) base: u64,
 }
 
 /// A session's state.
@@ -64,6 +78,10 @@ pub(super) struct State {
     pub(super) replication: bool,
     /// COPY FROM STDIN is under way.
     pub(super) copying: bool,
+    /// When statements were first prepared by SQL, of those that may still be there.
+    prepared_by_sql: Option<Seen>,
+    /// The client has left: its answers are still delivered.
+    pub(super) leaving: bool,
     /// Results that may still fail here are on their way: nothing more is taken from the client until all is answered.
     pub(super) fenced: bool,
     /// An error of ours was sent in place of an answer: answers are dropped until ReadyForQuery.
@@ -82,6 +100,8 @@ pub(super) struct State {
     pub(super) scratch: Zeroizing<Vec<u8>>,
     /// Keys of the rows at hand; emptied whenever more bytes are awaited, so that a revocation is noticed.
     pub(super) keys: Vec<(Kref, KeyId, Arc<DataKey>)>,
+    /// The key that was fetched again, proved, since a value did not open under it.
+    pub(super) proved: Option<(Kref, KeyId)>,
     /// Bytes of a large message that are forwarded as they come.
     pub(super) passing_client: usize,
     /// As `passing_client`, from the server.
@@ -90,20 +110,31 @@ pub(super) struct State {
 
 impl State {
     /// A session that was just logged in.
-    pub(super) fn new(slot: Arc<Slot>, catalog: Arc<Catalog>) -> Self {
-        let base = catalog.version;
+    pub(super) fn new(slot: Arc<Slot>) -> Self {
+        let view = View {
+            slot,
+            catalog: Arc::default(),
+            epoch: None,
+            dirty: false,
+            private: false,
+            temporary: false,
+            frozen: false,
+            ddl_open: false,
+        };
         State {
             ledger: Ledger::default(),
             names: Names::default(),
             status: TransactionStatus::Idle,
             vars: Vars::default(),
             batch: Batch::default(),
-            view: View { slot, catalog, dirty: false, private: false, temporary: false, ddl_open: false, base },
+            view,
             settings: Arc::new(value::Settings::default()),
             standard_conforming_strings: true,
             client_encoding: "UTF8".to_owned(),
             replication: false,
             copying: false,
+            prepared_by_sql: None,
+            leaving: false,
             fenced: false,
             dropping: false,
             row: 0,
@@ -113,6 +144,7 @@ impl State {
             in_batch: false,
             scratch: Zeroizing::new(Vec::new()),
             keys: Vec::new(),
+            proved: None,
             passing_client: 0,
             passing_server: 0,
         }
@@ -133,6 +165,11 @@ impl State {
         }
     }
 
+    /// What an analysis made now depends on.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { catalog: self.view.catalog.version, path: self.vars.path_version }
+    }
+
     /// A statement with these effects is about to run.
     pub(super) fn note(&mut self, effects: Effects) {
         if effects == Effects::default() {
@@ -141,11 +178,40 @@ impl State {
         self.view.dirty |= effects.ddl;
         self.view.ddl_open |= effects.ddl;
         self.view.temporary |= effects.temp && effects.ddl;
-        self.batch.writes |= effects.writes || effects.ddl;
-        if effects.search_path {
-            self.vars.search_path = None;
-            self.vars.set_in_transaction = true;
+        if effects.settings || (effects.transaction && self.vars.set_in_transaction) {
+            self.vars.unsettled = true;
+            self.vars.forget_path();
         }
+        if effects.temp {
+            // The schema of temporary objects joins the search_path.
+            self.vars.forget_path();
+        }
+        self.vars.set_in_transaction |= effects.settings || effects.temp;
+        if effects.prepares {
+            self.prepared_by_sql = self.prepared_by_sql.or(Some(self.seen()));
+        }
+        if effects.deallocates {
+            self.prepared_by_sql = None;
+        }
+    }
+
+    /// EXECUTE may name a statement whose meaning has changed since it was prepared.
+    pub(super) fn prepared_before(&self) -> bool {
+        !self.view.catalog.is_plain() && self.prepared_by_sql.is_some_and(|seen| seen.catalog != self.seen().catalog)
+    }
+
+    /// Learns what the server says of its settings when asked.
+    pub(super) fn learned(&mut self, path: Vec<String>, settings: impl Iterator<Item = (&'static str, String)>) {
+        if self.vars.search_path.as_ref() != Some(&path) {
+            self.vars.search_path = Some(path);
+        }
+        for (name, value) in settings {
+            match name {
+                "extra_float_digits" | "bytea_output" => Arc::make_mut(&mut self.settings).report(name, &value),
+                name => self.reported(name.as_bytes(), value.as_bytes()),
+            }
+        }
+        self.vars.unsettled = false;
     }
 
     /// A ParameterStatus went by.
@@ -167,41 +233,50 @@ impl State {
         self.row = 0;
         if status == TransactionStatus::Idle {
             if std::mem::take(&mut self.vars.set_in_transaction) {
-                self.vars.search_path = None;
+                self.vars.forget_path();
             }
-            if std::mem::take(&mut self.view.ddl_open) {
+            self.view.frozen = false;
+            if self.view.ddl_open {
                 self.view.slot.invalidate();
-                self.view.dirty = false;
+                // More of it may be on its way.
+                self.view.ddl_open = !self.ledger.is_empty();
             }
         }
         if self.ledger.is_empty() {
             self.fenced = false;
+            self.vars.unsettled = false;
+            if status == TransactionStatus::Idle {
+                self.view.dirty = false;
+                self.names.forget_portals();
+            }
         }
     }
 
     /// Analysis may rely on the catalog at hand.
     pub(super) fn catalog_is_current(&self) -> bool {
-        if self.view.dirty {
-            return false;
-        }
-        if self.view.private && self.status != TransactionStatus::Idle {
-            return true;
-        }
-        !self.view.slot.needs_probe() && self.view.slot.fresh().is_some_and(|current| current.version == self.view.base)
+        let view = &self.view;
+        !view.dirty
+            && view.epoch == Some(view.slot.epoch())
+            && (view.frozen || !view.slot.needs_probe())
+            && (!view.private || view.temporary || self.status != TransactionStatus::Idle)
     }
 
     /// The server reported an error for what is at the front of the ledger.
-    pub(super) fn failed(&mut self) {
-        self.ledger.fail(&mut self.names);
+    ///
+    /// Returns the names of statements whose Parse the client must take for skipped.
+    pub(super) fn failed(&mut self) -> Vec<Box<[u8]>> {
+        let parsed = self.ledger.fail(&mut self.names);
         self.row = 0;
         self.copying = false;
-        if self.own > 0 {
-            self.own = self.ledger.own();
+        let own = self.ledger.own();
+        if own < self.own {
+            self.own = own;
             self.own_failed = true;
         }
         if self.vars.set_in_transaction {
-            self.vars.search_path = None;
+            self.vars.forget_path();
         }
+        parsed
     }
 
     /// Expects an answer that the session itself reads.

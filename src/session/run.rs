@@ -1,0 +1,160 @@
+//! Bind, Execute and Close that need a look: of plans, of statements whose meaning may have changed since they were
+//! prepared, and where rows that are on their way may still fail.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::fast;
+use super::front::{Part, Verdict, utf8};
+use super::ledger::{Await, Reader};
+use super::own::Answer;
+use super::prepared::{Bound, Forwarded, Source, Statement};
+use super::{Fault, Session, errors, seal};
+use crate::schema::catalog::Oid;
+use crate::wire::client::{self, Kind};
+use crate::wire::error::PgError;
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Bind of a plan, or of a statement that must be judged again.
+    pub(super) async fn bind(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Bind::parse(body).map_err(|_| Fault::Malformed)?;
+        let Some(known) = self.state.names.statement(message.statement).cloned() else {
+            return self.poison(errors::no_statement(message.statement));
+        };
+        let statement = match self.current(message.statement, known).await? {
+            Some(Ok(statement)) => statement,
+            Some(Err(error)) => return self.poison(error),
+            None => return Ok(()),
+        };
+        match statement {
+            Statement::Forwarded(Forwarded { effects, .. }) => {
+                if effects.transaction && self.state.batch.opens && !self.settled().await? {
+                    // A row that did not open failed before the transaction's end.
+                    return Ok(());
+                }
+                self.pipe.server.output.extend_from_slice(raw);
+                fast::bound(&mut self.state, message.portal, effects);
+                Ok(())
+            }
+            Statement::Plan(prepared, _) => {
+                let given = seal::Given::Bind(message);
+                self.send_bind(message.portal, message.statement, &prepared, &given, Reader::Client).await
+            }
+        }
+    }
+
+    /// A statement as it is to be run now: where the catalog or the search_path changed since it was prepared, it is
+    /// judged again, and prepared again if it has become another.
+    async fn current(&mut self, name: &[u8], known: Statement) -> Answer<Result<Statement, PgError>> {
+        if known.seen() == self.state.seen() && self.state.catalog_is_current() {
+            return Ok(Some(Ok(known)));
+        }
+        let Some((sql, oids)) = self.state.names.source(name) else {
+            return Ok(Some(Err(errors::no_statement(name))));
+        };
+        let Some((verdict, _)) = self.verdict_of_one(&sql, &oids).await? else { return Ok(None) };
+        let seen = self.state.seen();
+        let same = match (&verdict, &known) {
+            (Verdict::Forward(_), Statement::Forwarded(_)) => true,
+            (Verdict::Plan(plan, _), Statement::Plan(prepared, _)) => Arc::ptr_eq(plan, &prepared.plan),
+            _ => false,
+        };
+        if same {
+            self.state.names.confirm(name, seen);
+            return Ok(Some(Ok(known.seen_at(seen))));
+        }
+        self.prepare_again(name, known, verdict, (&sql, &oids)).await
+    }
+
+    /// Replaces a prepared statement on the server.
+    async fn prepare_again(
+        &mut self,
+        name: &[u8],
+        known: Statement,
+        verdict: Verdict,
+        (sql, oids): (&[u8], &[Oid]),
+    ) -> Answer<Result<Statement, PgError>> {
+        match verdict {
+            Verdict::Refuse(error) => Ok(Some(Err(error))),
+            Verdict::Forward(effects) => {
+                self.close_quietly(name)?;
+                client::parse(&mut self.pipe.server.output, name, sql, oids.iter().copied())?;
+                let source = Source { sql: sql.to_vec(), oids: oids.to_vec() };
+                let forwarded = Forwarded { effects, seen: self.state.seen(), source: Some(Arc::new(source)) };
+                let statement = Statement::Forwarded(forwarded);
+                let undo = self.state.names.set_statement(name, Some(statement.clone()));
+                self.state.in_batch = true;
+                self.state.ledger.push(Await::Parse(undo), Reader::Nobody, None);
+                Ok(Some(Ok(statement)))
+            }
+            Verdict::Plan(plan, effects) => {
+                let text = utf8(sql)?;
+                let (prepared, sql) = match self.prepare(&plan, effects, Part::of(text, 0..text.len()), oids).await? {
+                    Some(Ok(prepared)) => prepared,
+                    Some(Err(error)) => return Ok(Some(Err(error))),
+                    None => return Ok(None),
+                };
+                if let Statement::Plan(before, _) = &known
+                    && !before.plan.gives_as(&plan)
+                {
+                    return Ok(Some(Err(errors::changed_result())));
+                }
+                self.close_quietly(name)?;
+                self.send_parse(name, &prepared, &sql, Reader::Nobody)?;
+                Ok(Some(Ok(Statement::Plan(prepared, self.state.seen()))))
+            }
+        }
+    }
+
+    fn close_quietly(&mut self, name: &[u8]) -> Result<(), Fault> {
+        client::close(&mut self.pipe.server.output, Kind::Statement, name)?;
+        let undo = self.state.names.set_statement(name, None);
+        self.state.ledger.push(Await::Close(undo), Reader::Nobody, None);
+        Ok(())
+    }
+
+    /// Execute of a forwarded portal that the rest must wait for.
+    pub(super) async fn execute(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Execute::parse(body).map_err(|_| Fault::Malformed)?;
+        let Some(Bound::Forwarded(effects)) = self.state.names.portal(message.portal).cloned() else {
+            return Err(Fault::Malformed);
+        };
+        if effects.transaction && self.state.batch.opens && !self.settled().await? {
+            return Ok(());
+        }
+        self.state.note(effects);
+        self.state.batch.runs += 1;
+        self.state.in_batch = true;
+        self.pipe.server.output.extend_from_slice(raw);
+        self.state.ledger.expect(Await::Execute(None));
+        if effects.copies {
+            self.copy_begins().await?;
+        }
+        Ok(())
+    }
+
+    /// COPY FROM changes what the server makes of the messages that follow: it is awaited.
+    pub(super) async fn copy_begins(&mut self) -> Result<(), Fault> {
+        client::flush(&mut self.pipe.server.output);
+        self.until(|state| state.copying || state.ledger.is_empty()).await
+    }
+
+    /// Close of a statement while rows may still fail.
+    pub(super) async fn close_statement(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
+        let message = client::Close::parse(body).map_err(|_| Fault::Malformed)?;
+        if !self.settled().await? {
+            return Ok(());
+        }
+        let undo = self.state.names.set_statement(message.name, None);
+        self.pipe.server.output.extend_from_slice(raw);
+        self.state.in_batch = true;
+        self.state.ledger.expect(Await::Close(undo));
+        Ok(())
+    }
+}
