@@ -4,13 +4,15 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 fn main() -> ExitCode {
     let hygiene = keep_memory_private();
-    let arguments = cli::Arguments::parse();
-    cli::run(&arguments, hygiene)
+    std::panic::set_hook(Box::new(cli::panicked));
+    match cli::arguments() {
+        Ok(arguments) => cli::run(&arguments, hygiene),
+        Err(code) => code,
+    }
 }
 
 /// No core dumps, and no reading of this process' memory or environment by others of the same user.

@@ -182,14 +182,22 @@ impl Create {
         }
         match file {
             Some((path, file)) => self.to_file(context, &attempted, path, file, &created),
-            None => {
-                self.to_stdout(context, &created);
-                Ok(())
-            }
+            None => self.to_stdout(context, &created).map_err(|error| {
+                // A key that nobody has is of no use to anybody.
+                let removed = workspace.delete_client(&created.client.id);
+                let why = format!("standard output does not take the key: {error}");
+                let advice = match removed {
+                    Ok(_) => {
+                        "the client was removed again; give the output another way, or --output file:PATH".to_owned()
+                    }
+                    Err(_) => format!("delete the client ({}) and make another", created.client.id),
+                };
+                Failure::new(Exit::Failed, "files", &attempted, why, advice)
+            }),
         }
     }
 
-    fn to_stdout(&self, context: &Context, created: &CreatedClient) {
+    fn to_stdout(&self, context: &Context, created: &CreatedClient) -> std::io::Result<()> {
         let secret = created.secret.expose_secret();
         let value = json!({
             "CS_CLIENT_ID": created.client.id,
@@ -197,11 +205,12 @@ impl Create {
             "client": as_json(&created.client),
         });
         if self.output == Form::Json {
-            super::output::Output { json: true, ..context.output }.result(&value, "");
+            super::output::Output { json: true, ..context.output }.hand_over(&value, "")?;
         } else {
-            context.output.result(&value, env_lines(created).trim_end());
+            context.output.hand_over(&value, env_lines(created).trim_end())?;
         }
         context.output.note("The key is shown this once. Keep it where your secrets live.");
+        Ok(())
     }
 
     fn to_file(

@@ -26,6 +26,9 @@ pub(super) enum Db {
         /// The database [default: that of the settings]
         #[arg(long, value_name = "URL")]
         database: Option<String>,
+        /// Print the SQL that `db install` or `db upgrade` would run, and nothing else
+        #[arg(long)]
+        print: bool,
     },
 }
 
@@ -45,7 +48,8 @@ impl Db {
         match self {
             Db::Install(act) => act.run(context, "install the seal schema"),
             Db::Upgrade(act) => act.run(context, "upgrade the seal schema"),
-            Db::Status { database } => status(context, database.as_deref()),
+            Db::Status { print: true, .. } => print_sql(context),
+            Db::Status { database, print: false } => status(context, database.as_deref()),
         }
     }
 }
@@ -53,9 +57,7 @@ impl Db {
 impl Act {
     fn run(&self, context: &Context, attempted: &str) -> Outcome {
         if self.print {
-            let sql = install_sql();
-            context.output.result(&json!({ "sql": sql }), sql.trim_end());
-            return Ok(());
+            return print_sql(context);
         }
         let target = target(context, self.database.as_deref(), attempted)?;
         let done = context.block_on(attempted, async { install(&target, attempted).await })?;
@@ -63,6 +65,12 @@ impl Act {
         context.output.result(&json!({ "version": version, "changed": !matches!(done, Installed::Current(_)) }), &text);
         Ok(())
     }
+}
+
+fn print_sql(context: &Context) -> Outcome {
+    let sql = install_sql();
+    context.output.result(&json!({ "sql": sql }), sql.trim_end());
+    Ok(())
 }
 
 /// The database that a command acts on.
@@ -96,9 +104,10 @@ pub(super) fn told(done: Installed) -> (u32, String) {
 /// What the user sees of an error of the schema room.
 pub(super) fn failure(attempted: &str, error: &SchemaError) -> Failure {
     let (anchor, advice) = match error {
-        SchemaError::Database(_) => {
-            ("database", "look at what the database says; the role must own the database or may create schemas in it")
+        SchemaError::Database(inner) if inner.as_db_error().is_some_and(|said| said.code().code() == "42501") => {
+            ("database", "the role must own the database, or be allowed to create schemas in it")
         }
+        SchemaError::Database(_) => ("database", "correct what the database names; docs/sql.md lists types and terms"),
         SchemaError::NotInstalled => ("seal-missing", "run `columnseal db install`"),
         SchemaError::Newer { .. } => ("seal-newer", "use the newer columnseal that installed it"),
         SchemaError::Registry => {
@@ -113,39 +122,55 @@ pub(super) fn failure(attempted: &str, error: &SchemaError) -> Failure {
 fn told_error(error: &SchemaError) -> String {
     match error {
         SchemaError::Database(inner) => match inner.as_db_error() {
-            Some(said) => format!("the database says: {} ({})", said.message(), said.code().code()),
+            Some(said) => {
+                let hint = said.hint().map(|hint| format!("\n{hint}")).unwrap_or_default();
+                format!("the database says: {} ({}){hint}", said.message(), said.code().code())
+            }
             None => error.to_string(),
         },
         _ => error.to_string(),
     }
 }
 
-/// Type definitions that the workspace of this device has signed; none where there is no workspace.
-pub(super) fn signed(context: &Context) -> Vec<(TypeId, String)> {
-    let Ok(settings) = load_keys(&context.environment, &context.sources) else { return Vec::new() };
-    let Ok(workspace) = Workspace::open(&settings.home, &settings.store) else { return Vec::new() };
-    let types = workspace.types().unwrap_or_default();
-    types.into_iter().filter_map(|info| Some((info.id.parse().ok()?, info.definition))).collect()
+/// Type definitions that the workspace of this device has signed, or why they cannot be had.
+fn signed(context: &Context) -> Result<Vec<(TypeId, String)>, String> {
+    let settings = load_keys(&context.environment, &context.sources).map_err(|faults| faults.to_string())?;
+    let workspace = Workspace::open(&settings.home, &settings.store).map_err(|error| error.to_string())?;
+    let types = workspace.types().map_err(|error| error.to_string())?;
+    Ok(types.into_iter().filter_map(|info| Some((info.id.parse().ok()?, info.definition))).collect())
 }
 
 fn status(context: &Context, url: Option<&str>) -> Outcome {
     let attempted = "read the state of the seal schema";
     let target = target(context, url, attempted)?;
-    let signed = signed(context);
-    let status = context.block_on(attempted, async {
+    let (signed, unchecked) = match signed(context) {
+        Ok(signed) => (signed, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let mut status = context.block_on(attempted, async {
         let client = reach(&target, attempted).await?;
         database::status(&client, &signed).await.map_err(|error| failure(attempted, &error))
     })?;
+    let mut lines = described(&status);
+    if let Some(why) = &unchecked {
+        // Without the workspace nothing can be said of signatures.
+        status.unsigned.clear();
+        lines = described(&status) + &format!("\nsignatures not checked: {why}");
+    }
     let value = json!({
         "installed": status.installed,
         "available": status.available,
         "types": status.types,
         "columns": status.columns,
         "unsigned": status.unsigned,
+        "signatures_checked": unchecked.is_none(),
         "problems": status.problems,
     });
-    context.output.result(&value, &described(&status));
-    Ok(())
+    context.output.result(&value, &lines);
+    if status.problems.is_empty() {
+        return Ok(());
+    }
+    context.output.exit(Exit::Database)
 }
 
 fn described(status: &Status) -> String {
@@ -155,6 +180,9 @@ fn described(status: &Status) -> String {
     };
     let version = match installed {
         same if same == status.available => format!("installed  version {same}, current"),
+        newer if newer > status.available => {
+            format!("installed  version {newer}, newer than this columnseal ({}): use a newer one", status.available)
+        }
         old => format!("installed  version {old}, this columnseal has {}: `columnseal db upgrade`", status.available),
     };
     let mut lines = vec![

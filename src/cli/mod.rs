@@ -107,6 +107,24 @@ impl Context {
     }
 }
 
+/// Tells where the program failed, and nothing of what it was working on.
+pub(crate) fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    output::stderr(&format!("internal error at {place}; please report it"));
+}
+
+/// Reads the arguments. A mistake in them may hold a key that was pasted to the wrong place.
+pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        let text = if output::is_terminal() { error.render().ansi().to_string() } else { error.render().to_string() };
+        match error.use_stderr() {
+            true => output::stderr(text.trim_end()),
+            false => drop(output::stdout(text.trim_end())),
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
 /// Runs the command. `hygiene` says whether memory could be kept private.
 pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCode {
     let environment = Environment::of_process();
@@ -129,6 +147,16 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Completions(command) => command.run(&context),
     };
     match outcome {
+        Ok(()) if output::failed() => {
+            let advice = "look at where standard output goes";
+            context.output.failure(&Failure::new(
+                Exit::Failed,
+                "system",
+                "write the result",
+                "it was not taken",
+                advice,
+            ))
+        }
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => context.output.failure(&failure),
     }

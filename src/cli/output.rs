@@ -1,7 +1,8 @@
 //! The only code that prints: results on standard output, everything else on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use columnseal::telemetry::redact::redact;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -63,6 +64,13 @@ impl Failure {
 /// What every command returns.
 pub(crate) type Outcome = Result<(), Failure>;
 
+impl Failure {
+    /// The result is printed already: only the exit code is left to give.
+    fn silent(exit: Exit) -> Failure {
+        Failure { attempted: String::new(), why: String::new(), advice: String::new(), anchor: "", exit }
+    }
+}
+
 /// How to print.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -77,17 +85,22 @@ pub(crate) struct Output {
 impl Output {
     /// The result of a command: `value` as JSON, or `text`.
     pub(crate) fn result(self, value: &Value, text: &str) {
-        if self.json {
-            stdout(&format!("{value:#}"));
-        } else {
-            stdout(text);
-        }
+        drop(self.hand_over(value, text));
+    }
+
+    /// As [`Output::result`], for what exists nowhere else.
+    ///
+    /// # Errors
+    /// It did not reach whoever reads.
+    pub(crate) fn hand_over(self, value: &Value, text: &str) -> io::Result<()> {
+        if self.json { stdout(&format!("{value:#}")) } else { stdout(text) }
     }
 
     /// A list: JSON array of objects, or a table of `columns`.
     pub(crate) fn list(self, value: &Value, columns: &[&str], rows: &[Vec<String>]) {
         if self.json {
-            return stdout(&format!("{value:#}"));
+            drop(stdout(&format!("{value:#}")));
+            return;
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -96,8 +109,13 @@ impl Output {
             table.add_row(row);
         }
         for line in table.to_string().lines() {
-            stdout(line.trim());
+            drop(stdout(line.trim()));
         }
+    }
+
+    /// Ends with this exit code; what there is to say has been said.
+    pub(crate) fn exit(self, exit: Exit) -> Outcome {
+        Err(Failure::silent(exit))
     }
 
     /// A remark for people, on standard error; silent with `--quiet` or `--json`.
@@ -114,8 +132,12 @@ impl Output {
 
     /// A failure, and the exit code it leads to.
     pub(crate) fn failure(self, failure: &Failure) -> ExitCode {
+        if failure.attempted.is_empty() {
+            return ExitCode::from(failure.exit as u8);
+        }
         if self.json {
-            stdout(&format!("{:#}", failure.json()));
+            let text = redact(format!("{:#}", failure.json()).as_bytes());
+            drop(stdout(&String::from_utf8_lossy(&text)));
         } else {
             stderr(&format!("{} cannot {}", self.paint("31", "error:"), failure.attempted));
             for line in failure.why.lines() {
@@ -132,13 +154,31 @@ impl Output {
     }
 }
 
-/// Writes a line to standard output. A closed pipe is not an error of ours.
-fn stdout(text: &str) {
-    drop(writeln!(io::stdout().lock(), "{text}"));
+/// Some line did not reach standard output.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something was to be printed and could not be. A reader that left early is no failure.
+pub(super) fn failed() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Standard error goes to a terminal that takes colours.
+pub(super) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Writes a line to standard output.
+pub(super) fn stdout(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+    written
 }
 
 /// Writes a line to standard error, secrets redacted.
-fn stderr(text: &str) {
+pub(super) fn stderr(text: &str) {
     let mut line = redact(text.as_bytes());
     line.push(b'\n');
     drop(io::stderr().lock().write_all(&line));

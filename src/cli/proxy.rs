@@ -112,11 +112,12 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
     let mut lines = vec![
         "settings   no faults".to_owned(),
         format!("client     {}: known, its grants can be used", checked.client),
+        format!("keyset     {}: new values can be encrypted and searched for", checked.keyset),
     ];
-    let (seal, problems) = match &checked.schema {
+    let (mut seal, mut problems) = (None, Vec::new());
+    match &checked.schema {
         None => {
             lines.push("database   answers; its types are not looked at, since [database] user is not set".to_owned());
-            (None, Vec::new())
         }
         Some(status) => {
             lines.push("database   answers, and lets the proxy log in".to_owned());
@@ -126,17 +127,22 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
                 }
                 None => "seal       not installed".to_owned(),
             });
-            (status.installed, status.problems.clone())
+            if status.installed.is_none() {
+                problems.push("schema seal is not installed: run `columnseal db install`".to_owned());
+            }
+            let unsigned =
+                |name: &String| format!("type seal.{name} is not signed: run `columnseal type adopt {name}`");
+            problems.extend(status.unsigned.iter().map(unsigned));
+            problems.extend(status.problems.iter().cloned());
+            seal = status.installed;
         }
-    };
-    lines.extend(problems.iter().map(|problem| format!("problem    {problem}")));
-    let value = json!({ "client": checked.client, "seal_version": seal, "problems": problems });
-    context.output.result(&value, &lines.join("\n"));
-    if problems.is_empty() {
-        return Ok(());
     }
-    let advice = "mend what is named; `columnseal db status` shows it again";
-    Err(Failure::new(Exit::Database, "seal-registry", "pass the check", problems.join("\n"), advice))
+    lines.extend(problems.iter().map(|problem| format!("problem    {problem}")));
+    let value = json!({
+        "client": checked.client, "keyset": checked.keyset, "seal_version": seal, "problems": problems,
+    });
+    context.output.result(&value, &lines.join("\n"));
+    if problems.is_empty() { Ok(()) } else { context.output.exit(Exit::Database) }
 }
 
 fn failure(attempted: &str, error: &StartError) -> Failure {

@@ -121,10 +121,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list of texts; from the environment, separated by commas.
+    /// A list of texts; from the environment or a flag, separated by commas or as TOML writes it.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         let Some(written) = self.raw.get(key).cloned() else { return Vec::new() };
         match written.value.kind {
+            ValueKind::String(text) if text.trim_start().starts_with('[') => toml_list(&text).unwrap_or_else(|| {
+                self.fault(key, "is not a list", "write [\"…\", \"…\"], or items with commas between them");
+                Vec::new()
+            }),
             ValueKind::String(text) => {
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
             }
@@ -158,6 +162,15 @@ impl<'a> Reader<'a> {
         Some(base.join(text))
     }
 
+    /// The file of a secret given as `<key>_file`. One that cannot be read is a fault.
+    pub(super) fn file_of(&mut self, key: &str) -> Option<PathBuf> {
+        let Written { value, base, .. } = self.raw.get(&format!("{key}_file")).cloned()?;
+        let ValueKind::String(path) = value.kind else { return None };
+        let path = base.join(path);
+        self.secret_file(key, &path)?;
+        Some(path)
+    }
+
     /// A secret, given directly or as `<key>_file`.
     pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
         if let Some(Written { value, base, .. }) = self.raw.get(&format!("{key}_file")).cloned() {
@@ -172,10 +185,13 @@ impl<'a> Reader<'a> {
 
     /// A secret that has a variable of its own, `variable` or `variable_FILE`.
     pub(super) fn secret_variable(&mut self, variable: &str) -> Option<SecretString> {
+        let file_variable = format!("{variable}_FILE");
         if let Some(value) = self.environment.variable(variable) {
+            if self.environment.variable(&file_variable).is_some() {
+                self.fault(&file_variable, format!("is set beside {variable}"), "set one of the two");
+            }
             return Some(SecretString::from(value.trim().to_owned()));
         }
-        let file_variable = format!("{variable}_FILE");
         let path = self.environment.directory().join(self.environment.variable(&file_variable)?);
         self.secret_file(&file_variable, &path)
     }
@@ -191,6 +207,21 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// `["a", "b"]`, where all items are text.
+fn toml_list(text: &str) -> Option<Vec<String>> {
+    let document = format!("list = {text}");
+    let parsed = config::Config::builder()
+        .add_source(config::File::from_str(&document, config::FileFormat::Toml))
+        .build()
+        .ok()?;
+    let items = parsed.get_array("list").ok()?;
+    let text = |item: config::Value| match item.kind {
+        ValueKind::String(text) => Some(text),
+        _ => None,
+    };
+    items.into_iter().map(text).collect()
 }
 
 /// A time span: a number and `ms`, `s`, `m`, `min`, `h` or `d`. A bare number is seconds.

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::keys::settings::Settings as Keys;
 use crate::net::settings::{Pem, ServerTls};
 use crate::net::target::is_loopback;
+use crate::schema::pins::is_column_name;
 use crate::session::settings::{AuthMode, Policy, Settings as Session};
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
@@ -37,12 +38,16 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
     let home = reader.environment.home();
     let store = reader.path("keys.store").unwrap_or_else(|| home.join("store").join("keystore.db"));
     let keyset = reader.text("keys.keyset").unwrap_or_else(|| "default".to_owned());
+    if keyset.is_empty() {
+        let advice = "name a keyset, or remove the setting; a session cannot choose one in this version";
+        reader.fault("keys.keyset", "is empty", advice);
+    }
     let values_per_key = reader.number("keys.values_per_key", 65_536, 1..=65_536);
     let pool = reader.number("keys.pool", 8, 1..=1_024);
     Keys {
         home,
         store,
-        keyset: Some(keyset).filter(|keyset| !keyset.is_empty()),
+        keyset: Some(keyset),
         values_per_key: u32::try_from(values_per_key).unwrap_or(65_536),
         key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
         lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
@@ -105,6 +110,10 @@ fn server_tls(reader: &mut Reader<'_>) -> Option<ServerTls> {
 
 /// A PEM in place, or the path of one.
 fn pem(reader: &mut Reader<'_>, key: &str) -> Option<Pem> {
+    if let Some(path) = reader.file_of(key) {
+        // The path is kept, so that a file that changes is read again.
+        return Some(Pem::Path(path));
+    }
     let value = reader.secret(key)?;
     if value.expose_secret().trim_start().starts_with("-----BEGIN ") {
         return Some(Pem::Text(value));
@@ -152,24 +161,24 @@ fn auth(reader: &mut Reader<'_>, local: bool, client_ca: bool) -> AuthMode {
 
 fn policy(reader: &mut Reader<'_>) -> Policy {
     let encrypted = reader.list("policy.encrypted");
-    named(reader, "policy.encrypted", &encrypted, 3, "schema.table.column");
+    check_names(reader, "policy.encrypted", &encrypted, is_column_name, "schema.table.column");
     let trusted_functions = reader.list("policy.trusted_functions");
-    named(reader, "policy.trusted_functions", &trusted_functions, 2, "schema.function");
+    check_names(reader, "policy.trusted_functions", &trusted_functions, is_function_name, "schema.function");
     let choices = [("refuse", false), ("adopt", true)];
     let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
     Policy { encrypted, trusted_functions, adopt_unsigned_types }
 }
 
-/// Every item must have `parts` non-empty parts.
-fn named(reader: &mut Reader<'_>, key: &str, items: &[String], parts: usize, form: &str) {
-    for item in items {
-        // Names in double quotes may hold dots; the schema room reads those.
-        let whole = item.contains('"')
-            || item.split('.').count() == parts && item.split('.').all(|part| !part.trim().is_empty());
-        if !whole {
-            reader.fault(key, format!("has {item:?}"), format!("write every item as {form}"));
-        }
+/// A list in which one item cannot be read would protect less than it says.
+fn check_names(reader: &mut Reader<'_>, key: &str, items: &[String], is_name: fn(&str) -> bool, form: &str) {
+    for item in items.iter().filter(|item| !is_name(item)) {
+        reader.fault(key, format!("has {item:?}"), format!("write every item as {form}"));
     }
+}
+
+fn is_function_name(item: &str) -> bool {
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$'));
+    item.split('.').count() == 2 && item.split('.').all(word)
 }
 
 fn telemetry(reader: &mut Reader<'_>) -> Telemetry {
