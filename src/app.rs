@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Credentials};
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
-use crate::keys::{KeysError, Ring};
+use crate::keys::{KeysError, Metered, Ring};
 use crate::keyserver::Engine;
 use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
@@ -26,12 +26,12 @@ use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
 use crate::telemetry::health::{self, Readiness};
-use crate::telemetry::metrics::Scrape;
+use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
 
 /// Statement plans kept, shared between all sessions.
 const PLANS: usize = 4_096;
 /// How often it is looked whether the database answers, for `/readyz`.
-const DATABASE_PROBE: Duration = Duration::from_secs(5);
+const DATABASE_PROBE: Duration = Duration::from_secs(1);
 
 /// Why the proxy does not start. Each is one line without secrets.
 #[derive(Debug, thiserror::Error)]
@@ -100,10 +100,11 @@ impl App {
     pub async fn start(config: &Config, shutdown: CancellationToken) -> Result<App, StartError> {
         warn_of_risks(config);
         let (metrics, scrape) = Metrics::new();
+        let metrics = Arc::new(metrics);
         let readiness = Readiness::default();
         let session = &config.session;
         let dialer = Dialer::new(session.database.clone())?;
-        let gate = Arc::new(Gate::new(session, dialer.clone(), shutdown.clone())?);
+        let gate = Arc::new(Gate::new(session, dialer.clone(), shutdown.clone())?.metrics(Arc::clone(&metrics)));
         // Ports first: they fail at once, and health can be asked while keys are fetched.
         let health = match config.telemetry.listen {
             Some(address) => Some((bind_health(address).await?, scrape)),
@@ -112,10 +113,16 @@ impl App {
         let listeners = listen::bind(&session.host, session.port)
             .await
             .map_err(|why| StartError::Listen { address: format!("{}:{}", session.host, session.port), why })?;
-        let ring = start_ring(config).await?;
-        let catalogs =
-            Catalogs::new(Arc::clone(&ring), session.policy.clone(), session.database.clone(), shutdown.clone());
-        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics: Arc::new(metrics) };
+        let ring = start_ring(config, metrics.key_service.clone()).await?;
+        warn_of_grants(config, &ring);
+        let catalogs = Catalogs::new(
+            Arc::clone(&ring),
+            session.policy.clone(),
+            session.database.clone(),
+            Arc::clone(&metrics),
+            shutdown.clone(),
+        );
+        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics };
         Ok(App { listeners, gate, dialer, shared: Arc::new(shared), health, readiness, shutdown })
     }
 
@@ -169,12 +176,13 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
 }
 
 /// Reads the client key and starts the key ring over the embedded store.
-async fn start_ring(config: &Config) -> Result<Arc<Ring>, StartError> {
+async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<Ring>, StartError> {
     let (client, root) = client_key(config.client.as_ref())?;
     let store = config.keys.store.clone();
     let opened = tokio::task::spawn_blocking(move || Engine::open(&store, root)).await;
     let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-    Ok(Ring::start(&config.keys, client, root, Arc::new(engine)).await?)
+    let service = Metered::new(Arc::new(engine), metrics);
+    Ok(Ring::start(&config.keys, client, root, Arc::new(service)).await?)
 }
 
 fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {
@@ -210,8 +218,8 @@ fn warn_of_risks(config: &Config) {
     if is_loopback(&config.session.host) {
         return;
     }
-    let device = config.keys.home.join("device");
-    if device.exists() {
+    let device = config.keys.home.join("device/client.key");
+    if std::fs::File::open(&device).is_ok() {
         tracing::warn!(
             device = %device.display(),
             "an admin's device key can be read by this proxy: whoever takes over the proxy can grant; keep it elsewhere"
@@ -222,11 +230,20 @@ fn warn_of_risks(config: &Config) {
     }
 }
 
+/// A key that may grant, in a proxy that others reach.
+fn warn_of_grants(config: &Config, ring: &Ring) {
+    if !is_loopback(&config.session.host) && ring.may_grant() {
+        tracing::warn!("CS_CLIENT_KEY may grant keysets: whoever takes over this proxy can grant; use a key without");
+    }
+}
+
 /// What a check found.
 #[derive(Debug)]
 pub struct Checked {
     /// The client that the key belongs to.
     pub client: String,
+    /// The keyset for new values.
+    pub keyset: String,
     /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
     pub schema: Option<database::Status>,
 }
@@ -240,9 +257,11 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
     let dialer = Dialer::new(session.database.clone())?;
     Gate::new(session, dialer.clone(), CancellationToken::new())?;
     let (client, _) = client_key(config.client.as_ref())?;
-    let ring = start_ring(config).await?;
+    let ring = start_ring(config, Metrics::detached().key_service).await?;
     let signed = ring.types();
+    let usable = usable_keyset(&ring).await;
     ring.stop().await;
+    usable?;
     let schema = match &session.database.user {
         Some(_) => {
             let connection = connect_with(&dialer, None).await?;
@@ -253,5 +272,12 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
             None
         }
     };
-    Ok(Checked { client: client.client_id().to_string(), schema })
+    let keyset = config.keys.keyset.clone().unwrap_or_default();
+    Ok(Checked { client: client.client_id().to_string(), keyset, schema })
+}
+
+/// New values can be sealed in the keyset that is configured.
+async fn usable_keyset(ring: &Ring) -> Result<(), KeysError> {
+    let keyset = ring.default_keyset()?;
+    ring.ready(keyset).await
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::snapshot::Facts;
+use crate::crypto::envelope::Padding;
 use crate::crypto::{KeysetId, TypeId};
 use crate::wire::value::PlainType;
 
@@ -64,8 +65,35 @@ pub struct EncType {
     pub plain_array_oid: Oid,
     /// The definition.
     pub def: TypeDef,
+    /// How its values are padded, as the definition says.
+    pub padding: Padding,
     /// Whether it may be used.
     pub standing: Standing,
+}
+
+impl TypeDef {
+    /// Padding of values: text-like ones hide their exact length unless the options say otherwise.
+    pub fn padding(&self) -> Padding {
+        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
+        match options.get("padding").and_then(|p| p.as_str()) {
+            Some("none") => return Padding::None,
+            Some("16") => return Padding::To16,
+            Some("padme") => return Padding::Padme,
+            _ => {}
+        }
+        match self.plain {
+            PlainType::Text
+            | PlainType::Varchar
+            | PlainType::Bpchar
+            | PlainType::Citext
+            | PlainType::Enum
+            | PlainType::Json
+            | PlainType::Jsonb
+            | PlainType::Bytea => Padding::Padme,
+            PlainType::Numeric => Padding::To16,
+            _ => Padding::None,
+        }
+    }
 }
 
 /// What a relation is (`pg_class.relkind`).

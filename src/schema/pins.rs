@@ -57,6 +57,13 @@ pub fn check(catalog: &mut Catalog, pins: &[(String, TypeId)], configured: &[Str
     if !alarms.is_empty() {
         settle(catalog);
     }
+    // Statements on a relation that is gone must not be forwarded with values that were meant for it.
+    for (name, _) in &wanted {
+        let there = catalog.relation(&name.schema, &name.relation).is_some();
+        if !there {
+            catalog.touching_names.insert(name.relation.clone());
+        }
+    }
     alarms
 }
 

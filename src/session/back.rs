@@ -1,5 +1,7 @@
 //! Messages from the server: forwarded as runs of bytes, or turned into what the client expects of its own statement.
 
+use std::sync::atomic::Ordering;
+
 use super::errors;
 use super::fast::broken;
 use super::ledger::{Await, Entry, Reader, Undo};
@@ -215,6 +217,9 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
         return;
     };
     let ends = matches!(entry.what, Await::Execute(_));
+    if let (Await::Execute(Some(portal)), tag::PORTAL_SUSPENDED) = (&entry.what, frame.tag) {
+        portal.rows.fetch_add(state.row, Ordering::Relaxed);
+    }
     let reader = entry.reader;
     hand(state, reader, frame, out);
     state.row = 0;
@@ -294,6 +299,7 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         Err(RowFault::Missing) => Ok(Flow::Halt(Halt::Keys(rows::missing(state, ring, &portal, rest)))),
         Err(RowFault::Suspect(key)) => Ok(Flow::Halt(Halt::Suspect(key))),
         Err(RowFault::Bad(error)) => {
+            state.counted.refused = Some(error.sqlstate);
             refuse(state, &error, out)?;
             Ok(Flow::Next)
         }

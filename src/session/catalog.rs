@@ -20,6 +20,7 @@ use crate::net::connect::{ConnectError, connect};
 use crate::net::settings::Target;
 use crate::schema::catalog::{Catalog, Standing};
 use crate::schema::{SchemaError, database, pins, registry, snapshot};
+use crate::telemetry::metrics::Metrics;
 
 /// How often DDL that did not pass through the proxy is looked for.
 const PROBE_INTERVAL: Duration = Duration::from_millis(PROBE_MS);
@@ -127,15 +128,6 @@ impl Slot {
             }
         }
     }
-
-    /// Logs alarms that were not there before.
-    fn report(&self, alarms: &[pins::Alarm]) {
-        let mut known = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        for alarm in alarms.iter().filter(|alarm| !known.contains(&alarm.why)) {
-            warn!(database = self.name, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
-        }
-        *known = alarms.iter().map(|alarm| alarm.why.clone()).collect();
-    }
 }
 
 /// Snapshots by database name.
@@ -144,13 +136,20 @@ pub struct Catalogs {
     ring: Arc<Ring>,
     policy: Policy,
     target: Target,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
 
 impl Catalogs {
     /// No snapshots yet. Watchers end with `shutdown`.
-    pub fn new(ring: Arc<Ring>, policy: Policy, target: Target, shutdown: CancellationToken) -> Arc<Self> {
-        Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, shutdown })
+    pub fn new(
+        ring: Arc<Ring>,
+        policy: Policy,
+        target: Target,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, metrics, shutdown })
     }
 
     /// The slot of a database; the first asker starts its watcher.
@@ -202,6 +201,15 @@ impl Catalogs {
         answers: &Answers,
         learn: bool,
     ) -> Result<Arc<Catalog>, CatalogError> {
+        let built = self.make(slot, answers, learn).await;
+        match &built {
+            Ok(_) => self.metrics.catalog_loads.increment(1),
+            Err(_) => self.metrics.catalog_failures.increment(1),
+        }
+        built
+    }
+
+    async fn make(&self, slot: &Slot, answers: &Answers, learn: bool) -> Result<Arc<Catalog>, CatalogError> {
         let database = slot.name.as_str();
         let trusted = &self.policy.trusted_functions;
         let mut catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
@@ -211,7 +219,9 @@ impl Catalogs {
         let known = self.ring.pins(database).await?;
         let known: Vec<_> = known.into_iter().map(|p| (p.object, p.type_id)).collect();
         let alarms = pins::check(&mut catalog, &known, &self.policy.encrypted);
-        slot.report(&alarms);
+        if learn {
+            self.report(slot, &alarms);
+        }
         if learn {
             let new: Vec<Pin> =
                 pins::new_pins(&catalog, &known).into_iter().map(|(object, type_id)| Pin { object, type_id }).collect();
@@ -221,6 +231,16 @@ impl Catalogs {
             }
         }
         Ok(Arc::new(catalog))
+    }
+
+    /// Logs alarms that were not there before.
+    fn report(&self, slot: &Slot, alarms: &[pins::Alarm]) {
+        let mut known = slot.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        for alarm in alarms.iter().filter(|alarm| !known.contains(&alarm.why)) {
+            warn!(database = slot.name, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
+        }
+        self.metrics.alarms.increment(alarms.len() as f64 - known.len() as f64);
+        *known = alarms.iter().map(|alarm| alarm.why.clone()).collect();
     }
 
     async fn adopt(&self, catalog: &Catalog) -> Result<bool, CatalogError> {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::envelope::{DataKey, Padding};
+use crate::crypto::envelope::DataKey;
 use crate::crypto::term::equality::EqKey;
 use crate::schema::catalog::{EncType, Terms};
 use crate::wire::value::{self, PlainType};
@@ -13,31 +13,6 @@ const UUID: u32 = 2950;
 
 /// The version guard, attribute `v`.
 const GUARD: &[u8] = b"1";
-
-/// Padding of a type: text-like values hide their exact length unless the definition says otherwise.
-pub(super) fn padding(enc: &EncType) -> Padding {
-    if enc.def.options != "{}" {
-        let options: serde_json::Value = serde_json::from_str(&enc.def.options).unwrap_or_default();
-        match options.get("padding").and_then(|p| p.as_str()) {
-            Some("none") => return Padding::None,
-            Some("16") => return Padding::To16,
-            Some("padme") => return Padding::Padme,
-            _ => {}
-        }
-    }
-    match enc.def.plain {
-        PlainType::Text
-        | PlainType::Varchar
-        | PlainType::Bpchar
-        | PlainType::Citext
-        | PlainType::Enum
-        | PlainType::Json
-        | PlainType::Jsonb
-        | PlainType::Bytea => Padding::Padme,
-        PlainType::Numeric => Padding::To16,
-        _ => Padding::None,
-    }
-}
 
 /// The equality term of a value in the stored form of `plain`.
 pub(super) fn equality(plain: PlainType, stored: &[u8], key: &EqKey) -> Result<[u8; 16], value::ValueError> {
@@ -80,7 +55,7 @@ pub(super) fn store(
     out.extend_from_slice(&BYTEA.to_be_bytes());
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
-    key.seal(&enc.def.id, padding(enc), enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)?;
+    key.seal(&enc.def.id, enc.padding, enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)?;
     let length = u32::try_from(out.len() - at - 4).map_err(|_| SealFault::Engine)?;
     out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     if let Some(eq) = eq {

@@ -11,6 +11,7 @@ use crate::wire::error::{Edit, ErrorView, PgError, field};
 use crate::wire::frame::BuildError;
 use crate::wire::server::tag;
 use crate::wire::sqlstate::SqlState;
+use crate::wire::value::ValueError;
 
 /// A refusal by analysis. `text`: what was analysed.
 pub(super) fn refusal(refusal: &Refusal, text: &str) -> PgError {
@@ -46,6 +47,14 @@ fn keys_advice(error: &KeysError) -> (SqlState, &'static str) {
         KeysError::Tampered { .. } | KeysError::RolledBack { .. } | KeysError::OtherWorkspace { .. } => (
             SqlState::DATA_CORRUPTED,
             "The key store was changed outside columnseal. Do not go on before you know why.",
+        ),
+        KeysError::BadAnswer { .. } => (
+            SqlState::DATA_CORRUPTED,
+            "The key service answers wrongly. Nothing was read or written with what it said; do not go on before you know why.",
+        ),
+        KeysError::StoreCorrupt { .. } => (
+            SqlState::DATA_CORRUPTED,
+            "The key store is damaged: restore it from a backup. Nothing was read or written.",
         ),
         _ => (
             SqlState::CANNOT_CONNECT_NOW,
@@ -95,6 +104,17 @@ pub(super) fn swapped(column: &str, row: u64) -> PgError {
 /// A row that is not one.
 pub(super) fn forged_row(row: u64) -> PgError {
     PgError::error(SqlState::PROTOCOL_VIOLATION, format!("row {} of the result is not as described", row + 1))
+}
+
+/// A value that was opened and cannot be printed with the session's settings. The value itself is not told.
+pub(super) fn unprintable(fault: &ValueError, column: &str, row: u64) -> PgError {
+    if fault.sqlstate == SqlState::DATA_CORRUPTED {
+        return unreadable(column, row);
+    }
+    let mut error = PgError::error(fault.sqlstate, fault.message.clone());
+    error.hint.clone_from(&fault.hint);
+    error.context = Some(format!("value of encrypted column {column}"));
+    error
 }
 
 /// A row that became too long.

@@ -165,6 +165,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     match untouched(state, plans, message.sql, &[]) {
         Some(effects) if objection(state, effects).is_none() && !effects.copies => {
             state.note(effects);
+            state.counted.untouched += 1;
             state.ledger.expect(Await::Query);
             Verdict::Forward
         }
@@ -283,6 +284,10 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         None => None,
     };
     state.batch.runs += 1;
+    match portal {
+        Some(_) => state.counted.encrypted += 1,
+        None => state.counted.untouched += 1,
+    }
     in_batch(state, Await::Execute(portal))
 }
 

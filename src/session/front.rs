@@ -336,6 +336,7 @@ where
     /// Makes the server fail where a statement is refused, so that order, skipping and transaction state are its own.
     pub(super) fn poison(&mut self, error: PgError) -> Result<(), Fault> {
         self.shared.metrics.refused(error.sqlstate.0);
+        self.shared.metrics.statements.refused.increment(1);
         client::parse(&mut self.pipe.server.output, POISONED, POISON, [])?;
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Poison(Box::new(error)));
@@ -374,6 +375,7 @@ where
     /// As [`Session::poison`], for messages that end with ReadyForQuery by themselves.
     pub(super) fn poison_query(&mut self, error: PgError) -> Result<(), Fault> {
         self.shared.metrics.refused(error.sqlstate.0);
+        self.shared.metrics.statements.refused.increment(1);
         client::query(&mut self.pipe.server.output, POISON)?;
         self.state.ledger.expect(Await::PoisonQuery(Box::new(error)));
         Ok(())

@@ -109,6 +109,11 @@ impl Names {
         self.portals.iter().any(|(name, bound)| !name.is_empty() && matches!(bound, Bound::Plan(_)))
     }
 
+    /// All named statements are dropped by SQL.
+    pub(super) fn forget_statements(&mut self) {
+        self.statements.retain(|name, _| name.is_empty());
+    }
+
     /// No transaction is open: its portals are gone.
     pub(super) fn forget_portals(&mut self) {
         self.portals.clear();

@@ -22,6 +22,7 @@ use crate::net::TlsError;
 use crate::net::acceptor::Acceptor;
 use crate::net::dial::{Dialer, prepare};
 use crate::net::stream::Socket;
+use crate::telemetry::metrics::Metrics;
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
 
@@ -58,6 +59,7 @@ pub struct Gate {
     overflow: Arc<Semaphore>,
     shutdown: CancellationToken,
     drain: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Gate {
@@ -76,6 +78,7 @@ impl Gate {
             overflow: Arc::new(Semaphore::new(OVERFLOW)),
             shutdown,
             drain: settings.shutdown_timeout,
+            metrics: Arc::new(Metrics::detached()),
         })
     }
 
@@ -83,6 +86,13 @@ impl Gate {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Counting what is refused.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
         self
     }
 
@@ -106,6 +116,7 @@ impl Gate {
                 None
             }
             Request::Open(_) if !has_place => {
+                self.metrics.connections_refused.increment(1);
                 link.refuse(&too_many()).await;
                 None
             }
@@ -113,7 +124,7 @@ impl Gate {
                 let patience = Patience::new(self.limits.login, &self.shutdown);
                 match upstream::log_in(self, link, opening, &patience).await {
                     Ok(login) => Some(login),
-                    Err((link, ended)) => end(link, ended).await,
+                    Err((link, ended)) => self.end(link, ended).await,
                 }
             }
         }
@@ -123,9 +134,22 @@ impl Gate {
         let patience = Patience::new(self.limits.startup, &self.shutdown);
         match handshake::open(socket, self.tls.as_ref(), self.require_tls, &patience).await {
             Ok(opened) => Some(opened),
-            Err(Unopened { link: Some(link), ended }) => end(link, ended).await,
+            Err(Unopened { link: Some(link), ended }) => self.end(link, ended).await,
             Err(Unopened { link: None, .. }) => None,
         }
+    }
+
+    /// Nothing is owed to whom left; who is refused is told why.
+    async fn end<T>(&self, link: Link, ended: Ended) -> Option<T> {
+        match ended {
+            Ended::Tell(error) => {
+                tracing::info!(sqlstate = error.sqlstate.0, error = %error.message, "connection refused");
+                self.metrics.connections_refused.increment(1);
+                link.refuse(&error).await;
+            }
+            Ended::Quiet => link.close().await,
+        }
+        None
     }
 
     fn reload(&self) {
@@ -137,18 +161,6 @@ impl Gate {
             Some(Ok(false)) | None => {}
         }
     }
-}
-
-/// Nothing is owed to whom left; who is refused is told why.
-async fn end<T>(link: Link, ended: Ended) -> Option<T> {
-    match ended {
-        Ended::Tell(error) => {
-            tracing::info!(sqlstate = error.sqlstate.0, error = %error.message, "connection refused");
-            link.refuse(&error).await;
-        }
-        Ended::Quiet => link.close().await,
-    }
-    None
 }
 
 fn too_many() -> PgError {
@@ -238,7 +250,10 @@ async fn bind_unix(path: PathBuf) -> io::Result<Listener> {
     {
         std::fs::remove_file(&path)?;
     }
-    Ok(Listener::Unix(UnixListener::bind(&path)?, SocketFile(path)))
+    let listener = UnixListener::bind(&path)?;
+    // As PostgreSQL's own: who may log in is decided by the login.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    Ok(Listener::Unix(listener, SocketFile(path)))
 }
 
 /// Accepts connections and gives each login to `serve`, until shutdown; then waits for the sessions to end,
@@ -306,7 +321,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(%error, "a session panicked");
+        // What it says may quote a statement; the panic hook has told the place.
+        tracing::error!(task = %error.id(), "a session panicked");
     }
 }
 

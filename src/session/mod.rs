@@ -185,6 +185,7 @@ where
         loop {
             self.take_server().await?;
             self.take_client().await?;
+            self.count();
             self.ended()?;
             let idle =
                 self.state.ledger.is_empty() && self.state.status == TransactionStatus::Idle && !self.state.in_batch;
@@ -266,19 +267,15 @@ where
             let mut outputs = Outputs { client: &mut self.pipe.client.output, server: &mut self.pipe.server.output };
             let (used, halt) = back::take(&mut self.state, &self.shared.ring, &self.pipe.server.input, &mut outputs)?;
             self.pipe.server.consume(used);
-            let missing = match halt {
-                Halt::Dry => return Ok(()),
-                Halt::Keys(missing) => missing,
-                Halt::Suspect(key) => {
-                    self.prove(key).await;
-                    continue;
-                }
-            };
+            self.count();
             fetched = if used > 0 { 1 } else { fetched + 1 };
-            let outcome = if fetched > FETCH_TRIES {
-                Err(KeysError::unavailable("a fetched data key was not kept"))
-            } else {
-                self.shared.ring.fetch(&missing).await
+            let outcome = match halt {
+                Halt::Dry => return Ok(()),
+                Halt::Suspect(key) => self.prove(key).await,
+                Halt::Keys(_) if fetched > FETCH_TRIES => {
+                    Err(KeysError::unavailable("a fetched data key was not kept"))
+                }
+                Halt::Keys(missing) => self.shared.ring.fetch(&missing).await,
             };
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
@@ -291,14 +288,32 @@ where
         Ok(())
     }
 
-    /// Fetches a key again, with proof: a lying key service is told from a value that was changed. Whatever comes of it,
-    /// the row is tried once more.
-    async fn prove(&mut self, key: rows::Missing) {
-        if let Err(error) = self.shared.ring.refetch(key.0, key.1).await {
-            tracing::warn!(%error, "a data key could not be fetched again");
+    /// Hands on what was counted while a batch of bytes was looked at.
+    fn count(&mut self) {
+        let counted = std::mem::take(&mut self.state.counted);
+        let metrics = &self.shared.metrics;
+        if counted.opened > 0 {
+            metrics.opened(counted.opened);
         }
+        if counted.untouched > 0 {
+            metrics.statements.untouched.increment(counted.untouched);
+        }
+        if counted.encrypted > 0 {
+            metrics.statements.encrypted.increment(counted.encrypted);
+        }
+        if let Some(sqlstate) = counted.refused {
+            self.shared.metrics.refused(sqlstate.0);
+            tracing::warn!(database = %self.database, sqlstate = sqlstate.0, "a row of an encrypted result was refused");
+        }
+    }
+
+    /// Fetches a key again, with proof: a lying key service is told from a value that was changed. The row is tried once
+    /// more then.
+    async fn prove(&mut self, key: rows::Missing) -> Result<(), KeysError> {
+        self.shared.ring.refetch(key.0, key.1).await?;
         self.state.keys.clear();
         self.state.proved = Some(key);
+        Ok(())
     }
 
     /// Goes on with everything but the client's messages until `done`.

@@ -1,9 +1,12 @@
 //! What a session remembers of a statement or portal it sent in rewritten form.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use zeroize::Zeroizing;
 
+use crate::crypto::KeysetId;
+use crate::crypto::term::equality::EqKey;
 use crate::schema::catalog::{EncType, Oid};
 use crate::sql::PositionMap;
 use crate::sql::plan::{Effects, Plan};
@@ -119,8 +122,20 @@ pub(super) struct Portal {
     pub(super) row_description: Option<Vec<u8>>,
     /// The session's output settings when it was bound.
     pub(super) settings: Arc<value::Settings>,
-    /// Equality terms of operands that selected columns must have: (column, term).
-    pub(super) checks: Vec<(usize, [u8; 16])>,
+    /// What selected columns must be, since they were looked up by it.
+    pub(super) checks: Vec<Checked>,
+    /// Rows handed on by earlier Executes.
+    pub(super) rows: AtomicU64,
+}
+
+/// A selected column that was looked up by an operand: its value must have the operand's term.
+pub(super) struct Checked {
+    /// Index of the result column.
+    pub(super) column: usize,
+    pub(super) term: [u8; 16],
+    /// The keyset and key that the term was made with.
+    pub(super) keyset: KeysetId,
+    pub(super) key: Arc<EqKey>,
 }
 
 impl std::fmt::Debug for Portal {

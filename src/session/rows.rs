@@ -1,6 +1,7 @@
 //! Rows with encrypted columns: opened and handed on, one allocation-free pass per row.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
@@ -9,8 +10,9 @@ use super::errors;
 use super::prepared::{Cell, Portal};
 use super::state::State;
 use crate::crypto::envelope::{DataKey, Header};
-use crate::crypto::{KeyId, Kref};
+use crate::crypto::{KeyId, KeysetId, Kref};
 use crate::keys::Ring;
+use crate::schema::catalog::EncType;
 use crate::wire::error::PgError;
 use crate::wire::frame::{self, BuildError, HEADER, MAX_LARGE};
 use crate::wire::server::{DataRow, DataRowBuilder, RowDescription, row_description, tag};
@@ -70,55 +72,57 @@ fn open_with(
     plaintext: &mut Zeroizing<Vec<u8>>,
     out: &mut Vec<u8>,
 ) -> Result<(), RowFault> {
-    let values = DataRow::parse(body).map_err(|_| errors::forged_row(state.row))?;
+    let row = portal.rows.load(Ordering::Relaxed) + state.row;
+    let values = DataRow::parse(body).map_err(|_| errors::forged_row(row))?;
     if values.len() != portal.cells.len() {
-        return Err(errors::forged_row(state.row).into());
+        return Err(errors::forged_row(row).into());
     }
     let mut builder = DataRowBuilder::new(out);
     for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
-        let (Some(bytes), Cell::Sealed { enc, composite, format, column }) = (value, cell) else {
+        let Cell::Sealed { enc, composite, format, column } = cell else {
             builder.values().value(value);
+            continue;
+        };
+        let Some(bytes) = value else {
+            if portal.checks.iter().any(|check| check.column == index) {
+                return Err(errors::swapped(column, row).into());
+            }
+            builder.values().value(None);
             continue;
         };
         let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
-            return Err(errors::unreadable(column, state.row).into());
+            return Err(errors::unreadable(column, row).into());
         };
         let key = key_for(state, ring, header.kref, header.key_id).ok_or(RowFault::Missing)?;
         plaintext.clear();
         let Ok(codec) = key.open(&enc.def.id, envelope, plaintext) else {
             let name = (header.kref, header.key_id);
             return Err(match state.proved == Some(name) {
-                true => errors::unreadable(column, state.row).into(),
+                true => errors::unreadable(column, row).into(),
                 false => RowFault::Suspect(name),
             });
         };
         if codec != enc.def.plain.code() {
-            return Err(errors::unreadable(column, state.row).into());
+            return Err(errors::unreadable(column, row).into());
         }
-        check(ring, portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, state.row))?;
+        state.counted.opened += 1;
+        check(portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, row))?;
         let settings: &value::Settings = &portal.settings;
         builder
             .values()
             .value_with(|out| value::write(enc.def.plain, plaintext, *format, settings, out))
-            .map_err(|_| errors::unreadable(column, state.row))?;
+            .map_err(|fault| errors::unprintable(&fault, column, row))?;
     }
-    builder.finish().map_err(|_| errors::too_long(state.row).into())
+    builder.finish().map_err(|_| errors::too_long(row).into())
 }
 
 /// A selected value under `e = operand` must have the operand's term: whoever can write the database could have swapped terms.
-fn check(
-    ring: &Ring,
-    portal: &Portal,
-    column: usize,
-    enc: &crate::schema::catalog::EncType,
-    keyset: crate::crypto::KeysetId,
-    plaintext: &[u8],
-) -> Result<(), ()> {
-    for (_, term) in portal.checks.iter().filter(|(c, _)| *c == column) {
-        let Some(key) = ring.eq_key(keyset, enc.def.id) else { continue };
-        if cell::equality(enc.def.plain, plaintext, &key).map_err(|_| ())? != *term {
+fn check(portal: &Portal, column: usize, enc: &EncType, keyset: KeysetId, plaintext: &[u8]) -> Result<(), ()> {
+    for check in portal.checks.iter().filter(|check| check.column == column) {
+        let term = cell::equality(enc.def.plain, plaintext, &check.key).map_err(|_| ())?;
+        if keyset != check.keyset || term != check.term {
             return Err(());
         }
     }

@@ -130,6 +130,7 @@ where
         }
         self.state.note(effects);
         self.state.batch.runs += 1;
+        self.state.counted.untouched += 1;
         self.state.in_batch = true;
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::Execute(None));

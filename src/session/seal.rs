@@ -1,22 +1,23 @@
 //! Bind of a plan: the client's values are sealed or turned into terms, plain ones go on as they are.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use zeroize::Zeroizing;
 
 use super::cell::{self, SealFault};
 use super::errors;
-use super::prepared::{Cell, Portal, Prepared};
+use super::prepared::{Cell, Checked, Portal, Prepared};
 use super::rows;
 use crate::crypto::KeysetId;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::term::equality::EqKey;
 use crate::keys::{KeysError, Ring};
 use crate::schema::catalog::EncType;
-use crate::sql::plan::{OutColumn, Param, Role, Source};
+use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Format};
+use crate::wire::value::{self, Format, PlainType};
 
 /// Where parameter values and result formats come from.
 pub(super) enum Given<'a> {
@@ -82,7 +83,7 @@ pub(super) async fn bind(
     }
     let result = portal_state.cells.iter().enumerate().map(|(i, c)| rows::server_format(c, given.result_format(i)));
     builder.finish(result).map_err(|_| errors::too_many())?;
-    portal_state.checks = checks(prepared, &work.terms);
+    portal_state.checks = work.checks(prepared);
     Ok((portal_state, work.sealed))
 }
 
@@ -104,6 +105,15 @@ fn raw_values<'a>(prepared: &'a Prepared, given: &'a Given<'_>) -> Result<Vec<Ra
         }
     };
     Ok(prepared.plan.params.iter().zip(&prepared.literals).map(one).collect())
+}
+
+/// The type that an operand is read as: that of the comparison PostgreSQL would make.
+fn operand_type(enc: &EncType, cast: Option<u32>, declared: u32) -> PlainType {
+    let own = enc.def.plain.compared();
+    let int = |plain: PlainType| matches!(plain, PlainType::Int2 | PlainType::Int4 | PlainType::Int8);
+    let given = cast.or(Some(declared)).and_then(PlainType::from_oid);
+    // Integers of any size are compared as they are.
+    if int(own) && given.is_some_and(int) { PlainType::Int8 } else { own }
 }
 
 /// The column of a sealed text whose value is also bound where it is sent in plain and belongs to no column.
@@ -158,12 +168,8 @@ fn open_portal(
         row_description,
         settings: Arc::clone(settings),
         checks: Vec::new(),
+        rows: AtomicU64::new(0),
     })
-}
-
-fn checks(prepared: &Prepared, terms: &[(usize, [u8; 16])]) -> Vec<(usize, [u8; 16])> {
-    let term = |param: usize| terms.iter().find(|(p, _)| *p == param).map(|(_, term)| *term);
-    prepared.plan.checks.iter().filter_map(|check| Some((check.column, term(check.param)?))).collect()
 }
 
 /// Keys for all values of one Bind, had before the first value is sealed.
@@ -249,6 +255,17 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    fn checks(&self, prepared: &Prepared) -> Vec<Checked> {
+        let one = |check: &Check| {
+            let (_, term) = self.terms.iter().find(|(param, _)| *param == check.param)?;
+            let enc = prepared.plan.params.get(check.param)?.role.enc()?;
+            let (_, key) = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id)?;
+            let keyset = enc.def.keyset.or(self.keys.default)?;
+            Some(Checked { column: check.column, term: *term, keyset, key: Arc::clone(key) })
+        };
+        prepared.plan.checks.iter().filter_map(one).collect()
+    }
+
     fn value(
         &mut self,
         index: usize,
@@ -300,7 +317,7 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
         self.scratch.clear();
-        let plain = enc.def.plain.compared();
+        let plain = operand_type(enc, param.cast, raw.declared);
         value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
         let term = cell::equality(plain, &self.scratch, key)?;

@@ -49,6 +49,7 @@ where
 
     async fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
         self.state.note(effects);
+        self.state.counted.untouched += 1;
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::Query);
         if effects.copies {
@@ -140,6 +141,7 @@ where
                 client::execute(&mut self.pipe.server.output, b"", 0)?;
                 self.state.batch.opens |= prepared.opens();
                 self.state.batch.runs += 1;
+                self.state.counted.encrypted += 1;
                 self.state.note(effects);
                 let portal = match self.state.names.portal(b"").cloned() {
                     Some(Bound::Plan(portal)) => Some(portal),
@@ -160,6 +162,7 @@ where
         client::execute(out, b"", 0)?;
         self.state.in_batch = true;
         self.state.batch.runs += 1;
+        self.state.counted.untouched += 1;
         let undo = self.state.names.set_statement(b"", None);
         let ledger = &mut self.state.ledger;
         ledger.push(Await::Parse(undo), Reader::Nobody, None);

@@ -12,6 +12,7 @@ use crate::crypto::{KeyId, Kref};
 use crate::schema::catalog::Catalog;
 use crate::sql::plan::{Effects, SessionState};
 use crate::wire::server::TransactionStatus;
+use crate::wire::sqlstate::SqlState;
 use crate::wire::value;
 
 /// What is known of the settings of the server's session.
@@ -33,6 +34,19 @@ impl Vars {
         self.search_path = None;
         self.path_version += 1;
     }
+}
+
+/// What is counted while a batch of bytes is looked at.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Counted {
+    /// Values opened.
+    pub(super) opened: u64,
+    /// A row was refused with this.
+    pub(super) refused: Option<SqlState>,
+    /// Statements run as they are.
+    pub(super) untouched: u64,
+    /// Statements run by a plan.
+    pub(super) encrypted: u64,
 }
 
 /// What the statements since the last Sync do.
@@ -88,6 +102,7 @@ pub(super) struct State {
     pub(super) dropping: bool,
     /// Rows of the current result so far, for errors.
     pub(super) row: u64,
+    pub(super) counted: Counted,
     /// Answers collected for the session itself.
     pub(super) collected: Option<Vec<u8>>,
     /// Entries of the ledger that the session reads.
@@ -138,6 +153,7 @@ impl State {
             fenced: false,
             dropping: false,
             row: 0,
+            counted: Counted::default(),
             collected: None,
             own: 0,
             own_failed: false,
@@ -192,6 +208,7 @@ impl State {
         }
         if effects.deallocates {
             self.prepared_by_sql = None;
+            self.names.forget_statements();
         }
     }
 
@@ -231,6 +248,7 @@ impl State {
     pub(super) fn ready(&mut self, status: TransactionStatus) {
         self.status = status;
         self.row = 0;
+        self.proved = None;
         if status == TransactionStatus::Idle {
             if std::mem::take(&mut self.vars.set_in_transaction) {
                 self.vars.forget_path();
@@ -258,7 +276,7 @@ impl State {
         !view.dirty
             && view.epoch == Some(view.slot.epoch())
             && (view.frozen || !view.slot.needs_probe())
-            && (!view.private || view.temporary || self.status != TransactionStatus::Idle)
+            && (!view.private || view.temporary || self.status != TransactionStatus::Idle || self.in_batch)
     }
 
     /// The server reported an error for what is at the front of the ledger.

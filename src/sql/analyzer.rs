@@ -91,6 +91,10 @@ pub(super) struct Analyzer<'a> {
     next_item: u32,
 }
 
+/// What to do about a pin that does not hold.
+const PINNED: &str = "If the change is meant, an admin confirms it: columnseal type unpin \"column SCHEMA.TABLE.COLUMN\" --name \
+DATABASE (\"columnseal type pins\" lists them). If not, somebody changed the database.";
+
 impl<'a> Analyzer<'a> {
     pub(super) fn new(text: &'a str, lexed: &'a Lexed, base: u32, around: Around<'a>) -> Result<Self> {
         let Around { catalog, session, declared } = around;
@@ -241,7 +245,7 @@ impl<'a> Analyzer<'a> {
         let relation = lookup(self.catalog, self.session, &range.schemaname, &range.relname)
             .ok_or_else(|| undefined_table(range).at(at))?;
         if let Some(alarm) = &relation.alarm {
-            return Err(refuse::with(SqlState::INVALID_OBJECT_DEFINITION, alarm.clone()).at(at));
+            return Err(refuse::with(SqlState::INVALID_OBJECT_DEFINITION, alarm.clone()).hint(PINNED).at(at));
         }
         self.touched |= relation.touching;
         Ok(Resolved::Relation(relation.clone()))
@@ -253,7 +257,8 @@ impl<'a> Analyzer<'a> {
             Standing::Broken(why) => Err(refuse::with(
                 SqlState::INVALID_OBJECT_DEFINITION,
                 format!("encrypted type {} may not be used: {why}", super::types::sql_name(t)),
-            )),
+            )
+            .hint("Restore the definition in schema seal; \"columnseal db status\" shows what differs.")),
             Standing::Verified | Standing::Unsigned => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use quick_cache::{Equivalent, Weighter};
 use super::analyzer::Around;
 use super::lex::Lexed;
 use super::literal::Literals;
-use super::plan::{Action, Analysis, Effects, Plan, Refusal, SessionState, Source, Statement};
+use super::plan::{Action, Analysis, Param, Piece, Plan, Refusal, SessionState, Source, Statement, Template};
 use super::skeleton::skeleton;
 use super::statement::{self, Analyzed, FirstLook};
 use crate::schema::catalog::{Catalog, Oid};
@@ -117,8 +117,8 @@ struct Shared {
 struct ByWeight;
 
 impl Weighter<Key, Exact> for ByWeight {
-    fn weight(&self, key: &Key, _: &Exact) -> u64 {
-        key.text.len() as u64 + 512
+    fn weight(&self, key: &Key, value: &Exact) -> u64 {
+        key.text.len() as u64 + 512 + statements_of(&value.0).iter().map(weight).sum::<u64>()
     }
 }
 
@@ -203,9 +203,17 @@ impl PlanCache {
     }
 
     fn keep_exact(&self, query: &Query<'_>, outcome: &Outcome) {
-        if query.text.len() as u64 + 512 <= self.largest && !matches!(outcome, Ok(Analysis::NeedsSearchPath)) {
+        let weight = query.text.len() as u64 + 512 + statements_of(outcome).iter().map(weight).sum::<u64>();
+        if weight <= self.largest && !matches!(outcome, Ok(Analysis::NeedsSearchPath)) {
             self.exact.insert(query.to_key(), Exact(outcome.clone()));
         }
+    }
+}
+
+fn statements_of(outcome: &Outcome) -> &[Statement] {
+    match outcome {
+        Ok(Analysis::Statements(statements)) => statements,
+        _ => &[],
     }
 }
 
@@ -225,10 +233,7 @@ fn holds_no_value(outcome: &Outcome) -> bool {
 impl Shared {
     fn new(text: &str, outcome: Outcome, fixed: &[(usize, usize)], lexed: &Lexed, literals: &Literals) -> Shared {
         let token = |at: usize| lexed.tokens.partition_point(|t| (t.start as usize) < at);
-        let statements: &[Statement] = match &outcome {
-            Ok(Analysis::Statements(statements)) => statements,
-            _ => &[],
-        };
+        let statements = statements_of(&outcome);
         let spans = statements.iter().map(|s| (token(s.span.start), token(s.span.end) - 1)).collect();
         let refusals = statements.iter().filter_map(|s| if let Action::Refuse(r) = &s.action { Some(r) } else { None });
         let pointed = refusals.chain(outcome.as_ref().err()).map(|r| r.position.map(token)).collect();
@@ -273,10 +278,16 @@ impl Shared {
 
 /// About the bytes that a statement's plan takes.
 fn weight(statement: &Statement) -> u64 {
-    let plan = |plan: &Plan| {
-        let pieces = plan.executed.pieces.len() + plan.described.as_ref().map_or(0, |d| d.pieces.len());
-        (pieces * 96 + plan.params.len() * 128 + plan.columns.as_ref().map_or(0, Vec::len) * 96) as u64
+    let template = |template: &Template| {
+        let text = |piece: &Piece| if let Piece::Text { text, .. } = piece { text.len() } else { 0 };
+        template.pieces.iter().map(|piece| size_of::<Piece>() + text(piece)).sum::<usize>()
     };
-    let effects = size_of::<Effects>() as u64;
-    effects + if let Action::Run(p) = &statement.action { plan(p) } else { 128 }
+    let plan = |plan: &Plan| {
+        let params = plan.params.iter().map(|p| size_of::<Param>() + p.column.len() + 8).sum::<usize>();
+        let columns = plan.columns.as_ref().map_or(0, |columns| columns.len() * 160);
+        let templates = template(&plan.executed) + plan.described.as_ref().map_or(0, template);
+        (512 + params + columns + templates) as u64
+    };
+    let own = size_of::<Statement>() as u64;
+    own + if let Action::Run(p) = &statement.action { plan(p) } else { 128 }
 }

@@ -225,7 +225,13 @@ impl Ring {
         if !self.shared.refetched.entry((kref, key_id)).or_insert(()).is_fresh() {
             return Ok(false);
         }
-        self.shared.fetch(&[(kref, key_id)], true).await.map(|()| true)
+        // What was cached is not to be believed, whatever comes of this.
+        self.shared.cache.invalidate(&(kref, key_id));
+        let fetched = self.shared.fetch(&[(kref, key_id)], true).await;
+        if fetched.is_err() {
+            self.shared.refetched.invalidate(&(kref, key_id));
+        }
+        fetched.map(|()| true)
     }
 
     /// Grows at every purge: a batch that still holds keys looks again.

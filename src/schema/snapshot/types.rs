@@ -58,7 +58,8 @@ pub(super) fn encrypted(
             let told = (def.plain.oid(), def.plain.array_oid());
             let (plain_oid, plain_array_oid) =
                 if def.plain == PlainType::Citext { citext.unwrap_or(told) } else { told };
-            Arc::new(EncType { oid: t.oid, array_oid: t.array, plain_oid, plain_array_oid, def, standing })
+            let padding = def.padding();
+            Arc::new(EncType { oid: t.oid, array_oid: t.array, plain_oid, plain_array_oid, def, padding, standing })
         })
         .collect()
 }
