@@ -10,11 +10,13 @@
 
 mod support;
 
+mod catalog;
 mod differential;
 mod drivers;
 mod handshake;
 mod harness;
 mod leaks;
+mod protocol;
 mod rust_drivers;
 mod schema;
 mod values;

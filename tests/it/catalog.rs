@@ -1,0 +1,234 @@
+//! What a statement means when the schema, the search_path or the transaction around it changes: never a plaintext sent
+//! on an old judgement, never a value written where it does not belong.
+
+use crate::support::raw::{self, Raw, bind, execute, parse, query, sync, transcript};
+use crate::support::{Options, ProxyOptions, Twin};
+
+fn twin() -> Twin {
+    Twin::start_with(Options::logged(), &ProxyOptions::default())
+}
+
+/// Runs a prepared statement.
+fn run_prepared(raw: &mut Raw, name: &str, values: &[Option<&str>]) -> String {
+    transcript(&raw.ask(&[bind("", name, values), execute("", 0), sync()].concat()))
+}
+
+#[track_caller]
+fn prepare(raw: &mut Raw, name: &str, sql: &str) {
+    assert_eq!(transcript(&raw.ask(&[parse(name, sql, &[]), sync()].concat())), "1 \nZ I");
+}
+
+/// No marker was sent to the server or logged by it.
+#[track_caller]
+fn nothing_leaked(twin: &Twin, markers: &[&str]) {
+    let (sent, log) = (twin.relay.sent(), twin.cluster.log());
+    for marker in markers {
+        assert!(!sent.windows(marker.len()).any(|w| w == marker.as_bytes()), "{marker} was sent");
+        assert!(!log.contains(marker), "{marker} is in the server's log");
+    }
+}
+
+#[test]
+fn a_prepared_statement_follows_a_column_that_becomes_encrypted() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE st (id int, v text)");
+    let mut raw = twin.raw_sealed();
+    prepare(&mut raw, "insert", "INSERT INTO st VALUES (1, $1)");
+    prepare(&mut raw, "select", "SELECT id FROM st WHERE v = $1");
+    assert_eq!(run_prepared(&mut raw, "insert", &[Some("plain")]), "2 \nC INSERT 0 1\nZ I");
+    let mut other = twin.raw_sealed();
+    other.query("ALTER TABLE st RENAME v TO old");
+    other.query("ALTER TABLE st ADD v seal.text_eq");
+    for (name, marker) in [("select", "mark-one"), ("insert", "mark-two")] {
+        run_prepared(&mut raw, name, &[Some(marker)]);
+    }
+    raw.query("INSERT INTO st (id, v) VALUES (3, 'mark-three')");
+    assert_eq!(run_prepared(&mut raw, "select", &[Some("mark-three")]), "2 \nD 3\nC SELECT 1\nZ I");
+    // The first column after id is the old one, which is plain: what is said of it is sent, as it should be.
+    nothing_leaked(&twin, &["mark-one", "mark-three"]);
+}
+
+#[test]
+fn a_prepared_statement_follows_a_table_that_is_swapped() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE st (id int, v text); CREATE TABLE next (id int, v seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    prepare(&mut raw, "insert", "INSERT INTO st VALUES ($1, $2)");
+    run_prepared(&mut raw, "insert", &[Some("1"), Some("plain")]);
+    twin.raw_sealed().query("BEGIN; ALTER TABLE st RENAME TO before; CREATE TABLE st (id int, v seal.text_eq); COMMIT");
+    assert_eq!(run_prepared(&mut raw, "insert", &[Some("2"), Some("mark-swap")]), "2 \nC INSERT 0 1\nZ I");
+    let batch = [
+        parse("", "INSERT INTO st VALUES ($1, $2)", &[]),
+        bind("", "", &[Some("3"), Some("mark-batch")]),
+        execute("", 0),
+        sync(),
+    ];
+    raw.ask(&batch.concat());
+    assert_eq!(raw.rows("SELECT id, v FROM st ORDER BY id"), ["2|mark-swap", "3|mark-batch"]);
+    nothing_leaked(&twin, &["mark-swap", "mark-batch"]);
+}
+
+#[test]
+fn a_prepared_statement_follows_the_search_path() {
+    let twin = twin();
+    let tables =
+        "CREATE SCHEMA s2; CREATE TABLE dd (id int, e seal.text_eq); CREATE TABLE s2.dd (id int, e seal.varchar_eq);
+        CREATE TABLE au (id int, e text); CREATE TABLE s2.au2 (id int, e text)";
+    twin.sealed.sql(tables);
+    twin.sealed.sql("INSERT INTO dd VALUES (1, 'keep'); INSERT INTO s2.dd VALUES (1, 'keep'), (2, 'keep')");
+    let mut raw = twin.raw_sealed();
+    prepare(&mut raw, "d", "DELETE FROM dd WHERE e <> $1");
+    assert_eq!(run_prepared(&mut raw, "d", &[Some("keep")]), "2 \nC DELETE 0\nZ I");
+    raw.query("SET search_path = s2");
+    assert_eq!(run_prepared(&mut raw, "d", &[Some("keep")]), "2 \nC DELETE 0\nZ I");
+    // In one batch with the change.
+    raw.query("SET search_path = public");
+    let batch = [
+        parse("", "SET search_path = s2", &[]),
+        bind("", "", &[]),
+        execute("", 0),
+        bind("", "d", &[Some("keep")]),
+        execute("", 0),
+        sync(),
+    ];
+    let shown = transcript(&raw.ask(&batch.concat()));
+    assert!(shown.contains("C SET\n2 \nC DELETE 0"), "{shown}");
+    assert_eq!(twin.stored("SELECT (SELECT count(*) FROM dd), (SELECT count(*) FROM s2.dd)"), "1|2\n");
+}
+
+#[test]
+fn temporary_tables_are_judged_as_their_session_sees_them() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE pl (id int, e text); CREATE TABLE en (id int, e seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    raw.rows("SELECT id FROM en WHERE e = 'x'");
+    raw.query("CREATE TEMP TABLE pl (id int, e seal.text_eq)");
+    assert_eq!(raw.query("INSERT INTO pl VALUES (1, 'mark-temp')"), "C INSERT 0 1\nZ I");
+    assert_eq!(raw.rows("SELECT e FROM pl WHERE e = 'mark-temp'"), ["mark-temp"]);
+    raw.query("DROP TABLE pg_temp.pl");
+    raw.query("INSERT INTO pl VALUES (1, 'now plain')");
+    assert_eq!(twin.stored("SELECT e FROM pl"), "now plain\n");
+    // The other way round the pin speaks: what looks like the encrypted table is plain.
+    raw.query("CREATE TEMP TABLE en (id int, e text)");
+    assert_eq!(raw.error("INSERT INTO en VALUES (1, 'mark-shadow')").code, "42P17");
+    nothing_leaked(&twin, &["mark-temp", "mark-shadow"]);
+}
+
+#[test]
+fn others_see_a_change_once_it_is_committed() {
+    let twin = twin();
+    let (mut one, mut two) = (twin.raw_sealed(), twin.raw_sealed());
+    one.query("BEGIN; SELECT 1/0");
+    two.query("CREATE TABLE nn (id int, e seal.text_eq)");
+    let answers = one.ask(&query("ROLLBACK"));
+    assert_eq!(transcript(&answers), "C ROLLBACK\nZ I");
+    one.query("BEGIN; SELECT 1/0");
+    two.query("CREATE TABLE mm (id int, e seal.text_eq)");
+    one.send(&[query("ROLLBACK"), query("INSERT INTO mm VALUES (1, 'mark-failed')")].concat());
+    one.until_ready();
+    assert_eq!(transcript(&one.until_ready()), "C INSERT 0 1\nZ I");
+    // Prepared before and run after, within one transaction.
+    one.query("BEGIN");
+    one.ask(&[parse("", "CREATE TABLE late (id int, e seal.text_eq)", &[]), bind("ddl", "", &[]), sync()].concat());
+    one.query("SELECT id, e FROM mm");
+    let shown = transcript(&one.ask(&[execute("ddl", 0), sync()].concat()));
+    assert_eq!(shown, "C CREATE TABLE\nZ T");
+    assert_eq!(one.query("INSERT INTO late VALUES (1, 'mark-late')"), "C INSERT 0 1\nZ T");
+    one.query("ROLLBACK");
+    nothing_leaked(&twin, &["mark-failed", "mark-late"]);
+}
+
+#[test]
+fn a_transaction_that_cannot_see_a_change_is_told_to_try_again() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE en (id int, e seal.text_eq); CREATE TABLE pl (id int, e text)");
+    let (mut one, mut two) = (twin.raw_sealed(), twin.raw_sealed());
+    one.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    one.rows("SELECT id FROM en WHERE e = 'x'");
+    two.query("ALTER TABLE pl ADD f seal.text_eq");
+    // Somebody who can see it reads the catalog; then it may be judged.
+    let before = one.query("SELECT id FROM en WHERE e = 'mark-frozen'");
+    assert!(before.contains("E ERROR 40001") || before.starts_with("T id"), "{before}");
+    one.query("ROLLBACK");
+    assert_eq!(one.rows("SELECT count(*) FROM pl WHERE f = 'mark-frozen'"), ["0"]);
+    nothing_leaked(&twin, &["mark-frozen"]);
+}
+
+#[test]
+fn ddl_past_the_proxy_is_noticed() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE t (id int, e seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    raw.rows("SELECT e FROM t");
+    twin.direct.sql("ALTER TABLE t ADD f seal.int4_eq");
+    crate::support::eventually("the new column is known", || {
+        let answers = raw.ask(&query("INSERT INTO t (id, f) VALUES (1, 7)"));
+        transcript(&answers).starts_with("C INSERT").then_some(())
+    });
+    assert_eq!(raw.rows("SELECT f FROM t WHERE f = 7")[0], "7");
+    // A column that turned plain, was dropped, or a table that is gone: nothing is sent for it.
+    twin.direct.sql("ALTER TABLE t DROP e; ALTER TABLE t ADD e text");
+    crate::support::eventually("the alarm", || {
+        let answers = raw.ask(&query("SELECT id FROM t WHERE id = 1"));
+        answers.iter().find_map(raw::Message::error).filter(|e| e.code == "42P17")
+    });
+    let error = raw.error("INSERT INTO t (id, e) VALUES (2, 'mark-pin')");
+    assert!(error.code == "42P17" && error.hint.unwrap().contains("type unpin"));
+    twin.direct.sql("ALTER TABLE t RENAME TO gone");
+    crate::support::eventually("it is gone", || {
+        let answers = raw.ask(&query("SELECT id FROM t WHERE id = 1"));
+        answers.iter().find_map(raw::Message::error).filter(|e| e.code == "42P01")
+    });
+    assert_eq!(raw.error("INSERT INTO t (id, e) VALUES (2, 'mark-gone')").code, "42P01");
+    nothing_leaked(&twin, &["mark-pin", "mark-gone"]);
+}
+
+#[test]
+fn statements_prepared_by_sql_are_not_run_after_a_change() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE t (id int, e seal.text_eq); CREATE TABLE n7 (id int, v text)");
+    let mut raw = twin.raw_sealed();
+    raw.query("PREPARE pi (text) AS INSERT INTO n7 VALUES (1, $1)");
+    assert_eq!(raw.query("EXECUTE pi ('fine')"), "C INSERT 0 1\nZ I");
+    twin.raw_sealed().query("BEGIN; DROP TABLE n7; CREATE TABLE n7 (id int, v seal.text_eq); COMMIT");
+    assert_eq!(raw.error("EXECUTE pi ('mark-execute')").code, "0A000");
+    nothing_leaked(&twin, &["mark-execute"]);
+}
+
+#[test]
+fn strings_end_where_the_session_says() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE t (id int, e seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    raw.query("SET standard_conforming_strings = off");
+    for sql in [
+        r"SELECT 'x\' AS a --', id FROM t WHERE e='mark-scs'",
+        r"SELECT 'x\'', id FROM t WHERE e='mark-scs' --'",
+        r"INSERT INTO t VALUES (1, 'a\\mark-scs')",
+    ] {
+        assert_eq!(raw.error(sql).code, "0A000", "{sql}");
+    }
+    assert_eq!(raw.query("SELECT id FROM t WHERE e = E'mark\\x2dscs'"), "T id:23:4:-1:0\nC SELECT 0\nZ I");
+    raw.query("RESET ALL");
+    // The change on its way in the same batch.
+    let set = [parse("", "SET standard_conforming_strings = off", &[]), bind("", "", &[]), execute("", 0)].concat();
+    let then = [parse("", r"SELECT 'x\'', id FROM t WHERE e='mark-scs' --'", &[]), sync()].concat();
+    let shown = transcript(&raw.ask(&[set, then].concat()));
+    assert!(shown.contains("E ERROR 0A000"), "{shown}");
+    nothing_leaked(&twin, &["mark-scs"]);
+}
+
+#[test]
+fn values_cast_to_an_encrypted_type_alone_are_sealed_too() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    for sql in [
+        "SELECT 'mark-cast'::seal.text_eq IS NULL",
+        "SELECT CAST('mark-cast' AS seal.text_eq)",
+        "VALUES (seal.text_eq 'mark-cast')",
+    ] {
+        raw.query(sql);
+    }
+    assert_eq!(raw.rows("SELECT 'mark-cast'::seal.text_eq"), ["mark-cast"]);
+    nothing_leaked(&twin, &["mark-cast"]);
+}

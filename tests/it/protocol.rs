@@ -1,0 +1,322 @@
+//! Message sequences as drivers and odd clients send them: the transcript through the proxy on an encrypted table must
+//! be the one of a plain twin.
+
+use crate::support::Twin;
+use crate::support::raw::{
+    self, Raw, bind, bind_as, close_portal, close_statement, describe_portal, describe_statement, execute, flush,
+    message, parse, query, sync, transcript,
+};
+
+const TABLES: &str = "
+    CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq, i seal.int4_eq, d seal.timestamptz, p text);
+    CREATE TABLE w (id int);
+    INSERT INTO t VALUES (1, 'a', 1, '2024-01-01 00:00+00', 'x'), (2, 'b', 2, '2024-06-01 00:00+00', 'y'), (3, NULL, NULL, NULL, NULL);";
+
+/// Both sides, with fresh connections.
+struct Pair {
+    plain: Raw,
+    sealed: Raw,
+}
+
+impl Pair {
+    fn new(twin: &Twin) -> Pair {
+        let (plain, sealed) = twin.raw();
+        Pair { plain, sealed }
+    }
+
+    /// Sends to both what ends with `ready` ReadyForQuery messages, and compares.
+    #[track_caller]
+    fn same(&mut self, what: &str, bytes: &[u8], ready: usize) -> String {
+        let mut shown = [&mut self.plain, &mut self.sealed].map(|side| {
+            side.send(bytes);
+            let answers: Vec<String> = (0..ready).map(|_| transcript(&side.until_ready())).collect();
+            answers.join("\n")
+        });
+        let sealed = std::mem::take(&mut shown[1]);
+        assert_eq!(sealed, shown[0], "{what}: through the proxy (left) and directly (right)");
+        sealed
+    }
+}
+
+fn twin() -> Twin {
+    let twin = Twin::start();
+    twin.create(TABLES);
+    twin
+}
+
+/// Parse, Bind and Execute of the unnamed statement.
+fn run(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
+    [parse("", sql, &[]), bind("", "", values), execute("", 0)].concat()
+}
+
+const SELECT: &str = "SELECT id, e, i FROM t WHERE e = $1 ORDER BY id";
+const INSERT: &str = "INSERT INTO t (id, e, i) VALUES ($1, $2, $3)";
+
+#[test]
+fn errors_come_in_order_and_skip_to_sync() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let good = || run(SELECT, &[Some("a")]);
+    let bad_value = || run("SELECT id FROM t WHERE i = $1", &[Some("no number")]);
+    let server_error = || run("SELECT 1/0", &[]);
+    for (name, broken) in [("value", bad_value()), ("server", server_error()), ("syntax", run("SELEC 1", &[]))] {
+        for before in [vec![], good()] {
+            let batch = [before, broken.clone(), good(), sync(), good(), sync()].concat();
+            pair.same(name, &batch, 2);
+            pair.same("in a transaction", &[query("BEGIN"), batch.clone(), query("ROLLBACK")].concat(), 4);
+        }
+        // One message at a time, and with Flush instead of Sync.
+        for part in
+            [parse("", SELECT, &[]), bind("", "", &[Some("a")]), execute("", 0), flush(), broken.clone(), flush()]
+        {
+            pair.plain.send(&part);
+            pair.sealed.send(&part);
+        }
+        pair.same("after Flush", &sync(), 1);
+    }
+    pair.same("a savepoint outlives", &query("BEGIN"), 1);
+    pair.same("a savepoint outlives", &query("SAVEPOINT s"), 1);
+    pair.same("a savepoint outlives", &[bad_value(), sync()].concat(), 1);
+    pair.same("a savepoint outlives", &query("ROLLBACK TO s"), 1);
+    let after = pair.same("a savepoint outlives", &[good(), sync(), query("COMMIT")].concat(), 2);
+    assert!(after.contains("D 1|a|1") && after.ends_with("Z I"), "{after}");
+}
+
+#[test]
+fn an_error_of_an_earlier_batch_does_not_swallow_a_later_statement() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let insert = |id| format!("INSERT INTO t (id, e) VALUES ({id}, 'x')");
+    pair.same("simple", &[query("SELECT 1/0"), query(&insert(10))].concat(), 2);
+    let batch = [run("SELECT 1/0", &[]), sync(), run(INSERT, &[Some("11"), Some("x"), Some("1")]), sync()].concat();
+    pair.same("extended", &batch, 2);
+    pair.same("begin", &query("BEGIN"), 1);
+    let parts = ["SAVEPOINT a", "SELECT 1/0", "ROLLBACK TO a", &insert(12), "COMMIT"].map(query);
+    pair.same("savepoint", &parts.concat(), 5);
+    let kept = pair.same("kept", &query("SELECT id FROM t WHERE id >= 10 ORDER BY id"), 1);
+    assert!(kept.contains("D 10\nD 11\nD 12"), "{kept}");
+}
+
+#[test]
+fn names_and_portals_live_as_long_as_in_postgresql() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let named = [parse("s", SELECT, &[]), describe_statement("s"), bind("p", "s", &[Some("a")]), describe_portal("p")];
+    pair.same("named", &[named.concat(), execute("p", 0), sync()].concat(), 1);
+    pair.same("a name in use", &[parse("s", "SELECT 1", &[]), sync()].concat(), 1);
+    pair.same("closed", &[close_statement("s"), bind("", "s", &[Some("a")]), sync()].concat(), 1);
+    pair.same(
+        "reused",
+        &[parse("s", "SELECT e FROM t WHERE id = $1", &[23]), bind("", "s", &[Some("2")]), execute("", 0), sync()]
+            .concat(),
+        1,
+    );
+    pair.same("the portal is gone", &[execute("p", 0), sync()].concat(), 1);
+    pair.same("no such statement", &[bind("", "nowhere", &[]), sync()].concat(), 1);
+    pair.same(
+        "the unnamed one after a simple query",
+        &[query("SELECT e FROM t WHERE e = 'a'"), bind("", "", &[]), sync()].concat(),
+        2,
+    );
+    pair.same("deallocated", &[query("DEALLOCATE ALL"), bind("", "s", &[Some("2")]), sync()].concat(), 2);
+    // Two portals at once, read in turns.
+    let two = "SELECT id, e FROM t WHERE id <= $1 ORDER BY id";
+    let open =
+        [query("BEGIN"), parse("q", two, &[]), bind("a", "q", &[Some("3")]), bind("b", "q", &[Some("2")]), sync()];
+    pair.same("two portals", &open.concat(), 2);
+    for (portal, rows) in [("a", 1), ("b", 1), ("a", 1), ("b", 0), ("a", 0)] {
+        pair.same("in turns", &[execute(portal, rows), sync()].concat(), 1);
+    }
+    pair.same("closed twice", &[close_portal("a"), close_portal("a"), sync(), query("COMMIT")].concat(), 2);
+    pair.same("after commit", &[execute("b", 0), sync()].concat(), 1);
+}
+
+#[test]
+fn formats_and_counts_are_checked_as_in_postgresql() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let one = &1i32.to_be_bytes()[..];
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("binary", bind_as("", "", &[1], &[Some(one)], &[1])),
+        ("mixed results", bind_as("", "", &[0], &[Some(b"1")], &[0, 1, 1])),
+        ("too few values", bind("", "", &[])),
+        ("too many values", bind("", "", &[Some("1"), Some("2")])),
+        ("too few result formats", bind_as("", "", &[], &[Some(b"1")], &[0, 1])),
+        ("NULL", bind("", "", &[None])),
+    ];
+    for (name, bound) in cases {
+        let sql = "SELECT id, e, i FROM t WHERE i = $1";
+        let batch = [parse("", sql, &[]), bound, describe_portal(""), execute("", 0), sync()].concat();
+        pair.same(name, &batch, 1);
+    }
+    // Messages that are not as the protocol says are errors, and the connection goes on.
+    for (tag, body) in [(b'B', &b"\0\0\0\x01"[..]), (b'P', b"x\0SELECT"), (b'E', b"\0\0"), (b'D', b"X\0"), (b'C', b"S")]
+    {
+        pair.sealed.send(&[parse("", SELECT, &[]), message(tag, body), sync()].concat());
+        let answers = pair.sealed.until_ready();
+        let error = answers.iter().find_map(raw::Message::error).unwrap();
+        assert_eq!((error.severity.as_str(), error.code.as_str()), ("ERROR", "08P01"), "{tag}");
+    }
+    pair.same("still there", &query("SELECT e FROM t WHERE id = 1"), 1);
+}
+
+#[test]
+fn declared_types_are_told_back() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    for (sql, oids) in [
+        (SELECT, &[][..]),
+        (SELECT, &[25]),
+        (SELECT, &[1043]),
+        (SELECT, &[25, 23, 16]),
+        ("SELECT id FROM t WHERE i = $1", &[20]),
+        ("SELECT id FROM t WHERE i = $1", &[21]),
+        ("SELECT id FROM t WHERE e = $2", &[]),
+        ("SELECT id FROM t WHERE e = $1::varchar OR i = ANY ($2)", &[]),
+        ("INSERT INTO t (id, e, d) VALUES ($1, $2, $3) RETURNING *", &[20]),
+    ] {
+        pair.same(sql, &[parse("", sql, oids), describe_statement(""), sync()].concat(), 1);
+    }
+}
+
+#[test]
+fn settings_count_from_where_they_are_set() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let select = "SELECT id, d FROM t WHERE id < 3 ORDER BY id";
+    for setting in [
+        "SET TimeZone = 'Asia/Tokyo'",
+        "SET DateStyle = 'German'",
+        "SELECT set_config('TimeZone', 'America/Lima', false) IS NULL",
+    ] {
+        pair.same(setting, &query(&format!("{setting}; {select}")), 1);
+        pair.same(setting, &query("RESET ALL"), 1);
+        pair.same(setting, &[run(setting, &[]), run(select, &[]), sync()].concat(), 1);
+        pair.same(setting, &[query("RESET ALL"), query(select)].concat(), 2);
+    }
+    let local = [
+        "BEGIN",
+        "SET LOCAL TimeZone = 'Asia/Tokyo'",
+        "INSERT INTO t (id, d) VALUES (20, '2024-01-01 00:00')",
+        "ROLLBACK",
+    ];
+    pair.same(
+        "local",
+        &[local.map(query).concat(), query("INSERT INTO t (id, d) VALUES (20, '2024-01-01 00:00')")].concat(),
+        5,
+    );
+    pair.same(
+        "order of days",
+        &[
+            query("SET DateStyle = 'ISO, DMY'"),
+            run("INSERT INTO t (id, d) VALUES (21, $1)", &[Some("03/02/2024")]),
+            sync(),
+        ]
+        .concat(),
+        2,
+    );
+    pair.same("stored", &[query("RESET ALL"), query("SELECT id, d FROM t WHERE id >= 20 ORDER BY id")].concat(), 2);
+    // Text that cannot be read as UTF-8 is refused, not stored as something else.
+    pair.sealed.send(
+        &[run("SET client_encoding = 'LATIN1'", &[]), run(INSERT, &[Some("30"), Some("Ã©"), None]), sync()].concat(),
+    );
+    assert!(transcript(&pair.sealed.until_ready()).contains("E ERROR 0A000"));
+}
+
+#[test]
+fn copy_in_pipelines_is_followed() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let copy = || run("COPY w FROM STDIN", &[]);
+    let data = |text: &str| message(b'd', text.as_bytes());
+    let done = || message(b'c', b"");
+    let good = [copy(), data("1\n"), data("2\n"), done(), sync()].concat();
+    let bad = [copy(), data("zz\n"), data("3\n"), done(), sync()].concat();
+    let failed = [copy(), data("4\n"), message(b'f', b"no\0"), sync()].concat();
+    let next = [run(SELECT, &[Some("a")]), sync()].concat();
+    for (name, batch) in [("good", good), ("bad", bad), ("failed by the client", failed)] {
+        pair.same(name, &[batch, next.clone()].concat(), 2);
+    }
+    pair.same("Sync before the rows", &[copy(), sync(), data("5\n"), done(), sync(), next.clone()].concat(), 2);
+    pair.same("simple", &[query("COPY w FROM STDIN"), data("6\n"), done(), next.clone()].concat(), 2);
+    pair.same("simple and bad", &[query("COPY w FROM STDIN"), data("zz\n"), done(), next].concat(), 2);
+    pair.same("out", &[run("COPY w TO STDOUT", &[]), sync(), query("COPY (SELECT 1) TO STDOUT")].concat(), 2);
+    let rows = pair.same("rows", &query("SELECT id FROM w ORDER BY id"), 1);
+    assert!(rows.contains("D 1\nD 2\nD 5\nD 6"), "{rows}");
+}
+
+#[test]
+fn a_simple_query_within_a_batch_is_skipped_after_an_error() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let encrypted = || query("SELECT e FROM t WHERE id = 1");
+    pair.same(
+        "after an error",
+        &[run("SELECT 1/0", &[]), encrypted(), run("INSERT INTO w VALUES (1)", &[]), sync(), encrypted()].concat(),
+        2,
+    );
+    pair.same("without one", &[run(SELECT, &[Some("a")]), encrypted(), run(SELECT, &[Some("b")]), sync()].concat(), 2);
+    pair.same("nothing was written", &query("SELECT count(*) FROM w"), 1);
+}
+
+#[test]
+fn several_statements_share_one_transaction() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    for (name, sql) in [
+        ("all well", "INSERT INTO w VALUES (1); SELECT e FROM t WHERE id = 1; INSERT INTO w VALUES (2)"),
+        (
+            "an error undoes all",
+            "INSERT INTO w VALUES (3); SELECT e FROM t WHERE e = 'a'; SELECT 1/0; INSERT INTO w VALUES (4)",
+        ),
+        ("up to a commit", "INSERT INTO w VALUES (5); COMMIT; SELECT e FROM t WHERE id = 1; SELECT 1/0"),
+        ("a block", "BEGIN; INSERT INTO w VALUES (6); SELECT e FROM t WHERE id = 1; COMMIT"),
+        ("an open block", "BEGIN; UPDATE t SET e = 'c' WHERE id = 2; SELECT e FROM t WHERE id = 2"),
+        ("its end", "ROLLBACK; SELECT e FROM t WHERE id = 2"),
+        ("a failed block", "BEGIN; SELECT 1/0; SELECT e FROM t WHERE id = 1"),
+        ("and its end", "ROLLBACK; SELECT e FROM t WHERE id = 1; SELECT id FROM w ORDER BY id"),
+        ("nothing", ";;"),
+    ] {
+        pair.same(name, &query(sql), 1);
+    }
+}
+
+#[test]
+fn asynchronous_messages_pass_at_any_time() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    raw.rows("LISTEN news");
+    twin.sealed.sql("NOTIFY news, 'told'");
+    let answers = raw.ask(&[run(SELECT, &[Some("a")]), sync()].concat());
+    let shown = transcript(&answers);
+    assert!(shown.contains("D 1|a|1"), "{shown}");
+    let mut all = answers;
+    // PostgreSQL tells between transactions, so it may be the next answer that brings it.
+    all.extend(raw.ask(&query("SELECT 1")));
+    assert!(all.iter().any(|m| m.tag == b'A'), "the notification came");
+}
+
+#[test]
+fn a_client_that_leaves_has_its_statements_run() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    let insert = |n: usize| query(&format!("INSERT INTO t (id, e) VALUES ({}, '{}')", 1000 + n, "x".repeat(200)));
+    let many: Vec<u8> = (0..500).flat_map(insert).collect();
+    raw.send(&[many, raw::terminate()].concat());
+    while raw.try_next().is_some() {}
+    assert_eq!(twin.stored("SELECT count(*) FROM t WHERE id >= 1000"), "500\n");
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_up_nobody_else() {
+    let twin = twin();
+    twin.sealed.sql("INSERT INTO t (id, p) SELECT g, repeat('p', 1000) FROM generate_series(10000, 29999) g");
+    let mut silent = twin.raw_sealed();
+    silent.send(&[query("SELECT p FROM t"), query("SELECT e FROM t WHERE e = 'a'")].concat());
+    let mut other = twin.raw_sealed();
+    other.query("CREATE TABLE fresh (id int, e seal.text_eq)");
+    assert_eq!(other.query("INSERT INTO fresh VALUES (1, 'secret')"), "C INSERT 0 1\nZ I");
+    let big = silent.until_ready();
+    assert!(big.len() > 20_000);
+    assert!(transcript(&silent.until_ready()).contains("D a"));
+}
