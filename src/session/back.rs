@@ -11,7 +11,7 @@ use super::state::State;
 use crate::keys::Ring;
 use crate::wire::client::{self, Kind};
 use crate::wire::error::{ErrorView, PgError, Severity};
-use crate::wire::frame::{self, Frame, HEADER, MAX_LARGE};
+use crate::wire::frame::{self, BuildError, Frame, HEADER, MAX_LARGE};
 use crate::wire::read_error;
 use crate::wire::server::{self, TransactionStatus, tag};
 use crate::wire::sqlstate::SqlState;
@@ -253,7 +253,7 @@ fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
     if reader == Reader::Client {
         out.client.extend_from_slice(frame.raw);
     }
-    Ok(())
+    close_surplus(state, out.server).map_err(|_| unexpected(frame))
 }
 
 fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
@@ -300,22 +300,31 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         Err(RowFault::Suspect(key)) => Ok(Flow::Halt(Halt::Suspect(key))),
         Err(RowFault::Bad(error)) => {
             state.counted.refused = Some(error.sqlstate);
-            refuse(state, &error, out)?;
+            refuse(state, &error, out.client);
             Ok(Flow::Next)
         }
     }
 }
 
 /// Sends an error of ours in place of the answer at hand and drops what follows until ReadyForQuery.
-pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Outputs<'_>) -> Result<(), PgError> {
+pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Vec<u8>) {
     debug_assert!(error.severity == Severity::Error, "fatal errors close the connection");
-    error.write(out.client);
+    error.write(out);
     state.dropping = true;
-    for name in state.failed() {
-        // The server, which knows of no error, prepares it all the same.
-        client::close(out.server, Kind::Statement, &name)
-            .map_err(|e| PgError::fatal(SqlState::INTERNAL_ERROR, e.to_string()))?;
+    // The server, which knows of no error, prepares them all the same.
+    let parsed = state.failed();
+    state.surplus.extend(parsed);
+}
+
+/// Closes the statements that the client takes for skipped, once its answer is complete.
+fn close_surplus(state: &mut State, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    if state.surplus.is_empty() {
+        return Ok(());
+    }
+    for name in std::mem::take(&mut state.surplus) {
+        client::close(out, Kind::Statement, &name)?;
         state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
     }
+    client::flush(out);
     Ok(())
 }

@@ -280,9 +280,7 @@ where
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
                 self.shared.metrics.refused(error.sqlstate.0);
-                let mut outputs =
-                    Outputs { client: &mut self.pipe.client.output, server: &mut self.pipe.server.output };
-                back::refuse(&mut self.state, &error, &mut outputs)?;
+                back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
             }
         }
         Ok(())

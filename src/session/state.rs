@@ -100,6 +100,8 @@ pub(super) struct State {
     pub(super) fenced: bool,
     /// An error of ours was sent in place of an answer: answers are dropped until ReadyForQuery.
     pub(super) dropping: bool,
+    /// Statements that the server has prepared and the client takes for skipped.
+    pub(super) surplus: Vec<Box<[u8]>>,
     /// Rows of the current result so far, for errors.
     pub(super) row: u64,
     pub(super) counted: Counted,
@@ -152,6 +154,7 @@ impl State {
             leaving: false,
             fenced: false,
             dropping: false,
+            surplus: Vec::new(),
             row: 0,
             counted: Counted::default(),
             collected: None,
