@@ -19,7 +19,6 @@ pub mod group;
 pub mod hpke;
 pub mod key_id;
 pub mod random;
-pub mod redact;
 pub mod root;
 pub mod secret;
 pub mod sign;

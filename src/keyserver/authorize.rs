@@ -105,14 +105,18 @@ impl Permit {
     ) -> Result<Allowed, KeysError> {
         let row = keysets::find(tx, keyset)?.ok_or_else(|| KeysError::UnknownKeyset { keyset: keyset.to_string() })?;
         let name = || row.name.clone();
+        let revoked = grants::revoked(tx, self.client())?.contains(&keyset);
         let Some(found) = grants::find(tx, self.client(), keyset)? else {
-            let revoked = grants::revoked(tx, self.client())?.contains(&keyset);
             return Err(if revoked {
                 KeysError::Revoked { keyset: name() }
             } else {
                 KeysError::NoGrant { keyset: name() }
             });
         };
+        if revoked {
+            // Granting again forgets the revocation: these rows were put back by somebody else.
+            return Err(KeysError::tampered(format!("the grant of keyset \"{}\", which was revoked,", row.name)));
+        }
         // The switch stops the use of keys; grants may be prepared while it is off.
         if !row.enabled && permission != Permissions::GRANT {
             return Err(KeysError::KeysetDisabled { keyset: name() });

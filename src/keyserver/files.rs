@@ -29,6 +29,9 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool, KeysError> {
 /// Reads a secret file. `None`: there is none.
 pub(super) fn load(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
     let error = |e: std::io::Error| file_error(path, &e);
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(KeysError::File { path: path.to_owned(), why: "it is not a regular file".to_owned() });
+    }
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),

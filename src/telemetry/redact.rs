@@ -11,9 +11,10 @@ pub fn redact(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((at, prefix, shown)) = first(rest) {
         out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(shown);
         let tail = &rest[at + prefix.len()..];
         let end = tail.iter().position(|b| !is_base64url(*b)).unwrap_or(tail.len());
+        // The prefix alone is no secret.
+        out.extend_from_slice(if end > 0 { shown } else { prefix });
         rest = &tail[end..];
     }
     out.extend_from_slice(rest);
@@ -59,7 +60,7 @@ mod tests {
         let line = b"root csroot1_QQ key=csck1_AbC-_9 other=\"csck1_zz\" end csck1_";
         assert_eq!(
             redact(line),
-            b"root csroot1_[redacted] key=csck1_[redacted] other=\"csck1_[redacted]\" end csck1_[redacted]".to_vec()
+            b"root csroot1_[redacted] key=csck1_[redacted] other=\"csck1_[redacted]\" end csck1_".to_vec()
         );
     }
 

@@ -121,7 +121,13 @@ pub(super) async fn prepare(stage: &Stage, rows: u32) -> Result<(), String> {
         client.batch_execute(&format!("CREATE INDEX ON {table} (email)")).await.map_err(|e| say(&e))?;
     }
     let direct = connect(&stage.direct).await?;
-    direct.batch_execute("VACUUM ANALYZE").await.map_err(|e| say(&e))
+    direct.batch_execute("VACUUM ANALYZE bench_plain, bench_sealed").await.map_err(|e| say(&e))
+}
+
+/// Drops both tables. The schema `seal` stays: others may use it.
+pub(super) async fn clean(stage: &Stage) -> Result<(), String> {
+    let client = connect(&stage.direct).await?;
+    client.batch_execute("DROP TABLE bench_plain, bench_sealed").await.map_err(|e| say(&e))
 }
 
 /// Runs one load one way for some time.

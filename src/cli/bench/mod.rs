@@ -20,17 +20,21 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Rows in each table
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = positive::<u32>)]
     rows: u32,
     /// Clients, each with a connection of its own
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = positive::<usize>)]
     clients: usize,
     /// Seconds of each load in each round
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = positive::<u64>)]
     seconds: u64,
     /// Rounds; medians are printed
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = positive::<usize>)]
     rounds: usize,
+}
+
+fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    text.parse().ok().filter(|number| *number >= T::from(1)).ok_or_else(|| "write a whole number from 1".to_owned())
 }
 
 /// Runs the benchmark.
@@ -41,22 +45,17 @@ pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
     let stage = setup::Stage::start(args.database.as_deref()).await?;
     load::prepare(&stage, args.rows).await?;
     let mut results = Results::default();
-    for _ in 0..args.rounds.max(1) {
+    for _ in 0..args.rounds {
         for load in Load::ALL {
             for contestant in Contestant::ALL {
-                let sample = measure(
-                    &stage,
-                    load,
-                    contestant,
-                    args.rows,
-                    args.clients.max(1),
-                    Duration::from_secs(args.seconds.max(1)),
-                )
-                .await?;
+                let sample =
+                    measure(&stage, load, contestant, args.rows, args.clients, Duration::from_secs(args.seconds))
+                        .await?;
                 results.add(load, contestant, sample);
             }
         }
     }
+    load::clean(&stage).await?;
     if json {
         results.print_json()
     } else {

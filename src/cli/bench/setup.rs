@@ -70,8 +70,8 @@ impl Stage {
                 .current_dir(&self.dir);
             command
         };
-        run(&mut command(&["init", "--database", &self.direct, "--yes"]))?;
-        let made = command(&["client", "create", "bench", "--keyset", "default", "--output", "env"]);
+        run(&mut command(&["init", "--database", &self.direct, "--yes", "--quiet"]))?;
+        let made = command(&["client", "create", "bench", "--keyset", "default", "--output", "env", "--quiet"]);
         let printed = output(made)?;
         let mut proxy = command(&["proxy"]);
         for line in printed.lines() {

@@ -9,6 +9,8 @@ pub mod typedef;
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
+use crate::crypto::client_key::SECRET_PREFIX;
+use crate::crypto::root::RECOVERY_PREFIX;
 use crate::crypto::sign::{Domain, Signature};
 
 use super::codec::{Malformed, Reader, Writer};
@@ -91,6 +93,8 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
         Some("a name has no control characters and no blanks at its ends")
     } else if uuid::Uuid::try_parse(name).is_ok() {
         Some("a name must not look like an id")
+    } else if [SECRET_PREFIX, RECOVERY_PREFIX].iter().any(|prefix| name.contains(prefix)) {
+        Some("this is a secret key, not a name")
     } else {
         None
     }

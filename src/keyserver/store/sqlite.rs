@@ -18,6 +18,10 @@ use super::{Cell, Row, Store, Tx, Value};
 /// How long to wait for another process.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How often a checkpoint is tried that others' reads hold up; SQLite waits [`BUSY`] each time.
+const SCRUB_TRIES: u32 = 3;
+const SCRUB_PAUSE: Duration = Duration::from_millis(50);
+
 type Work<'a> = &'a mut dyn FnMut(&dyn Tx) -> Result<(), KeysError>;
 
 /// A store in a file.
@@ -111,9 +115,16 @@ impl Store for Sqlite {
     }
 
     fn scrub(&self) -> Result<(), KeysError> {
-        let connection = self.connection();
-        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        done.map_err(|e| fault(&self.path, &e))
+        for _ in 0..SCRUB_TRIES {
+            let checkpoint = self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            let busy: i64 = checkpoint.map_err(|e| fault(&self.path, &e))?;
+            if busy == 0 {
+                return Ok(());
+            }
+            // A reader is in the middle of an older state.
+            std::thread::sleep(SCRUB_PAUSE);
+        }
+        Err(KeysError::StoreLocked { path: self.path.clone() })
     }
 
     fn corrupt(&self, what: &str) -> KeysError {

@@ -92,6 +92,21 @@ async fn a_grant_that_was_put_back_has_no_share() {
 }
 
 #[tokio::test]
+async fn a_revoked_grant_that_was_put_back_whole_is_refused() {
+    let home = Home::new();
+    let secret = home.application();
+    home.sql("CREATE TABLE saved AS SELECT * FROM grants");
+    home.sql("CREATE TABLE shares_saved AS SELECT * FROM shares");
+    home.open().revoke("web", None).expect("revoke");
+    home.sql("INSERT INTO grants SELECT * FROM saved WHERE client NOT IN (SELECT client FROM grants)");
+    home.sql("INSERT INTO shares SELECT * FROM shares_saved WHERE client NOT IN (SELECT client FROM shares)");
+    let found = use_keys(&home, &secret).await;
+    assert!(matches!(found, Err(KeysError::Tampered { .. })), "{found:?}");
+    home.open().grant("web", "default", Permissions::APPLICATION, None).expect("grant again");
+    use_keys(&home, &secret).await.expect("an admin's grant counts");
+}
+
+#[tokio::test]
 async fn rows_of_the_wrong_type_are_corrupt() {
     for damage in [
         "UPDATE clients SET signature = 'text'",
