@@ -80,7 +80,9 @@ pub enum KeysError {
         what: String,
     },
     /// The service shows an older state than one already seen.
-    #[error("the key service went back from revision {seen} to {found}: a restored store must be acknowledged first")]
+    #[error(
+        "the key service went back from revision {seen} to {found}; if its store was restored on purpose, restart the proxy"
+    )]
     RolledBack {
         /// Highest revision seen.
         seen: u64,

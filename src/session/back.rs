@@ -222,6 +222,10 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
     }
     let reader = entry.reader;
     hand(state, reader, frame, out);
+    if frame.tag == tag::COMMAND_COMPLETE && matches!(frame.body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
+        state.names.drop_doomed();
+        state.forget_prepared();
+    }
     state.row = 0;
     state.copying = false;
     if ends {

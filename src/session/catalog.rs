@@ -26,6 +26,9 @@ use crate::telemetry::metrics::Metrics;
 const PROBE_INTERVAL: Duration = Duration::from_millis(PROBE_MS);
 const PROBE_MS: u64 = 1000;
 
+/// How often it is looked whether the workspace changed.
+const KEYS_INTERVAL: Duration = Duration::from_millis(250);
+
 /// How long a session waits for another to read the snapshot.
 pub(super) const READING_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -141,7 +144,7 @@ pub struct Catalogs {
 }
 
 impl Catalogs {
-    /// No snapshots yet. Watchers end with `shutdown`.
+    /// No snapshots yet. Must be called within a runtime; its tasks end with `shutdown`.
     pub fn new(
         ring: Arc<Ring>,
         policy: Policy,
@@ -149,7 +152,9 @@ impl Catalogs {
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
-        Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, metrics, shutdown })
+        let catalogs = Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, metrics, shutdown });
+        tokio::spawn(follow_keys(Arc::clone(&catalogs)));
+        catalogs
     }
 
     /// The slot of a database; the first asker starts its watcher.
@@ -251,6 +256,22 @@ impl Catalogs {
             any = true;
         }
         Ok(any)
+    }
+}
+
+/// Has snapshots read anew when the workspace changes: pins and signed definitions are part of them.
+async fn follow_keys(catalogs: Arc<Catalogs>) {
+    let mut seen = catalogs.ring.revision();
+    loop {
+        tokio::select! {
+            () = catalogs.shutdown.cancelled() => return,
+            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+        }
+        let now = catalogs.ring.revision();
+        if now != seen {
+            seen = now;
+            catalogs.slots.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|slot| slot.invalidate());
+        }
     }
 }
 

@@ -164,7 +164,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     }
     match untouched(state, plans, message.sql, &[]) {
         Some(effects) if objection(state, effects).is_none() && !effects.copies => {
-            state.note(effects);
+            state.runs(effects);
             state.counted.untouched += 1;
             state.ledger.expect(Await::Query);
             Verdict::Forward
@@ -240,7 +240,7 @@ fn bind(state: &mut State, body: &[u8]) -> Verdict {
 
 /// Whether a Bind can be forwarded as it is; then it is noted.
 fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
-    if !state.catalog_is_current() {
+    if !state.catalog_is_current() || state.names.is_unsure(statement) {
         return false;
     }
     let effects = match state.names.statement(statement) {
@@ -272,18 +272,19 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
             return Verdict::Look;
         }
         Some(Bound::Forwarded(effects)) => {
-            state.note(effects);
+            state.runs(effects);
             None
         }
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
-            let effects = portal.prepared.effects;
-            state.note(effects);
+            state.runs(portal.prepared.effects);
             Some(portal)
         }
-        None => None,
+        None => {
+            state.runs(Effects::default());
+            None
+        }
     };
-    state.batch.runs += 1;
     match portal {
         Some(_) => state.counted.encrypted += 1,
         None => state.counted.untouched += 1,
@@ -313,7 +314,9 @@ fn close(state: &mut State, body: &[u8]) -> Verdict {
         Kind::Statement => state.names.set_statement(message.name, None),
         Kind::Portal => state.names.set_portal(message.name, None),
     };
-    in_batch(state, Await::Close(undo))
+    // By itself it opens no implicit transaction.
+    state.ledger.expect(Await::Close(undo));
+    Verdict::Forward
 }
 
 fn sync(state: &mut State) -> Verdict {

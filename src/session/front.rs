@@ -20,7 +20,6 @@ use crate::sql::plan::{Action, Analysis, Effects, Param, Plan, Role, Source};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
-use crate::wire::server::TransactionStatus;
 
 /// Name under which a statement is sent that is made to fail.
 const POISONED: &[u8] = b"_columnseal_refused";
@@ -66,7 +65,6 @@ where
             if !self.settled().await? {
                 return Ok(());
             }
-            self.state.in_batch = false;
         }
         let done = match raw[0] {
             tag::QUERY => self.query(&raw, &body).await,
@@ -78,54 +76,50 @@ where
             tag::FUNCTION_CALL => self.function_call(&raw, &body),
             _ => Err(Fault::Malformed),
         };
-        match done {
+        let done = match done {
             Err(Fault::Malformed) if simple => self.poison_query(errors::malformed()),
             Err(Fault::Malformed) => self.poison(errors::malformed()),
             done => done,
+        };
+        if simple {
+            // It ends with ReadyForQuery, and a batch before it with it.
+            self.state.in_batch = false;
         }
+        done
     }
 
     /// What analysis says of a text. `None`: the client already has an error.
     pub(super) async fn analyze(&mut self, text: &str, oids: &[Oid]) -> Answer<Result<Analysis, PgError>> {
+        // A catalog read since the statement came is new enough, whatever others change meanwhile.
+        let mut fresh = false;
         loop {
-            let failed = self.state.status == TransactionStatus::Failed && !self.state.in_batch;
-            if failed && !self.state.ledger.is_empty() {
-                // What is on its way may end the transaction.
-                if !self.settled().await? {
-                    return Ok(None);
-                }
-                continue;
+            let current = fresh || self.state.catalog_is_current();
+            let unsettled = self.state.vars.unsettled && may_read_otherwise(text.as_bytes());
+            let state = self.state.analysis_state();
+            let analysis = match current && !unsettled {
+                true => self.shared.plans.analyze(text, oids, &self.state.view.catalog, &state),
+                false => Ok(Analysis::NeedsSearchPath),
+            };
+            match analysis {
+                Ok(Analysis::NeedsSearchPath) => {}
+                Ok(analysis) => return Ok(Some(Ok(analysis))),
+                Err(refusal) => return Ok(Some(Err(errors::refusal(&refusal, text)))),
             }
-            if !self.state.catalog_is_current() {
-                if failed {
-                    return Ok(Some(self.analyze_failed(text)));
-                }
+            // Something must be asked. What is on its way may fail or end the transaction: it is awaited first.
+            if !self.settled().await? {
+                return Ok(None);
+            }
+            if self.state.has_failed() {
+                return Ok(Some(self.analyze_failed(text)));
+            }
+            if !current {
                 match self.refresh_catalog().await? {
-                    Some(Ok(())) => {}
+                    Some(Ok(())) => fresh = true,
                     Some(Err(e)) => return Ok(Some(Err(e))),
                     None => return Ok(None),
                 }
-            }
-            let unsettled = self.state.vars.unsettled;
-            if unsettled && may_read_otherwise(text.as_bytes()) {
-                if failed {
-                    return Ok(Some(self.analyze_failed(text)));
-                }
-                if self.ask_vars().await?.is_none() {
-                    return Ok(None);
-                }
-                continue;
-            }
-            let state = self.state.analysis_state();
-            match self.shared.plans.analyze(text, oids, &self.state.view.catalog, &state) {
-                Ok(Analysis::NeedsSearchPath) if failed => return Ok(Some(self.analyze_failed(text))),
-                Ok(Analysis::NeedsSearchPath) => {
-                    if self.ask_vars().await?.is_none() {
-                        return Ok(None);
-                    }
-                }
-                Ok(analysis) => return Ok(Some(Ok(analysis))),
-                Err(refusal) => return Ok(Some(Err(errors::refusal(&refusal, text)))),
+            } else if self.ask_vars().await?.is_none() {
+                return Ok(None);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! PostgreSQL answers in order, and after an error skips to the next Sync; the ledger does the same, and takes back
 //! what skipped messages would have changed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -84,6 +84,10 @@ pub(super) struct Entry {
 pub(super) struct Names {
     statements: HashMap<Box<[u8]>, Statement>,
     portals: HashMap<Box<[u8]>, Bound>,
+    /// Plans that were replaced or closed by messages not answered yet.
+    unsure: HashSet<Box<[u8]>>,
+    /// Statements that go once DEALLOCATE ALL or DISCARD ALL has run.
+    doomed: HashSet<Box<[u8]>>,
     /// What the unnamed statement was made of, if it was forwarded. Kept apart, so that it needs no memory of its own.
     unnamed: Source,
 }
@@ -109,9 +113,27 @@ impl Names {
         self.portals.iter().any(|(name, bound)| !name.is_empty() && matches!(bound, Bound::Plan(_)))
     }
 
-    /// All named statements are dropped by SQL.
-    pub(super) fn forget_statements(&mut self) {
-        self.statements.retain(|name, _| name.is_empty());
+    /// All named statements are about to be dropped by SQL.
+    pub(super) fn doom_statements(&mut self) {
+        self.doomed = self.statements.keys().filter(|name| !name.is_empty()).cloned().collect();
+    }
+
+    /// They were.
+    pub(super) fn drop_doomed(&mut self) {
+        for name in self.doomed.drain() {
+            self.statements.remove(&name);
+        }
+    }
+
+    /// A plan of this name was replaced or closed, and the server has not said yet whether that holds.
+    pub(super) fn is_unsure(&self, name: &[u8]) -> bool {
+        self.unsure.contains(name)
+    }
+
+    /// Everything that was sent is answered.
+    pub(super) fn settle(&mut self) {
+        self.unsure.clear();
+        self.doomed.clear();
     }
 
     /// No transaction is open: its portals are gone.
@@ -156,6 +178,10 @@ impl Names {
                 None => return Undo::None,
             },
         };
+        self.doomed.remove(name);
+        if !name.is_empty() && matches!(old, Some(Statement::Plan(..))) {
+            self.unsure.insert(name.into());
+        }
         Undo::Statement(name.into(), old)
     }
 

@@ -178,8 +178,6 @@ where
     ///
     /// `Err` within: it cannot be had, and nothing may be judged. `None`: the client already has an error.
     pub(super) async fn refresh_catalog(&mut self) -> Answer<Result<(), PgError>> {
-        /// Tries while the catalog changes faster than it is read.
-        const TRIES: usize = 5;
         if !self.settled().await? {
             return Ok(None);
         }
@@ -189,18 +187,11 @@ where
             let level = rows.into_iter().flatten().next().flatten().unwrap_or_default();
             self.state.view.frozen = !matches!(level.as_str(), "read committed" | "read uncommitted");
         }
-        for _ in 0..TRIES {
-            if slot.needs_probe() && !self.state.view.frozen {
-                let Some(rows) = self.ask(snapshot::CHANGE_PROBE).await? else { return Ok(None) };
-                slot.probed(rows.into_iter().flatten().next().flatten());
-            }
-            match self.read_catalog(&slot).await? {
-                Some(Ok(())) if self.state.catalog_is_current() => return Ok(Some(Ok(()))),
-                Some(Ok(())) => {}
-                other => return Ok(other),
-            }
+        if slot.needs_probe() && !self.state.view.frozen {
+            let Some(rows) = self.ask(snapshot::CHANGE_PROBE).await? else { return Ok(None) };
+            slot.probed(rows.into_iter().flatten().next().flatten());
         }
-        Ok(Some(Err(errors::catalog_changed())))
+        self.read_catalog(&slot).await
     }
 
     /// A transaction of the client's is open, implicit ones included.

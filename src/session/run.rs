@@ -24,6 +24,12 @@ where
     /// Bind of a plan, or of a statement that must be judged again.
     pub(super) async fn bind(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Bind::parse(body).map_err(|_| Fault::Malformed)?;
+        if self.state.names.is_unsure(message.statement) {
+            if !self.settled().await? {
+                return Ok(());
+            }
+            self.state.names.settle();
+        }
         let Some(known) = self.state.names.statement(message.statement).cloned() else {
             return self.poison(errors::no_statement(message.statement));
         };
@@ -100,9 +106,12 @@ where
                     Some(Err(error)) => return Ok(Some(Err(error))),
                     None => return Ok(None),
                 };
-                if let Statement::Plan(before, _) = &known
-                    && !before.plan.gives_as(&plan)
-                {
+                // What the client was told of a forwarded one is not known any more.
+                let same_result = match &known {
+                    Statement::Plan(before, _) => before.plan.gives_as(&plan),
+                    Statement::Forwarded(_) => plan.columns.is_none(),
+                };
+                if !same_result {
                     return Ok(Some(Err(errors::changed_result())));
                 }
                 self.close_quietly(name)?;
@@ -128,8 +137,7 @@ where
         if effects.transaction && self.state.batch.opens && !self.settled().await? {
             return Ok(());
         }
-        self.state.note(effects);
-        self.state.batch.runs += 1;
+        self.state.runs(effects);
         self.state.counted.untouched += 1;
         self.state.in_batch = true;
         self.pipe.server.output.extend_from_slice(raw);

@@ -118,17 +118,19 @@ fn operand_type(enc: &EncType, cast: Option<u32>, declared: u32) -> PlainType {
 
 /// The column of a sealed text whose value is also bound where it is sent in plain and belongs to no column.
 fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str> {
-    /// `text`, `varchar`, `unknown`, or not declared.
-    const TEXT: [u32; 4] = [0, 25, 1043, 705];
+    /// `text` and `varchar`.
+    const TEXT: [u32; 2] = [25, 1043];
     let plan = &prepared.plan;
     if plan.loose.params.is_empty() {
         return None;
     }
-    let pairs = || plan.params.iter().zip(raws);
+    let told = plan.confirmed.get().map_or(&[][..], |c| &c.client_param_oids);
+    let is_text =
+        |p: &Param| matches!(p.source, Source::Client(n) if told.get(n).is_some_and(|oid| TEXT.contains(oid)));
     let is_loose =
         |p: &Param| matches!((&p.role, p.source), (Role::Plain, Source::Client(n)) if plan.loose.params.contains(&n));
-    let loose = pairs().filter(|(p, raw)| is_loose(p) && TEXT.contains(&raw.declared));
-    let mut values = loose.filter_map(|(_, raw)| raw.bytes).filter(|bytes| !bytes.is_empty());
+    let pairs = || plan.params.iter().zip(raws).filter(|(p, _)| is_text(p));
+    let mut values = pairs().filter(|(p, _)| is_loose(p)).filter_map(|(_, raw)| raw.bytes).filter(|v| !v.is_empty());
     let sealed = |value: &[u8]| pairs().find(|(p, raw)| p.role.enc().is_some() && raw.bytes == Some(value));
     values.find_map(sealed).map(|(p, _)| p.column.as_str())
 }
@@ -328,7 +330,7 @@ impl Work<'_> {
 
     fn equal_array(&mut self, enc: &EncType, raw: &Raw<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
-        let plain = enc.def.plain.compared();
+        let plain = operand_type(enc, None, PlainType::element_of(raw.declared));
         let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
         let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(plain, stored, key)).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::front::{Part, Verdict};
-use super::ledger::{Await, Reader};
+use super::ledger::{Await, Reader, Undo};
 use super::own::Answer;
 use super::prepared::Bound;
 use super::seal::Given;
@@ -48,7 +48,7 @@ where
     }
 
     async fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
-        self.state.note(effects);
+        self.state.runs(effects);
         self.state.counted.untouched += 1;
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::Query);
@@ -62,6 +62,12 @@ where
     async fn end_query(&mut self) -> Result<(), Fault> {
         self.state.names.set_statement(b"", None);
         self.state.names.set_portal(b"", None);
+        if !self.state.ledger.skipping {
+            for kind in [Kind::Portal, Kind::Statement] {
+                client::close(&mut self.pipe.server.output, kind, b"")?;
+                self.state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
+            }
+        }
         self.sync().await
     }
 
@@ -120,7 +126,7 @@ where
                 Ok(false)
             }
             Verdict::Forward(effects) => {
-                self.state.note(effects);
+                self.state.runs(effects);
                 self.forward_one(part.text)?;
                 Ok(true)
             }
@@ -140,9 +146,8 @@ where
                 }
                 client::execute(&mut self.pipe.server.output, b"", 0)?;
                 self.state.batch.opens |= prepared.opens();
-                self.state.batch.runs += 1;
+                self.state.runs(effects);
                 self.state.counted.encrypted += 1;
-                self.state.note(effects);
                 let portal = match self.state.names.portal(b"").cloned() {
                     Some(Bound::Plan(portal)) => Some(portal),
                     _ => None,
@@ -161,7 +166,6 @@ where
         client::describe(out, Kind::Portal, b"")?;
         client::execute(out, b"", 0)?;
         self.state.in_batch = true;
-        self.state.batch.runs += 1;
         self.state.counted.untouched += 1;
         let undo = self.state.names.set_statement(b"", None);
         let ledger = &mut self.state.ledger;

@@ -56,6 +56,8 @@ pub(super) struct Batch {
     pub(super) opens: bool,
     /// How many statements were run.
     pub(super) runs: u32,
+    /// A statement that ends a transaction, or returns to a savepoint, was run.
+    pub(super) turns: bool,
 }
 
 /// The catalog as this session sees it.
@@ -184,6 +186,21 @@ impl State {
         }
     }
 
+    /// The transaction has failed, as far as is known: only what ends it may run.
+    pub(super) fn has_failed(&self) -> bool {
+        self.status == TransactionStatus::Failed && !self.batch.turns
+    }
+
+    /// A statement with these effects is run: beyond [`State::note`], what only running it does.
+    pub(super) fn runs(&mut self, effects: Effects) {
+        self.note(effects);
+        self.batch.runs += 1;
+        self.batch.turns |= effects.transaction;
+        if effects.deallocates {
+            self.names.doom_statements();
+        }
+    }
+
     /// What an analysis made now depends on.
     pub(super) fn seen(&self) -> Seen {
         Seen { catalog: self.view.catalog.version, path: self.vars.path_version }
@@ -209,10 +226,11 @@ impl State {
         if effects.prepares {
             self.prepared_by_sql = self.prepared_by_sql.or(Some(self.seen()));
         }
-        if effects.deallocates {
-            self.prepared_by_sql = None;
-            self.names.forget_statements();
-        }
+    }
+
+    /// Statements prepared by SQL are gone.
+    pub(super) fn forget_prepared(&mut self) {
+        self.prepared_by_sql = None;
     }
 
     /// EXECUTE may name a statement whose meaning has changed since it was prepared.
@@ -264,6 +282,8 @@ impl State {
             }
         }
         if self.ledger.is_empty() {
+            self.names.settle();
+            self.batch = Batch::default();
             self.fenced = false;
             self.vars.unsettled = false;
             if status == TransactionStatus::Idle {

@@ -9,7 +9,7 @@ use super::lex::Kind;
 use super::plan::{Loose, Param, Role, Source, Test};
 use super::scope::Span;
 use super::site::{Decision, Site};
-use super::types;
+use super::types::{self, Named};
 
 /// A condition that could be decided by the proxy.
 pub(super) struct Alone {
@@ -61,13 +61,19 @@ impl Analyzer<'_> {
         self.alone.push(Alone { site: left.sites[0], empty: Some(right.sites[0]), span, test });
     }
 
-    /// The token after a simple value and the casts behind it.
+    /// The token after a simple value and the casts behind it, if these leave a text as it is.
     fn after_casts(&self, open: &Open) -> Option<usize> {
+        let site = &self.sites[*open.sites.first()?];
+        let is_text = |cast: &Named| matches!(cast, Named::Builtin { plain, array: false, modified: false, .. } if types::is_plain_text(*plain));
         let mut next = self.lexed.tokens.partition_point(|t| t.start < open.span.1);
+        let mut behind = 0;
         while self.is(next, "::") {
             next = self.type_end(next + 1).ok()? + 1;
+            behind += 1;
         }
-        (open.simple && next > 0).then_some(next)
+        // Casts in front, as in `text 'x'`, and numbers, which have a type of their own, are not followed.
+        let plain = site.casts.iter().all(is_text) && site.casts.len() == behind;
+        (open.simple && next > 0 && plain).then_some(next)
     }
 
     /// Replaces the conditions where values of the same origin are sealed. Returns, by site, whether it is gone.
@@ -88,7 +94,7 @@ impl Analyzer<'_> {
                 listed: false,
                 cast: None,
             });
-            self.edits.both(alone.span, format!("${}::pg_catalog.bool", params.len()));
+            self.edits.both(alone.span, format!("(${}::pg_catalog.bool AND true)", params.len()));
         }
         gone
     }

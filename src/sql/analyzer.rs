@@ -135,7 +135,7 @@ impl<'a> Analyzer<'a> {
             .and_then(|at| at.checked_sub(self.base))
             .and_then(|at| self.lexed.at(at as usize))
             .ok_or_else(|| {
-                refuse::with(SqlState::INTERNAL_ERROR, "a part of this statement could not be found in its text")
+                refuse::unsupported("a part of this statement cannot be followed in a statement on encrypted columns")
             })
     }
 

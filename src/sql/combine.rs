@@ -18,9 +18,7 @@ impl Analyzer<'_> {
     pub(super) fn combine(&mut self, vals: Vec<Val>, span: Span, construct: &str) -> Result<Val> {
         let Some((ty, column)) = self.common(&vals, construct)? else {
             if vals.iter().any(|v| matches!(v, Val::Plain)) {
-                for val in &vals {
-                    self.plain_val(val)?;
-                }
+                self.plain_vals(&vals)?;
                 return Ok(Val::Plain);
             }
             let sites =

@@ -227,10 +227,11 @@ impl Analyzer<'_> {
 
     /// The left side is not encrypted: then nothing on the right may be.
     fn any_of_elements(&mut self, left: Val, right: &Node, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
-        self.plain_val(&left)?;
         let any = if expr.kind() == AExprKind::AexprOpAny { "ANY" } else { "ALL" };
-        self.plain(right, scope, &format!("{name} {any}"))?;
-        Ok(Val::Plain)
+        match self.expr(right, scope)? {
+            Val::Enc(enc) => Err(refuse::on_column(&format!("{name} {any}"), &enc.column).at(enc.span.0 as i32)),
+            right => self.plain_vals(&[left, right]).map(|()| Val::Plain),
+        }
     }
 
     fn array_operands(

@@ -123,7 +123,15 @@ impl Analyzer<'_> {
     fn plain_kinds(&mut self, kind: &NodeEnum, scope: &Scope<'_>) -> Result<Val> {
         match kind {
             NodeEnum::MinMaxExpr(expr) => self.plain_all(&expr.args, scope, "GREATEST or LEAST")?,
-            NodeEnum::RowExpr(expr) => self.plain_all(&expr.args, scope, "ROW(...)")?,
+            NodeEnum::RowExpr(expr) => {
+                for arg in &expr.args {
+                    match self.expr(arg, scope)? {
+                        Val::Open(open) => self.decide_firm(&open.sites)?,
+                        Val::Plain => {}
+                        Val::Enc(enc) => return Err(refuse::on_column("ROW(...)", &enc.column).at(enc.span.0 as i32)),
+                    }
+                }
+            }
             NodeEnum::AArrayExpr(expr) => self.plain_all(&expr.elements, scope, "ARRAY[...]")?,
             NodeEnum::CollateClause(expr) => self.plain_some(&expr.arg, scope, "COLLATE")?,
             NodeEnum::AIndirection(expr) => {
@@ -426,14 +434,13 @@ impl Analyzer<'_> {
             return Err(own_setting().at(at));
         }
         let counts = builtin && name == "count" && !call.agg_distinct && call.args.len() == 1;
-        for arg in &call.args {
-            match self.expr(arg, scope)? {
-                Val::Plain => {}
-                Val::Open(open) => self.decide_plain(&open.sites)?,
-                Val::Enc(_) if counts => {}
-                Val::Enc(enc) => return Err(function_refusal(name, call.agg_distinct, &enc)),
-            }
+        let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
+        if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None })
+            && !counts
+        {
+            return Err(function_refusal(name, call.agg_distinct, enc));
         }
+        self.plain_vals(&vals)?;
         self.plain_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
         self.plain_some(&call.agg_filter, scope, "FILTER")?;
         if let Some(window) = &call.over {
@@ -450,6 +457,7 @@ impl Analyzer<'_> {
     }
 
     fn case(&mut self, case: &CaseExpr, scope: &Scope<'_>) -> Result<Val> {
+        let tested = case.arg.is_some();
         self.plain_some(&case.arg, scope, "CASE value WHEN")
             .map_err(|r| r.hint("Write CASE WHEN column = value THEN ..."))?;
         let mut vals = Vec::with_capacity(case.args.len() + 1);
@@ -459,7 +467,15 @@ impl Analyzer<'_> {
         }
         for arm in &case.args {
             let Some(NodeEnum::CaseWhen(when)) = tree::kind(arm) else { continue };
-            self.plain_some(&when.expr, scope, "a CASE condition")?;
+            match (tested, tree::child(&when.expr)) {
+                // A value that the one behind CASE is compared with.
+                (true, Some(node)) => match self.expr(node, scope)? {
+                    Val::Open(open) => self.decide_firm(&open.sites)?,
+                    Val::Plain => {}
+                    Val::Enc(enc) => return Err(refuse::on_column("CASE value WHEN", &enc.column)),
+                },
+                _ => self.plain_some(&when.expr, scope, "a CASE condition")?,
+            }
             if let Some(result) = tree::child(&when.result) {
                 vals.push(self.expr(result, scope)?);
             }

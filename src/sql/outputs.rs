@@ -79,6 +79,10 @@ impl Analyzer<'_> {
         Ok(match val {
             Val::Plain => Target { column: Derived { name, val: ColVal::Plain }, origin: None, top: TopColumn::Plain },
             Val::Open(open) => {
+                if top {
+                    // A constant column is the statement's own.
+                    open.sites.iter().for_each(|&site| self.sites[site].firm = true);
+                }
                 if label {
                     let at = self.target_end(target, open.span)?;
                     let order = self.edits.next_order();

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::schema::catalog::{EncType, Oid};
+use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
 
 use super::literal::Literals;
@@ -104,9 +105,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Both plans, once confirmed, describe the same result to the client.
+    /// Both plans, once confirmed, give the client columns of the same names and types.
     pub fn gives_as(&self, other: &Plan) -> bool {
-        let told = |plan: &Plan| plan.confirmed.get().map(|c| c.row_description.clone());
+        let told = |plan: &Plan| -> Option<Vec<(Vec<u8>, Oid, i32)>> {
+            let body = plan.confirmed.get()?.row_description.as_deref()?;
+            let fields = RowDescription::parse(body).ok()?;
+            Some(fields.fields().map(|f| (f.name.to_vec(), f.type_oid, f.typmod)).collect())
+        };
         told(self) == told(other)
     }
 }

@@ -6,7 +6,7 @@ use pg_query::protobuf::TypeName;
 
 use super::analyzer::Analyzer;
 use super::plan::{Param, Role, Source};
-use super::refuse::{self, DATATYPE_MISMATCH, Detail, INDETERMINATE_DATATYPE, Result};
+use super::refuse::{self, Detail, INDETERMINATE_DATATYPE, Result};
 use super::scope::Span;
 use super::types::{self, Named};
 use crate::schema::catalog::{EncType, Oid};
@@ -110,10 +110,9 @@ impl Analyzer<'_> {
         let (site, Some(ty)) = (&self.sites[site], decision.enc()) else { return Ok(()) };
         let literal = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_)));
         if !site.casts.iter().all(|cast| fits(cast, decision, ty, literal)) {
-            return Err(refuse::with(
-                DATATYPE_MISMATCH,
-                format!("the type or cast of a value for encrypted column {column} does not fit"),
-            )
+            return Err(refuse::unsupported(format!(
+                "the type or cast of a value for encrypted column {column} is not supported"
+            ))
             .hint(
                 "Give a value of the column's plaintext type, without a cast or with one to that type and no length.",
             ));
@@ -129,10 +128,10 @@ impl Analyzer<'_> {
             && !types::compares(declared, ty.def.plain)
             && !types::is_text(declared)
         {
-            return Err(refuse::with(
-                DATATYPE_MISMATCH,
-                format!("parameter ${} is declared of a wider type than encrypted column {column}", n + 1),
-            )
+            return Err(refuse::unsupported(format!(
+                "parameter ${} is declared of a wider type than encrypted column {column}, which is not supported",
+                n + 1
+            ))
             .hint("Declare the parameter with the column's plaintext type, or leave its type away."));
         }
         Ok(())
@@ -231,6 +230,14 @@ impl Analyzer<'_> {
             if let Some(Source::Client(n)) = site.source {
                 used[n] = true;
             }
+        }
+        // A value said to be of an encrypted type must have become one.
+        let said = |s: &&Site| s.casts.iter().any(|cast| matches!(cast, Named::Enc(_) | Named::EncArray(_)));
+        let left = |s: &&Site| s.source.is_some() && s.decision.as_ref().and_then(Decision::enc).is_none();
+        if let Some(site) = self.sites.iter().filter(said).find(left) {
+            return Err(refuse::unsupported("a cast to an array of an encrypted type is not supported here")
+                .hint("Compare a column with it: column = ANY (array).")
+                .at(site.span.0 as i32));
         }
         if let Some(n) = (0..used.len()).find(|&n| !used[n] && self.declared.get(n).copied().unwrap_or(0) == 0) {
             return Err(refuse::with(

@@ -163,20 +163,21 @@ fn one(text: &str, lexed: &Lexed, span: Range<usize>, node: &Node, around: Aroun
     let own = if whole { None } else { slice(lexed, &span) };
     let lexed = own.as_ref().unwrap_or(lexed);
     let slice = &text[span.clone()];
-    let analyzer = Analyzer::new(slice, lexed, span.start as u32, around);
-    let outcome = analyzer.and_then(|mut analyzer| {
-        let action = analyzer.statement(node);
-        let fixed = std::mem::take(&mut analyzer.fixed);
-        action.and_then(|kind| Ok((analyzer.finish(kind)?, fixed)))
+    let mut fixed = Vec::new();
+    let outcome = Analyzer::new(slice, lexed, span.start as u32, around).and_then(|mut analyzer| {
+        let kind = analyzer.statement(node);
+        // A refusal too may depend on what a literal holds.
+        fixed = std::mem::take(&mut analyzer.fixed);
+        analyzer.finish(kind?)
     });
     match outcome {
-        Ok(done) => done,
+        Ok(action) => (action, fixed),
         Err(mut refusal) => {
             refusal.position = refusal.position.map(|p| p + span.start);
             if refusal.sqlstate == SqlState::FEATURE_NOT_SUPPORTED {
                 refusal.hint.get_or_insert_with(|| refuse::WHAT_WORKS.into());
             }
-            (Action::Refuse(Arc::new(*refusal)), Vec::new())
+            (Action::Refuse(Arc::new(*refusal)), fixed)
         }
     }
 }

@@ -5,6 +5,7 @@
 use serde::ser::{self, Impossible, Serialize};
 
 use super::analyzer::{Analyzer, lookup};
+use super::types::is_builtin;
 use super::untouched::runs_sql;
 
 /// Names found in a tree.
@@ -12,8 +13,10 @@ use super::untouched::runs_sql;
 struct Names {
     /// (schema, name) of every relation.
     relations: Vec<(String, String)>,
-    /// Parts of names of types and functions.
-    others: Vec<String>,
+    /// Names of types and functions, by their parts.
+    others: Vec<Vec<String>>,
+    /// Parts of the name that is read.
+    parts: Vec<String>,
 }
 
 impl Analyzer<'_> {
@@ -27,13 +30,19 @@ impl Analyzer<'_> {
             let found = lookup(self.catalog, self.session, schema, name);
             found.map_or_else(|| self.catalog.touching_names.contains(name), |r| r.touching)
         };
-        let other = |name: &String| {
-            let element = name.strip_prefix('_').unwrap_or(name);
+        let path = self.session.search_path.unwrap_or_default();
+        let place = |schema: &str| path.iter().position(|s| s == schema);
+        let sealed_first = place("seal").is_some_and(|seal| place("pg_catalog").is_some_and(|own| seal < own));
+        let other = |name: &Vec<String>| {
+            let Some((last, qualifiers)) = name.split_last() else { return false };
+            let element = last.strip_prefix('_').unwrap_or(last);
+            let own = match qualifiers.last() {
+                Some(schema) => schema == "pg_catalog",
+                None => is_builtin(element) && !sealed_first,
+            };
             let types = &self.catalog.touching_types;
-            types.contains(name)
-                || types.contains(element)
-                || self.catalog.touching_functions.contains(name)
-                || runs_sql(name)
+            !own && (types.contains(last) || types.contains(element) || self.catalog.touching_functions.contains(last))
+                || runs_sql(last)
         };
         names.relations.iter().any(relation) || names.others.iter().any(other)
     }
@@ -94,7 +103,7 @@ impl<'n> ser::Serializer for Walker<'n> {
 
     fn serialize_str(self, v: &str) -> Result<(), Never> {
         if self.collect {
-            self.names.others.push(v.to_string());
+            self.names.parts.push(v.to_string());
         }
         Ok(())
     }
@@ -174,7 +183,7 @@ impl Fields<'_> {
     fn capture<T: Serialize + ?Sized>(value: &T) -> Result<String, Never> {
         let mut names = Names::default();
         value.serialize(Walker { names: &mut names, collect: true })?;
-        Ok(names.others.pop().unwrap_or_default())
+        Ok(names.parts.pop().unwrap_or_default())
     }
 }
 
@@ -191,6 +200,10 @@ impl ser::SerializeStruct for Fields<'_> {
                 let naming = matches!((self.of, key), ("TypeName", "names") | (_, "funcname"));
                 let collect = naming || (self.collect && matches!(self.of, "Node" | "String" | ""));
                 value.serialize(Walker { names: self.names, collect })?;
+                if naming {
+                    let name = std::mem::take(&mut self.names.parts);
+                    self.names.others.push(name);
+                }
             }
         }
         Ok(())

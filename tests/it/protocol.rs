@@ -320,3 +320,100 @@ fn a_client_that_does_not_read_holds_up_nobody_else() {
     assert!(big.len() > 20_000);
     assert!(transcript(&silent.until_ready()).contains("D a"));
 }
+
+#[test]
+fn a_failed_transaction_can_be_ended_in_every_way() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let run = |sql: &str| [parse("", sql, &[]), bind("", "", &[]), execute("", 0), sync()].concat();
+    // The statement that fails is DDL, so the catalog is not current either.
+    for (name, batches) in [
+        ("one by one", vec![run("BEGIN"), run("CREATE TABLE w (a int)"), run("ROLLBACK"), query("SELECT 1")]),
+        ("simple", ["BEGIN", "CREATE TABLE w (a int)", "ROLLBACK", "SELECT 1"].map(query).to_vec()),
+        (
+            "savepoint",
+            ["BEGIN", "SAVEPOINT s", "CREATE TABLE w (a int)", "ROLLBACK TO s", "INSERT INTO w VALUES (7)", "COMMIT"]
+                .map(query)
+                .to_vec(),
+        ),
+    ] {
+        for batch in &batches {
+            pair.same(name, batch, 1);
+        }
+        pair.same(&format!("{name}, in one write"), &batches.concat(), batches.len());
+    }
+    pair.same("begun", &[query("BEGIN"), query("SELECT 1/0")].concat(), 2);
+    twin.raw_sealed().query("CREATE TABLE meanwhile (a int)");
+    twin.raw_plain().query("CREATE TABLE meanwhile (a int)");
+    pair.same("after a change by others", &run("ROLLBACK"), 1);
+    pair.same("kept", &query("SELECT count(*) FROM w"), 1);
+}
+
+#[test]
+fn a_simple_query_ends_the_batch_before_it() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let write = || run("INSERT INTO w VALUES ($1)", &[Some("50")]);
+    pair.same("it fails", &[write(), query("SELECT 1/0, 'new' FROM t WHERE e = 'a' AND id > -77")].concat(), 1);
+    pair.same(
+        "it fails by a key",
+        &[run(INSERT, &[Some("77"), Some("x"), None]), query("INSERT INTO t (id, e) VALUES (1, 'dup')")].concat(),
+        1,
+    );
+    pair.same("nothing stays", &query("SELECT count(*) FROM w; SELECT count(*) FROM t WHERE id = 77"), 1);
+}
+
+#[test]
+fn a_name_whose_message_failed_is_what_it_was() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    pair.same("prepared", &[parse("s1", "INSERT INTO t (id, e) VALUES ($1, $2)", &[]), sync()].concat(), 1);
+    let bind_it = |id: &str, marker: &str| [bind("", "s1", &[Some(id), Some(marker)]), execute("", 0), sync()].concat();
+    let again = parse("s1", "SELECT $1::int, $2::text", &[]);
+    pair.same("the name is taken", &[again.clone(), sync(), bind_it("880", "mark-taken")].concat(), 2);
+    let skipped =
+        [run("SELECT 1/0", &[]), close_statement("s1"), again, sync(), bind_it("881", "mark-skipped")].concat();
+    pair.same("the Close is skipped", &skipped, 2);
+    let dropped = [run("SELECT 1/0", &[]), run("DEALLOCATE ALL", &[]), sync(), bind_it("882", "x")].concat();
+    pair.same("DEALLOCATE ALL is skipped", &dropped, 2);
+    pair.same("and then runs", &[query("DEALLOCATE ALL"), bind_it("883", "x")].concat(), 2);
+    let sent = twin.relay.sent();
+    assert!(!sent.windows(5).any(|w| w == b"mark-"));
+}
+
+#[test]
+fn statements_that_must_stand_alone_do() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    pair.same("VACUUM behind a Close", &[close_statement("zz"), run("VACUUM w", &[]), sync()].concat(), 1);
+    pair.same(
+        "after a rewritten query nothing unnamed stays",
+        &[query("SELECT e FROM t WHERE id = 1"), describe_statement(""), sync()].concat(),
+        2,
+    );
+    pair.same(
+        "in a block neither",
+        &[query("BEGIN"), query("SELECT e FROM t WHERE id = 1"), execute("", 0), sync(), query("ROLLBACK")].concat(),
+        4,
+    );
+}
+
+#[test]
+fn schema_changes_by_others_starve_nobody() {
+    let twin = twin();
+    let (port, stop) = (twin.proxy.port, std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let stopped = std::sync::Arc::clone(&stop);
+    let changes = std::thread::spawn(move || {
+        let mut raw = Raw::connect(port, "sealed");
+        while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
+            raw.query("CREATE TABLE churn (a int)");
+            raw.query("DROP TABLE churn");
+        }
+    });
+    let mut raw = twin.raw_sealed();
+    for _ in 0..20 {
+        assert_eq!(raw.rows("SELECT e FROM t WHERE id = 1"), ["a"]);
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    changes.join().unwrap();
+}

@@ -38,7 +38,7 @@ use super::clock::Boot;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::{Body, Request};
-use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType};
+use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType, Revision};
 use super::settings::Settings;
 use fetch::Wanted;
 use held::{Held, Keyset};
@@ -232,6 +232,11 @@ impl Ring {
             self.shared.refetched.invalidate(&(kref, key_id));
         }
         fetched.map(|()| true)
+    }
+
+    /// The revision of the workspace that is known.
+    pub fn revision(&self) -> Revision {
+        self.shared.held.load().revision
     }
 
     /// Grows at every purge: a batch that still holds keys looks again.

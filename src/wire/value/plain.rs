@@ -53,6 +53,11 @@ const ROWS: [Row; 24] = [
 ];
 
 impl PlainType {
+    /// OID of the elements of a built-in array type; 0 for other types.
+    pub fn element_of(array: Oid) -> Oid {
+        PlainType::element_oid(array).unwrap_or(0)
+    }
+
     /// The type whose `=` PostgreSQL takes for values of this one: `varchar` and `cidr` have none of their own.
     pub fn compared(self) -> PlainType {
         match self {
