@@ -101,9 +101,8 @@ fn types_that_do_not_check_out_are_not_used() {
     twin.direct.superuser("UPDATE seal.types SET plain = 'text' WHERE name = 'card'");
     eventually("it is as it was", || (raw.query("SELECT e FROM cards").contains("D kept")).then_some(()));
     let sent = twin.relay.sent();
-    for marker in ["mark-unsigned"] {
-        assert!(!sent.windows(marker.len()).any(|w| w == marker.as_bytes()), "{marker} was sent");
-    }
+    let marker = b"mark-unsigned";
+    assert!(!sent.windows(marker.len()).any(|w| w == marker), "the value was sent");
 }
 
 #[test]

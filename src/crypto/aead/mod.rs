@@ -5,6 +5,8 @@ mod aws;
 #[cfg(any(test, feature = "portable-aead"))]
 mod portable;
 #[cfg(test)]
+mod rfc8452;
+#[cfg(test)]
 mod tests;
 
 #[cfg(not(feature = "portable-aead"))]
