@@ -300,6 +300,7 @@ impl Work<'_> {
         self.scratch.clear();
         let plain = enc.def.plain;
         value::read(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
+        self.fit(param)?;
         let scratch = std::mem::take(&mut self.scratch);
         let eq = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id).map(|(_, key)| Arc::clone(key));
         let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
@@ -307,6 +308,11 @@ impl Work<'_> {
         self.scratch = scratch;
         self.sealed += 1;
         outcome
+    }
+
+    /// Rounds the value in `scratch` where a cast says so. Only a numeric's has digits.
+    fn fit(&mut self, param: &Param) -> Result<(), SealFault> {
+        Ok(param.digits.map_or(Ok(()), |digits| value::fit_numeric(&mut self.scratch, digits))?)
     }
 
     fn equal(
@@ -321,6 +327,7 @@ impl Work<'_> {
         self.scratch.clear();
         let plain = operand_type(enc, param.cast, raw.declared);
         value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
+        self.fit(param)?;
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
         let term = cell::equality(plain, &self.scratch, key)?;
         self.terms.push((index, term));

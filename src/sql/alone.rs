@@ -93,6 +93,7 @@ impl Analyzer<'_> {
                 column: String::new(),
                 listed: false,
                 cast: None,
+                digits: None,
             });
             self.edits.both(alone.span, format!("(${}::pg_catalog.bool AND true)", params.len()));
         }

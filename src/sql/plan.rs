@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
+use crate::wire::value::Digits;
 
 use super::literal::Literals;
 
@@ -199,6 +200,8 @@ pub struct Param {
     pub listed: bool,
     /// Type that a cast dropped from around it named (`$1::varchar`, `'5'::int4`): decides how an untyped value is read.
     pub cast: Option<Oid>,
+    /// That cast was to a `numeric(precision, scale)`, for a numeric: the value is rounded to it.
+    pub digits: Option<Digits>,
 }
 
 /// What is made of a parameter's value.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use pg_query::protobuf::TypeName;
 
 use super::analyzer::Analyzer;
+use super::expr::Open;
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, INDETERMINATE_DATATYPE, Result};
 use super::scope::Span;
 use super::types::{self, Named};
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::PlainType;
+use crate::wire::value::{Digits, PlainType};
 
 /// What is made of a site.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub(super) struct Site {
     pub(super) source: Option<Source>,
     /// Casts that the client wrote around it, innermost first.
     pub(super) casts: Vec<Named>,
+    /// A cast that may change the value stands around a column that gives it, not around the value itself.
+    pub(super) recast: bool,
     /// What is decided; plain when nothing was decided to the end.
     pub(super) decision: Option<Decision>,
     /// Column that an encrypted decision was made for.
@@ -65,6 +68,7 @@ impl Analyzer<'_> {
             span,
             source,
             casts: Vec::new(),
+            recast: false,
             decision: None,
             column: "".into(),
             firm: false,
@@ -89,6 +93,12 @@ impl Analyzer<'_> {
     pub(super) fn decide(&mut self, site: usize, decision: Decision, column: &str) -> Result<()> {
         let at = self.sites[site].span.0 as i32;
         match &self.sites[site].decision {
+            // Casts are noted of the value, so one that is used twice must have the same ones in both places.
+            Some(before) if before.same(&decision) && self.sites[site].recast => {
+                return Err(refuse::on_column("a value that is used twice and cast", column)
+                    .hint("Give the value once for each use.")
+                    .at(at));
+            }
             Some(before) if before.same(&decision) => return Ok(()),
             Some(_) => {
                 let column = if column.is_empty() { self.sites[site].column.to_string() } else { column.to_string() };
@@ -117,7 +127,8 @@ impl Analyzer<'_> {
                 "Give a value of the column's plaintext type, without a cast or with one to that type and no length.",
             ));
         }
-        if cast_of(site, ty.def.plain).is_err() {
+        let modified = |cast: &Named| matches!(cast, Named::Builtin { modified: true, .. });
+        if cast_of(site, ty.def.plain).is_err() || site.casts.iter().rev().skip(1).any(modified) {
             return Err(refuse::on_column("a value with several casts", column)
                 .hint("Cast the value once, to the column's plaintext type, or not at all."));
         }
@@ -138,10 +149,13 @@ impl Analyzer<'_> {
     }
 
     /// Notes a cast around undecided sites. `drop`: the spans of its tokens, which go if the value is sealed.
-    pub(super) fn note_cast(&mut self, sites: &[usize], name: &TypeName, drop: &[Span]) {
+    pub(super) fn note_cast(&mut self, open: &Open, name: &TypeName, drop: &[Span]) {
         let named = types::named(name, self.catalog, self.session);
-        for &site in sites {
+        let same = matches!(named, Named::Builtin { plain, modified: false, .. } if types::is_plain_text(plain));
+        let sites = &open.sites;
+        for &site in sites.iter() {
             self.sites[site].casts.push(named.clone());
+            self.sites[site].recast |= !open.simple && !same;
         }
         if let Some(&first) = sites.first() {
             self.drops.extend(drop.iter().map(|&span| (first, span)));
@@ -169,6 +183,7 @@ impl Analyzer<'_> {
                             column: String::new(),
                             listed: false,
                             cast: None,
+                            digits: None,
                         });
                         params.len() - 1
                     });
@@ -218,7 +233,8 @@ impl Analyzer<'_> {
             return None;
         };
         let cast = role.enc().and_then(|ty| cast_of(site, ty.def.plain).ok().flatten());
-        params.push(Param { source, role, column: site.column.to_string(), listed: site.listed, cast });
+        let digits = digits_of(site);
+        params.push(Param { source, role, column: site.column.to_string(), listed: site.listed, cast, digits });
         let k = params.len();
         self.edits.each(span, Some(format!("${k}::{described}").into()), Some(format!("${k}::{executed}").into()));
         Some(k - 1)
@@ -302,12 +318,21 @@ fn cast_of(site: &Site, own: PlainType) -> Result<Option<Oid>, ()> {
     }
 }
 
+/// Precision and scale that the last cast rounds to.
+fn digits_of(site: &Site) -> Option<Digits> {
+    match site.casts.last()? {
+        Named::Builtin { digits, .. } => *digits,
+        _ => None,
+    }
+}
+
 /// Whether a value that was cast to this may be sealed so.
 fn fits(cast: &Named, decision: &Decision, ty: &EncType, literal: bool) -> bool {
     let own = ty.def.plain;
     let array = matches!(decision, Decision::EqualArray(_));
     match cast {
-        Named::Builtin { array: a, modified, .. } if *a != array || *modified => false,
+        Named::Builtin { array: a, .. } if *a != array => false,
+        Named::Builtin { modified: true, digits, .. } if digits.is_none() || own != PlainType::Numeric => false,
         Named::Builtin { plain, .. } => match decision {
             // A number as it is written, stored as text.
             Decision::Store(_) if literal && types::is_text(own) && types::is_number(*plain) => true,

@@ -7,7 +7,7 @@ use pg_query::protobuf::TypeName;
 use super::plan::SessionState;
 use super::tree::string;
 use crate::schema::catalog::{Catalog, EncType, Oid};
-use crate::wire::value::PlainType;
+use crate::wire::value::{Digits, PlainType};
 
 /// Built-in types that values may be cast to: name, OID, OID of the array.
 const BUILTIN: &[(&str, Oid, Oid, PlainType)] = &[
@@ -45,6 +45,8 @@ pub(super) enum Named {
         array: bool,
         /// It has a length or precision that may change the value.
         modified: bool,
+        /// What that is, for a numeric.
+        digits: Option<Digits>,
     },
     /// An encrypted type.
     Enc(Arc<EncType>),
@@ -73,7 +75,9 @@ pub(super) fn named(name: &TypeName, catalog: &Catalog, session: &SessionState<'
     }
     match BUILTIN.iter().find(|t| t.0 == last) {
         Some(&(_, oid, array_oid, plain)) => {
-            Named::Builtin { plain, oid: if array { array_oid } else { oid }, array, modified: modifies(name, plain) }
+            let (oid, modified) = (if array { array_oid } else { oid }, modifies(name, plain));
+            let digits = if plain == PlainType::Numeric && !array { digits(name) } else { None };
+            Named::Builtin { plain, oid, array, modified, digits }
         }
         None => Named::Other,
     }
@@ -137,6 +141,17 @@ fn modifies(name: &TypeName, plain: PlainType) -> bool {
     !(widest && name.typmods.len() == 1 && super::tree::int_const(&name.typmods[0]) == Some(6))
 }
 
+/// Precision and scale, as far as every version of PostgreSQL takes them.
+fn digits(name: &TypeName) -> Option<Digits> {
+    let given = |node| super::tree::int_const(node).and_then(|n| u16::try_from(n).ok());
+    let (precision, scale) = match name.typmods.as_slice() {
+        [precision] => (given(precision)?, 0),
+        [precision, scale] => (given(precision)?, given(scale)?),
+        _ => return None,
+    };
+    (1..=1000).contains(&precision).then_some(Digits { precision, scale }).filter(|d| d.scale <= d.precision)
+}
+
 /// Types whose values convert into one another by assignment without a decision of ours.
 fn family(plain: PlainType) -> u8 {
     use PlainType::*;
@@ -157,7 +172,7 @@ fn family(plain: PlainType) -> u8 {
 /// A built-in type without modifiers, by what it holds.
 pub(super) fn builtin(plain: PlainType) -> Option<Named> {
     let found = BUILTIN.iter().find(|t| t.3 == plain)?;
-    Some(Named::Builtin { plain, oid: found.1, array: false, modified: false })
+    Some(Named::Builtin { plain, oid: found.1, array: false, modified: false, digits: None })
 }
 
 /// What a built-in type of this OID holds.

@@ -417,3 +417,38 @@ fn schema_changes_by_others_starve_nobody() {
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     changes.join().unwrap();
 }
+
+#[test]
+fn values_are_cast_as_postgresql_casts_them() {
+    let twin = twin();
+    twin.create("CREATE TABLE n (id serial PRIMARY KEY, a seal.numeric_eq, b seal.numeric_eq)");
+    let mut pair = Pair::new(&twin);
+    for sql in [
+        "INSERT INTO n (a, b) VALUES (1.235::numeric(10,2), '12345.678'::decimal(7, 1)) RETURNING a, b",
+        "INSERT INTO n (a, b) VALUES ((-0.004)::numeric(10,2), CAST(99.5 AS numeric(3))) RETURNING a, b",
+        "INSERT INTO n (a) VALUES ('nan'::numeric(3,1)), (NULL::numeric(3,1)) RETURNING a",
+        "INSERT INTO n (a) VALUES (1234.5::numeric(5,2))",
+        "INSERT INTO n (a) VALUES ('inf'::numeric(5,2))",
+        "SELECT id FROM n WHERE a = 1.2351::numeric(10,2) OR b IN (99.6::numeric(3), 7)",
+        "SELECT id FROM n WHERE a = 1.2351::numeric(10,3)",
+        "UPDATE n SET a = 9.999::numeric(4,2) WHERE id = 1 RETURNING a",
+        "SELECT id, COALESCE(b, 1.234::numeric(10,2)) FROM n ORDER BY id",
+        "WITH w AS (SELECT 2.123456789 AS q) INSERT INTO n (a) SELECT q::float4 FROM w RETURNING a",
+    ] {
+        pair.same(sql, &query(sql), 1);
+    }
+    let values = [Some("7.005"), Some("-8.994999")];
+    let many =
+        "INSERT INTO n (a) SELECT p0::NUMERIC(10, 2) FROM (VALUES ($1, 0), ($2, 1)) AS v(p0, n) ORDER BY n RETURNING a";
+    pair.same("as SQLAlchemy inserts", &[run(many, &values), sync()].concat(), 1);
+    let one = "SELECT id FROM n WHERE a = $1::numeric(10,2) OR a = $2::numeric(10,2) ORDER BY id";
+    pair.same("as parameters", &[run(one, &values), sync()].concat(), 1);
+    // One value in two places, of which one has a cast: it would change in both.
+    for outputs in ["q::float4, q", "q, q::float4", "q::numeric(3,1), q", "q::numeric(3,1), q::numeric(4,2)"] {
+        let sql = format!("WITH w AS (SELECT 2.123456789 AS q) INSERT INTO n (a, b) SELECT {outputs} FROM w");
+        assert_eq!(pair.sealed.error(&sql).code, "0A000", "{sql}");
+    }
+    for cast in ["varchar(3)", "numeric(10,2)"] {
+        assert_eq!(pair.sealed.error(&format!("UPDATE t SET e = 'abcd'::{cast}")).code, "0A000", "{cast}");
+    }
+}

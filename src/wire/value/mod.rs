@@ -5,7 +5,7 @@
 //!
 //! What is read is what PostgreSQL reads, or an error; never another value. Left out on purpose, with an error:
 //! dates that depend on the clock (`now`), dates and intervals in forms that neither ISO 8601 nor PostgreSQL's own
-//! output have, hexadecimal floats. Not here: type modifiers (`varchar(10)`), enum labels' existence, encodings
+//! output have, hexadecimal floats. Not here: type modifiers (`varchar(10)`) but those of numeric, enum labels' existence, encodings
 //! other than UTF-8.
 
 mod array;
@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 pub use array::{Array, read_array, write_array};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
+pub use numeric::Digits;
 pub use plain::Oid;
 pub use settings::{ByteaOutput, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Settings};
 
@@ -110,6 +111,17 @@ pub fn read_operand(
     let start = out.len();
     let result = Reading { plain, declared, cast, settings, exact: true }.read(format, bytes, out);
     forget_on_error(start, result, out)
+}
+
+/// Makes the stored form of a numeric that of the value as a `numeric(precision, scale)`.
+///
+/// # Errors
+/// 22003 for a value with too many digits before the point.
+pub fn fit_numeric(stored: &mut Zeroizing<Vec<u8>>, digits: Digits) -> std::result::Result<(), ValueError> {
+    let mut fitted = Zeroizing::new(Vec::with_capacity(stored.len() + 2));
+    numeric::fit(stored, digits, &mut fitted)?;
+    *stored = fitted;
+    Ok(())
 }
 
 fn forget_on_error(start: usize, result: Result<()>, out: &mut Vec<u8>) -> Result<()> {

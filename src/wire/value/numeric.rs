@@ -3,6 +3,8 @@
 //! Stored form: ndigits, weight, sign, dscale (two bytes each), then the digits. Leading and trailing zero
 //! digits are always stripped, so that equal values differ in dscale only.
 
+use zeroize::Zeroizing;
+
 use super::PlainType;
 use super::error::{Result, ValueError};
 use super::scan::trim;
@@ -16,6 +18,15 @@ const MINUS_INFINITY: u16 = 0xF000;
 const INFINITY_SCALE: u16 = 32;
 const MAX_SCALE: i64 = 0x3FFF;
 const HEADER: usize = 8;
+
+/// Precision and scale of a `numeric(precision, scale)`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Digits {
+    /// Decimal digits in all, 1 to 1000.
+    pub precision: u16,
+    /// Decimal digits after the point, 0 to `precision`.
+    pub scale: u16,
+}
 
 /// A numeric in its stored form.
 struct View<'a> {
@@ -283,6 +294,52 @@ pub(crate) fn to_int(stored: &[u8], type_name: &str) -> Result<i64> {
     i64::try_from(value).map_err(|_| range())
 }
 
+/// Appends the value as a `numeric(precision, scale)` holds it, rounded half away from zero.
+///
+/// # Errors
+/// 22003 for a value with too many digits before the point.
+pub(crate) fn fit(stored: &[u8], digits: Digits, out: &mut Vec<u8>) -> Result<()> {
+    let overflow = || ValueError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow");
+    let view = View::stored(stored)?;
+    if view.sign == NAN {
+        out.extend_from_slice(stored);
+        return Ok(());
+    }
+    if view.sign > NAN {
+        return Err(overflow());
+    }
+    let mut printed = Zeroizing::new(Vec::new());
+    print(stored, &mut printed)?;
+    let unsigned = printed.strip_prefix(b"-").unwrap_or(&printed);
+    let point = unsigned.iter().position(|b| *b == b'.').unwrap_or(unsigned.len());
+    let (whole, fraction) = (&unsigned[..point], unsigned.get(point + 1..).unwrap_or_default());
+    let scale = usize::from(digits.scale);
+    // A zero in front takes the carry.
+    let mut kept = Zeroizing::new(Vec::with_capacity(whole.len() + scale + 3));
+    kept.push(b'0');
+    kept.extend_from_slice(whole);
+    kept.extend((0..scale).map(|at| fraction.get(at).copied().unwrap_or(b'0')));
+    if fraction.get(scale).is_some_and(|next| *next >= b'5') {
+        for digit in kept.iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                break;
+            }
+            *digit = b'0';
+        }
+    }
+    let leading = kept.iter().take_while(|digit| **digit == b'0').count();
+    if kept.len() - leading > usize::from(digits.precision) {
+        return Err(overflow());
+    }
+    let point = kept.len() - scale;
+    kept.insert(point, b'.');
+    if view.sign == NEGATIVE {
+        kept.insert(0, b'-');
+    }
+    parse(super::scan::utf8(&kept)?, out)
+}
+
 /// Appends bytes that are equal exactly when the values are: sign, weight, digits without outer zeros.
 pub(crate) fn canonical(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let view = View::stored(stored)?;
@@ -368,6 +425,34 @@ mod tests {
         assert_ne!(canon("1"), canon("10000"));
         assert_ne!(canon("1"), canon("-1"));
         assert_ne!(canon("inf"), canon("-inf"));
+    }
+
+    #[test]
+    fn fits_a_precision_and_scale() {
+        let fitted = |text: &str, precision: u16, scale: u16| {
+            let (mut stored, mut fitted, mut out) = (Vec::new(), Vec::new(), Vec::new());
+            parse(text, &mut stored)
+                .and_then(|()| fit(&stored, Digits { precision, scale }, &mut fitted))
+                .and_then(|()| print(&fitted, &mut out))
+                .map_or_else(|e| e.sqlstate.0.to_owned(), |()| String::from_utf8(out).expect("ascii"))
+        };
+        for (text, precision, scale, want) in [
+            ("1.5", 10, 2, "1.50"),
+            ("-1.235", 10, 2, "-1.24"),
+            ("1.2349999", 10, 2, "1.23"),
+            ("-0.004", 10, 2, "0.00"),
+            ("99.995", 5, 2, "100.00"),
+            ("999.995", 5, 2, "22003"),
+            ("0.99", 2, 2, "0.99"),
+            ("0.995", 2, 2, "22003"),
+            ("12345.5", 5, 0, "12346"),
+            ("1e3", 3, 0, "22003"),
+            ("0", 1, 1, "0.0"),
+            ("nan", 3, 1, "NaN"),
+            ("-inf", 3, 1, "22003"),
+        ] {
+            assert_eq!(fitted(text, precision, scale), want, "{text}::numeric({precision}, {scale})");
+        }
     }
 
     #[test]
