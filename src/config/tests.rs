@@ -234,8 +234,8 @@ fn variables_of_others_are_left_alone() {
 
 #[test]
 fn home_follows_the_environment() {
-    let home = |pairs: &[(&str, &str)]| Environment::of_pairs(Path::new("/work"), pairs).home();
+    let home = |pairs: &[(&str, &str)]| Environment::of_pairs(Path::new("/srv/app"), pairs).home();
     assert_eq!(home(&[("HOME", "/h")]), Path::new("/h/.columnseal"));
     assert_eq!(home(&[("HOME", "/h"), ("COLUMNSEAL_HOME", "/data/cs")]), Path::new("/data/cs"));
-    assert_eq!(home(&[("COLUMNSEAL_HOME", "cs")]), Path::new("/work/cs"));
+    assert_eq!(home(&[("COLUMNSEAL_HOME", "cs")]), Path::new("/srv/app/cs"));
 }
