@@ -312,7 +312,7 @@ impl Analyzer<'_> {
             Val::Enc(enc) => self.cast_encrypted(enc, &named, cast, name),
             Val::Open(open) => {
                 let drops = self.cast_tokens(cast, name)?;
-                self.note_cast(&open, name, &drops);
+                self.note_cast(&open, &named, &drops);
                 match named {
                     Named::Enc(ty) => {
                         self.usable(&ty)?;

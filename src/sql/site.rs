@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use pg_query::protobuf::TypeName;
-
 use super::analyzer::Analyzer;
 use super::expr::Open;
 use super::plan::{Param, Role, Source};
@@ -149,15 +147,13 @@ impl Analyzer<'_> {
     }
 
     /// Notes a cast around undecided sites. `drop`: the spans of its tokens, which go if the value is sealed.
-    pub(super) fn note_cast(&mut self, open: &Open, name: &TypeName, drop: &[Span]) {
-        let named = types::named(name, self.catalog, self.session);
-        let same = matches!(named, Named::Builtin { plain, modified: false, .. } if types::is_plain_text(plain));
-        let sites = &open.sites;
-        for &site in sites.iter() {
+    pub(super) fn note_cast(&mut self, open: &Open, named: &Named, drop: &[Span]) {
+        let same = matches!(named, Named::Builtin { plain, modified: false, .. } if types::is_plain_text(*plain));
+        for &site in open.sites.iter() {
             self.sites[site].casts.push(named.clone());
             self.sites[site].recast |= !open.simple && !same;
         }
-        if let Some(&first) = sites.first() {
+        if let Some(&first) = open.sites.first() {
             self.drops.extend(drop.iter().map(|&span| (first, span)));
         }
     }
