@@ -1,5 +1,5 @@
 //! No plaintext of an encrypted column leaves the proxy towards the server or into a log: the server logs all it can,
-//! the proxy logs at debug level, a relay keeps every byte sent to the server, and all of it is searched.
+//! the proxy logs all it can too, a relay keeps every byte sent to the server, and all of it is searched.
 
 use crate::support::raw::{self, Raw};
 use crate::support::{Options, ProxyOptions, Twin};
@@ -200,7 +200,7 @@ fn search(place: &str, hay: &[u8], markers: &Markers) -> Vec<String> {
 #[test]
 fn no_plaintext_reaches_the_server_or_a_log() {
     let options = Options::logged().with("track_activity_query_size = 65536");
-    let proxy = ProxyOptions::default().with("CS_LOG__LEVEL", "debug");
+    let proxy = ProxyOptions::default().with("CS_LOG__LEVEL", "trace");
     let twin = Twin::start_with(options, &proxy);
     twin.sealed.sql(SCHEMA);
     let mut markers = Markers { used: Vec::new() };
