@@ -182,7 +182,7 @@ async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<R
     let opened = tokio::task::spawn_blocking(move || Engine::open(&store, root)).await;
     let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
     let service = Metered::new(Arc::new(engine), metrics);
-    Ok(Ring::start(&config.keys, client, root, Arc::new(service)).await?)
+    Ok(Ring::start(&config.keys, Arc::new(client), root, Arc::new(service)).await?)
 }
 
 fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {

@@ -19,6 +19,8 @@ pub const MAX_BATCH: usize = 4096;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proof(pub [u8; 64]);
 
+super::json::serde_b64!(Proof);
+
 /// One pair of the statement, with the encodings that its points came from or go out as.
 pub(super) struct Pair {
     pub(super) c: RistrettoPoint,

@@ -17,6 +17,7 @@ pub mod dleq;
 pub mod envelope;
 pub mod group;
 pub mod hpke;
+pub mod json;
 pub mod key_id;
 pub mod random;
 pub mod root;
@@ -53,6 +54,21 @@ macro_rules! id {
                 Ok(Self(*uuid::Uuid::try_parse(s)?.as_bytes()))
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            /// Only the form that is written: people's other spellings of a uuid have no place on the wire.
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                let id = text.parse::<Self>().map_err(serde::de::Error::custom)?;
+                if id.to_string() == text { Ok(id) } else { Err(serde::de::Error::custom("not a uuid in its usual form")) }
+            }
+        }
     };
 }
 
@@ -64,13 +80,36 @@ id!(/// A client: the first 16 bytes of the hash of its public keys.
     ClientId);
 
 /// A keyset and data epoch, allocated uniquely by the key service and signed in the certificate.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Kref(pub u32);
 
 /// An epoch of a split key, from 1.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Epoch(pub u32);
 
 /// A data key's public name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 8]);
+
+impl std::fmt::Display for KeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// No key id: 16 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key id has 16 lower-case hexadecimal digits")]
+pub struct BadKeyId;
+
+impl std::str::FromStr for KeyId {
+    type Err = BadKeyId;
+
+    fn from_str(text: &str) -> Result<Self, BadKeyId> {
+        let mut id = [0; 8];
+        hex::decode_to_slice(text, &mut id).map_err(|_| BadKeyId)?;
+        if text.bytes().any(|b| b.is_ascii_uppercase()) { Err(BadKeyId) } else { Ok(Self(id)) }
+    }
+}
+
+json::serde_text!(KeyId);

@@ -18,6 +18,8 @@ pub struct VerifyKey(ed25519_dalek::VerifyingKey);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Signature(pub [u8; 64]);
 
+super::json::serde_b64!(Signature);
+
 /// The signature is not of this key over this message for this purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signature does not verify")]

@@ -156,6 +156,11 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
+    /// Everything was read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Everything must have been read.
     pub fn finish(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }

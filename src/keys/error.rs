@@ -1,24 +1,31 @@
 //! What can go wrong with keys. Each message is one plain line; callers add what was attempted. No secrets in any.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// An error of the keys or keyserver room.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+use serde::{Deserialize, Serialize};
+
+/// An error of the keys or keyserver room. In JSON its cause is `code`; what concerns one machine only never travels.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
 pub enum KeysError {
     /// There is no key store at that path. Only `columnseal init` makes one.
     #[error("there is no key store at {}", path.display())]
+    #[serde(skip)]
     StoreMissing {
         /// Where it was looked for.
         path: PathBuf,
     },
     /// Another process held the store for longer than we wait.
     #[error("the key store {} is locked by another process", path.display())]
+    #[serde(skip)]
     StoreLocked {
         /// The store.
         path: PathBuf,
     },
     /// The store's file is damaged or is no key store.
     #[error("the key store {} is corrupt: {what}", path.display())]
+    #[serde(skip)]
     StoreCorrupt {
         /// The store.
         path: PathBuf,
@@ -27,6 +34,7 @@ pub enum KeysError {
     },
     /// The store was written by a newer columnseal.
     #[error("the key store {} has schema version {found}, this columnseal knows up to {known}", path.display())]
+    #[serde(skip)]
     StoreNewer {
         /// The store.
         path: PathBuf,
@@ -45,14 +53,16 @@ pub enum KeysError {
     },
     /// The store's root key is missing, malformed or not the one the store was made with.
     #[error("the root key {}: {what}", path.display())]
+    #[serde(skip)]
     RootKey {
         /// Its file.
         path: PathBuf,
         /// What is wrong with it.
-        what: &'static str,
+        what: Cow<'static, str>,
     },
     /// A secret file can be read by others.
     #[error("{} has mode {mode:04o}, it must not be accessible to group or others", path.display())]
+    #[serde(skip)]
     FileMode {
         /// The file or folder.
         path: PathBuf,
@@ -61,12 +71,14 @@ pub enum KeysError {
     },
     /// There is no device key: `columnseal init` makes it.
     #[error("there is no device key at {}", path.display())]
+    #[serde(skip)]
     DeviceKeyMissing {
         /// Where it was looked for.
         path: PathBuf,
     },
     /// A local file could not be read or written.
     #[error("{}: {why}", path.display())]
+    #[serde(skip)]
     File {
         /// The file.
         path: PathBuf,
@@ -146,7 +158,7 @@ pub enum KeysError {
         /// Name or id.
         keyset: String,
         /// `encrypt`, `decrypt`, `query` or `grant`.
-        permission: &'static str,
+        permission: Cow<'static, str>,
     },
     /// The client is not an admin of the workspace.
     #[error("client {client} is not an admin of this workspace")]
@@ -170,13 +182,40 @@ pub enum KeysError {
     #[error("the key service gave a wrong answer: {what}")]
     BadAnswer {
         /// What does not hold.
-        what: &'static str,
+        what: Cow<'static, str>,
     },
     /// A request was refused before it was looked at.
     #[error("the key service refused the request: {why}")]
     Refused {
         /// Why.
-        why: &'static str,
+        why: Cow<'static, str>,
+    },
+    /// The client's clock is not the key service's.
+    #[error("the client's clock is {} s {} the key service's", skew_ms.unsigned_abs().div_ceil(1000), if *skew_ms < 0 { "behind" } else { "ahead of" })]
+    ClockSkew {
+        /// By how much, in milliseconds; negative: it is behind.
+        skew_ms: i64,
+    },
+    /// A fetch with the shares of a replaced grant: the client reads its state again and retries.
+    #[error("the grant was replaced")]
+    GrantChanged,
+    /// Somebody else changed the workspace after the request's sender had looked at it.
+    #[error("the workspace was changed by somebody else meanwhile")]
+    Conflict,
+    /// The client asks too often.
+    #[error("the client asks too often, again in {retry_ms} ms")]
+    TooManyRequests {
+        /// When it may ask again.
+        retry_ms: u64,
+    },
+    /// The store was restored from a backup and waits for an admin.
+    #[error("the key store was restored from a backup and serves nobody until an admin acknowledges it")]
+    Sealed,
+    /// The key server's policy does not let this kind of client in.
+    #[error("the key server's policy refuses: {why}")]
+    Policy {
+        /// What is not allowed.
+        why: Cow<'static, str>,
     },
     /// What was asked for cannot be done with these inputs.
     #[error("{what}")]
@@ -203,6 +242,38 @@ impl KeysError {
         Self::Invalid { what: what.into() }
     }
 
+    /// A request that is refused before it is looked at.
+    pub fn refused(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+
+    /// An answer that is not valid.
+    pub fn bad_answer(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::BadAnswer { what: what.into() }
+    }
+
+    /// A grant that does not allow enough.
+    pub fn missing(keyset: impl Into<String>, permission: impl Into<Cow<'static, str>>) -> Self {
+        Self::PermissionMissing { keyset: keyset.into(), permission: permission.into() }
+    }
+
+    /// What another machine may know of it: not paths, nor what is wrong with a store.
+    #[must_use]
+    pub fn abroad(self) -> Self {
+        match self {
+            Self::StoreLocked { .. } => Self::unavailable("its key store is busy"),
+            Self::StoreMissing { .. }
+            | Self::StoreCorrupt { .. }
+            | Self::StoreNewer { .. }
+            | Self::RootKey { .. }
+            | Self::FileMode { .. }
+            | Self::DeviceKeyMissing { .. }
+            | Self::File { .. } => Self::unavailable("its key store cannot be used"),
+            Self::Unavailable { .. } => Self::unavailable("it cannot do its work just now"),
+            other => other,
+        }
+    }
+
     /// The service is unavailable.
     pub fn unavailable(why: impl Into<String>) -> Self {
         Self::Unavailable { why: why.into() }
@@ -218,6 +289,8 @@ impl KeysError {
                 | Self::Unavailable { .. }
                 | Self::LeaseExpired { .. }
                 | Self::File { .. }
+                | Self::TooManyRequests { .. }
+                | Self::Sealed
         )
     }
 
@@ -258,7 +331,11 @@ impl KeysError {
                 "Make the key service or its store reachable and try again."
             }
             Self::BadAnswer { .. } => "Do not trust this key service: check what runs there.",
-            Self::Refused { .. } => "Check this machine's clock, and try again.",
+            Self::Refused { .. } | Self::GrantChanged | Self::Conflict => "Try again.",
+            Self::ClockSkew { .. } => "Set this machine's clock: requests may be at most 60 s off.",
+            Self::TooManyRequests { .. } => "Wait a moment, or have the key server's limits raised.",
+            Self::Sealed => "An admin runs `columnseal store unseal` once the revocations since the backup are known.",
+            Self::Policy { .. } => "Use a client key of the kind that the key server's policy allows.",
             Self::Exists { .. } | Self::Invalid { .. } => "Choose other values and try again.",
         }
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A set of permissions.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Vec<&'static str>", try_from = "Vec<String>")]
 pub struct Permissions(u8);
 
 const NAMES: [(u8, &str); 4] = [(1, "encrypt"), (2, "decrypt"), (4, "query"), (8, "grant")];
@@ -63,6 +64,20 @@ impl fmt::Display for Permissions {
 impl fmt::Debug for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Permissions({self})")
+    }
+}
+
+impl From<Permissions> for Vec<&'static str> {
+    fn from(permissions: Permissions) -> Self {
+        permissions.names()
+    }
+}
+
+impl TryFrom<Vec<String>> for Permissions {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        names.iter().try_fold(Self::default(), |all, name| Ok(all.with(name.parse()?)))
     }
 }
 

@@ -4,23 +4,24 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::client_key::ClientKey;
+use crate::crypto::json::{b64, b64_list};
 use crate::crypto::split::{Answer, Proof};
-use crate::crypto::{Epoch, KeyId, KeysetId, Kref, TypeId};
+use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, Kref, TypeId};
 
 use super::claims::{RootSigned, Signed, Split};
-use super::codec::Writer;
 use super::error::KeysError;
-use super::request::{Body, Request, ServiceId};
+use super::permissions::Permissions;
+use super::request::{Body, Call, ServiceId};
 
-/// Most keys or types of one request.
+/// Most keys, types or keysets of one request.
 pub const MAX_KEYS: usize = 256;
 /// Longest object or database name of a pin, in bytes.
 pub const MAX_PIN: usize = 1024;
 /// Most pins of one request.
 pub const MAX_PINS: usize = 10_000;
-
-/// Why a fetch with the shares of a replaced grant is refused: the client reads its state again and retries.
-pub const GRANT_CHANGED: &str = "the grant was replaced";
 
 /// A future that a key service returns.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeysError>> + Send + 'a>>;
@@ -29,28 +30,26 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeysError>> + Send
 pub trait KeyService: Send + Sync {
     /// Which service this is: goes into every request.
     fn id(&self) -> ServiceId;
-    /// The client's record, grants and sealed shares, and what they rest on.
-    fn state(&self, request: Request<GetState>) -> Reply<'_, State>;
-    /// The present revision, for the lease.
-    fn renew(&self, request: Request<Renew>) -> Reply<'_, Revision>;
-    /// Waits until the service's revision is another than `seen`, and tells it. Cancel safe.
-    fn next_revision(&self, seen: Revision) -> Reply<'_, Revision>;
-    /// Keys to encrypt with: new ids, proved.
-    fn encrypt_keys(&self, request: Request<EncryptKeys>) -> Reply<'_, NewKeys>;
-    /// Keys of given ids, of one or several epochs; one result for each.
-    fn decrypt_keys(&self, request: Request<DecryptKeys>) -> Reply<'_, Vec<Result<Evaluated, KeysError>>>;
-    /// Term roots, proved.
-    fn term_roots(&self, request: Request<TermRoots>) -> Reply<'_, Evaluated>;
-    /// Stores a signed type definition.
-    fn put_type(&self, request: Request<PutType>) -> Reply<'_, ()>;
-    /// The pins of a database.
-    fn pins(&self, request: Request<GetPins>) -> Reply<'_, Vec<PinnedObject>>;
-    /// Adds pins. One that contradicts an existing pin refuses all.
-    fn add_pins(&self, request: Request<AddPins>) -> Reply<'_, ()>;
+    /// Answers a request, in JSON.
+    fn call(&self, call: Call) -> Reply<'_, Vec<u8>>;
+    /// Waits until a client's standing is another than `seen`, and tells it. Cancel safe.
+    fn next_standing(&self, client: ClientId, seen: Standing) -> Reply<'_, Standing>;
+}
+
+/// Asks a service as the client of `key`.
+pub async fn ask<B: Body>(service: &dyn KeyService, key: &ClientKey, body: &B) -> Result<B::Answer, KeysError> {
+    let answer = service.call(Call::sign(service.id(), key, body)?).await?;
+    read_answer::<B>(&answer)
+}
+
+/// Reads the answer to a request.
+pub fn read_answer<B: Body>(answer: &[u8]) -> Result<B::Answer, KeysError> {
+    serde_json::from_slice(answer).map_err(|_| KeysError::bad_answer("it is malformed"))
 }
 
 /// How new a state is: generations grow with every restore, revisions with every change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revision {
     /// Restores.
     pub generation: u64,
@@ -58,38 +57,77 @@ pub struct Revision {
     pub revision: u64,
 }
 
-/// Asks for [`State`].
-#[derive(Clone, Debug)]
-pub struct GetState;
+/// Where the workspace and one client of it stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// Of the workspace.
+    pub revision: Revision,
+    /// The revision with which something last changed that concerns the client.
+    pub changed: u64,
+}
 
-/// Asks for the [`Revision`].
-#[derive(Clone, Debug)]
-pub struct Renew;
+/// Asks for the [`State`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetState {}
 
-/// Everything that concerns one client.
-#[derive(Clone, Debug)]
+/// Asks for the [`Standing`], for the lease.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {}
+
+/// Everything that concerns one client, but the grants themselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// How new this is.
-    pub revision: Revision,
+    pub standing: Standing,
     /// Who the admins are.
     pub admins: RootSigned,
     /// The client's record.
     pub record: Signed,
-    /// Its grants.
-    pub grants: Vec<GrantState>,
+    /// Keysets it was granted.
+    pub granted: Vec<Granted>,
     /// Keysets whose grant was taken from it.
     pub revoked: Vec<RevokedKeyset>,
     /// Type definitions signed by admins and by the client itself.
     pub types: Vec<Signed>,
 }
 
+/// A granted keyset as a list shows it. Nothing of it holds before the grant itself was read and checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Granted {
+    /// Id.
+    pub keyset: KeysetId,
+    /// Name.
+    pub name: String,
+    /// The switch.
+    pub enabled: bool,
+    /// What the grant allows.
+    pub permissions: Permissions,
+    /// The numbers in envelopes, of all data epochs.
+    pub krefs: Vec<Kref>,
+    /// Changes with whatever the grant rests on.
+    #[serde(with = "b64")]
+    pub stamp: [u8; 16],
+}
+
+/// Asks for grants and what belongs to them; keysets that are not granted are left out of the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetGrants {
+    /// Of which keysets, 1 to [`MAX_KEYS`].
+    pub keysets: Vec<KeysetId>,
+}
+
 /// A grant and what belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrantState {
     /// The keyset's record.
     pub keyset: Signed,
-    /// The keyset is enabled.
-    pub enabled: bool,
     /// Certificates of every live epoch.
     pub certificates: Vec<Signed>,
     /// The grant.
@@ -99,18 +137,21 @@ pub struct GrantState {
 }
 
 /// A share sealed to a client: `c 32 || m 32`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SealedShare {
     /// Of which split key.
     pub split: Split,
     /// Of which epoch.
     pub epoch: Epoch,
     /// HPKE.
+    #[serde(with = "b64")]
     pub sealed: Vec<u8>,
 }
 
 /// A keyset that the client once had.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RevokedKeyset {
     /// Id.
     pub keyset: KeysetId,
@@ -121,40 +162,48 @@ pub struct RevokedKeyset {
 }
 
 /// Asks for new data keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncryptKeys {
     /// Of which keyset.
     pub keyset: KeysetId,
     /// Digest of the grant whose shares the client holds.
+    #[serde(with = "b64")]
     pub grant: [u8; 32],
     /// Of which data epoch.
     pub epoch: Epoch,
     /// Half of what the ids are made of.
+    #[serde(with = "b64")]
     pub nonce: [u8; 16],
     /// How many, 1 to [`MAX_KEYS`].
     pub count: u32,
 }
 
 /// New data keys: answers for `key_id(nonce, server_nonce, 0..count)`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewKeys {
     /// The other half of what the ids are made of.
+    #[serde(with = "b64")]
     pub server_nonce: [u8; 16],
     /// Answers, proved.
     pub evaluated: Evaluated,
 }
 
 /// Answers in the order asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evaluated {
     /// S of each tag.
+    #[serde(with = "b64_list")]
     pub answers: Vec<Answer>,
     /// Where asked for.
     pub proof: Option<Proof>,
 }
 
 /// Asks for data keys by id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DecryptKeys {
     /// By epoch. At most [`MAX_KEYS`] ids in all.
     pub groups: Vec<DecryptGroup>,
@@ -163,22 +212,55 @@ pub struct DecryptKeys {
 }
 
 /// Ids of one data epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DecryptGroup {
     /// The epoch.
     pub kref: Kref,
     /// Digest of the grant whose shares the client holds.
+    #[serde(with = "b64")]
     pub grant: [u8; 32],
     /// The ids.
     pub ids: Vec<KeyId>,
 }
 
+/// What came of one group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecryptedGroup {
+    /// Answers in the order of the ids.
+    Keys(Evaluated),
+    /// The epoch is refused.
+    Refused(KeysError),
+}
+
+impl DecryptedGroup {
+    /// As a result.
+    pub fn result(self) -> Result<Evaluated, KeysError> {
+        match self {
+            Self::Keys(keys) => Ok(keys),
+            Self::Refused(error) => Err(error),
+        }
+    }
+}
+
+impl From<Result<Evaluated, KeysError>> for DecryptedGroup {
+    fn from(result: Result<Evaluated, KeysError>) -> Self {
+        match result {
+            Ok(keys) => Self::Keys(keys),
+            Err(error) => Self::Refused(error.abroad()),
+        }
+    }
+}
+
 /// Asks for term roots.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TermRoots {
     /// Of which keyset.
     pub keyset: KeysetId,
     /// Digest of the grant whose shares the client holds.
+    #[serde(with = "b64")]
     pub grant: [u8; 32],
     /// Of which index epoch.
     pub epoch: Epoch,
@@ -187,14 +269,16 @@ pub struct TermRoots {
 }
 
 /// Stores a signed type definition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PutType {
     /// Signed by an admin or by the asking client.
     pub signed: Signed,
 }
 
 /// A database object that was seen with an encrypted type.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PinnedObject {
     /// `column public.users.email` and the like.
     pub object: String,
@@ -203,14 +287,16 @@ pub struct PinnedObject {
 }
 
 /// Asks for the pins of a database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GetPins {
     /// Its configured name.
     pub database: String,
 }
 
 /// Adds pins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AddPins {
     /// The database's configured name.
     pub database: String,
@@ -218,41 +304,25 @@ pub struct AddPins {
     pub pins: Vec<PinnedObject>,
 }
 
+/// Implements [`Body`]: what answers it, where it goes, whether it changes something.
 macro_rules! body {
-    ($name:ident, $path:literal, $changes:literal, |$this:ident, $writer:ident| $write:expr) => {
-        impl Body for $name {
+    ($name:ident -> $answer:ty, $path:literal, $changes:literal) => {
+        impl $crate::keys::request::Body for $name {
+            type Answer = $answer;
             const PATH: &'static str = $path;
             const CHANGES: bool = $changes;
-
-            fn write(&self, $writer: &mut Writer) {
-                let $this = self;
-                let _ = $write;
-            }
         }
     };
 }
 
-body!(GetState, "/v1/state", false, |_this, w| w);
-body!(Renew, "/v1/lease", false, |_this, w| w);
-body!(EncryptKeys, "/v1/keys/encrypt", false, |this, w| {
-    w.fixed(&this.keyset.0).fixed(&this.grant).u32(this.epoch.0).fixed(&this.nonce).u32(this.count)
-});
-body!(DecryptKeys, "/v1/keys/decrypt", false, |this, w| {
-    w.u8(u8::from(this.proved)).list(&this.groups, |w, group| {
-        w.u32(group.kref.0).fixed(&group.grant).list(&group.ids, |w, id| {
-            w.fixed(&id.0);
-        });
-    })
-});
-body!(TermRoots, "/v1/terms", false, |this, w| {
-    w.fixed(&this.keyset.0).fixed(&this.grant).u32(this.epoch.0).list(&this.types, |w, id| {
-        w.fixed(&id.0);
-    })
-});
-body!(PutType, "/v1/types/put", true, |this, w| this.signed.write(w));
-body!(GetPins, "/v1/pins", false, |this, w| w.text(&this.database));
-body!(AddPins, "/v1/pins/add", true, |this, w| {
-    w.text(&this.database).list(&this.pins, |w, pin| {
-        w.text(&pin.object).fixed(&pin.type_id.0);
-    })
-});
+pub(super) use body;
+
+body!(GetState -> State, "/v1/state", false);
+body!(Renew -> Standing, "/v1/lease", false);
+body!(GetGrants -> Vec<GrantState>, "/v1/grants", false);
+body!(EncryptKeys -> NewKeys, "/v1/keys/encrypt", false);
+body!(DecryptKeys -> Vec<DecryptedGroup>, "/v1/keys/decrypt", false);
+body!(TermRoots -> Evaluated, "/v1/terms", false);
+body!(PutType -> (), "/v1/types/put", true);
+body!(GetPins -> Vec<PinnedObject>, "/v1/pins", false);
+body!(AddPins -> (), "/v1/pins/add", true);

@@ -10,7 +10,7 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Request, ServiceId, WINDOW_MS};
-use crate::keys::service::GRANT_CHANGED;
+use crate::keys::service::Revision;
 
 use super::root_key::{Place, RootWrap};
 use super::store::Tx;
@@ -46,7 +46,7 @@ impl Permit {
         if record.id() != id {
             return Err(KeysError::tampered(format!("the record of client {id}")));
         }
-        request.verify(service, &record.public, now)?;
+        request.verify(service, &record.public)?;
         if !row.enabled {
             return Err(KeysError::ClientDisabled { client: record.name });
         }
@@ -62,7 +62,7 @@ impl Permit {
                 now.saturating_sub(3 * WINDOW_MS),
             )?
         {
-            return Err(KeysError::Refused { why: "it was made before" });
+            return Err(KeysError::refused("it was made before"));
         }
         Ok(Self { trust: Arc::clone(trust), record })
     }
@@ -77,6 +77,20 @@ impl Permit {
         let permit = Self::check(tx, trust, service, request)?;
         let admin = trust.is_admin(permit.client());
         if admin { Ok(permit) } else { Err(KeysError::NotAdmin { client: permit.record.name }) }
+    }
+
+    /// As [`check_admin`](Self::check_admin), and no admin has changed anything since the workspace was as `expected`.
+    pub fn check_change<B: Body>(
+        tx: &dyn Tx,
+        trust: &Arc<Trust>,
+        service: ServiceId,
+        request: &Request<B>,
+        expected: Revision,
+    ) -> Result<Self, KeysError> {
+        let permit = Self::check_admin(tx, trust, service, request)?;
+        let row = workspace::require(tx)?;
+        let same = expected.generation == row.revision.generation && row.administered <= expected.revision;
+        if same { Ok(permit) } else { Err(KeysError::Conflict) }
     }
 
     /// The client.
@@ -131,11 +145,11 @@ impl Permit {
         }
         if !grant.permissions.allows(permission) {
             let missing = permission.names().first().copied().unwrap_or("do that");
-            return Err(KeysError::PermissionMissing { keyset: name(), permission: missing });
+            return Err(KeysError::missing(name(), missing));
         }
         let current = found.grant.digest();
         if digest.is_some_and(|held| *held != current) {
-            return Err(KeysError::Refused { why: GRANT_CHANGED });
+            return Err(KeysError::GrantChanged);
         }
         Ok(Allowed { client: self.client(), keyset: row, grant, digest: current })
     }

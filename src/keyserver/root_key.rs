@@ -23,7 +23,7 @@ pub struct Place(Vec<u8>);
 impl RootWrap {
     /// Reads the file.
     pub fn load(path: &Path) -> Result<Self, KeysError> {
-        let fault = |what| KeysError::RootKey { path: path.to_owned(), what };
+        let fault = |what: &'static str| KeysError::RootKey { path: path.to_owned(), what: what.into() };
         let text = files::load(path)?.ok_or_else(|| fault("it is missing"))?;
         let mut key = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim_end(), &mut *key).map_err(|_| fault("it is not 64 hexadecimal digits"))?;

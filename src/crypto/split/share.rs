@@ -56,6 +56,20 @@ pub struct PublicShare {
     bytes: [u8; 32],
 }
 
+impl AsRef<[u8]> for PublicShare {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl TryFrom<Vec<u8>> for PublicShare {
+    type Error = SplitError;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, SplitError> {
+        Self::from_bytes(<&[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| SplitError::BadShare)?)
+    }
+}
+
 impl PublicShare {
     /// From its canonical encoding.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SplitError> {

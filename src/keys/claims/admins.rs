@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::ClientId;
 use crate::crypto::client_key::{ClientKey, ClientPublic};
 use crate::crypto::hpke::SealKey;
+use crate::crypto::json::b64;
 use crate::crypto::root::{RootFingerprint, RootKey};
 use crate::crypto::sign::{Domain, Signature, VerifyKey};
 
@@ -74,11 +77,14 @@ impl Claim for ServiceRecord {
 }
 
 /// A claim's bytes, the root's public key and its signature.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RootSigned {
     /// The root's public key. Believed if its fingerprint is the trusted one.
+    #[serde(with = "b64")]
     pub root: [u8; 32],
     /// The claim's canonical bytes.
+    #[serde(with = "b64")]
     pub body: Vec<u8>,
     /// By the root, over the body.
     pub signature: Signature,

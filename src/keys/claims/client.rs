@@ -5,10 +5,11 @@ use crate::crypto::client_key::ClientPublic;
 use crate::crypto::sign::Domain;
 
 use super::super::codec::{Malformed, Reader, Writer};
-use super::Claim;
+use super::{Claim, MAX_NAME};
 
 /// What a client key is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientKind {
     /// A developer's device.
     Device,
@@ -39,6 +40,10 @@ pub struct ClientRecord {
     pub created_ms: u64,
     /// Milliseconds since 1970; `None`: does not expire.
     pub expires_ms: Option<u64>,
+    /// Whose it is: a person or a team, as the admin wrote it. Empty: not said.
+    pub owner: String,
+    /// The device that it was made on, as the device called itself. Empty: not said.
+    pub device: String,
 }
 
 impl ClientRecord {
@@ -62,6 +67,10 @@ impl Claim for ClientRecord {
             ClientKind::Application => 2,
         });
         writer.u64(self.created_ms).opt_u64(self.expires_ms);
+        // Records of before there were owners have neither, and stay as they were signed.
+        if !self.owner.is_empty() || !self.device.is_empty() {
+            writer.text(&self.owner).text(&self.device);
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -72,7 +81,13 @@ impl Claim for ClientRecord {
             2 => ClientKind::Application,
             _ => return Err(Malformed),
         };
-        Ok(Self { public, name, kind, created_ms: reader.u64()?, expires_ms: reader.opt_u64()? })
+        let (created_ms, expires_ms) = (reader.u64()?, reader.opt_u64()?);
+        let (owner, device) = match reader.is_empty() {
+            true => (String::new(), String::new()),
+            false => (reader.text()?, reader.text()?),
+        };
+        let known = [&owner, &device].iter().all(|text| text.len() <= MAX_NAME);
+        if !known { Err(Malformed) } else { Ok(Self { public, name, kind, created_ms, expires_ms, owner, device }) }
     }
 
     fn what(&self) -> String {

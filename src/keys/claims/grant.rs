@@ -51,6 +51,12 @@ impl Grant {
         self.expires_ms.is_some_and(|end| end <= now_ms)
     }
 
+    /// The permissions in a grant's bytes, for lists: nothing is checked.
+    pub fn listed_permissions(body: &[u8]) -> Permissions {
+        let bits = body.get(1 + 16 + 16).copied();
+        bits.and_then(Permissions::from_bits).unwrap_or_default()
+    }
+
     /// The grant covers term roots of this type.
     pub fn covers(&self, type_id: TypeId) -> bool {
         self.types.is_empty() || self.types.contains(&type_id)

@@ -7,9 +7,12 @@ pub mod grant;
 pub mod keyset;
 pub mod typedef;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::client_key::SECRET_PREFIX;
+use crate::crypto::json::b64;
 use crate::crypto::root::RECOVERY_PREFIX;
 use crate::crypto::sign::{Domain, Signature};
 
@@ -55,9 +58,11 @@ pub trait Claim: Sized {
 }
 
 /// A claim's bytes and who signed them. Nothing of it holds before [`Trust::check`].
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Signed {
     /// The claim's canonical bytes.
+    #[serde(with = "b64")]
     pub body: Vec<u8>,
     /// Who signed.
     pub signer: ClientId,
@@ -71,11 +76,6 @@ impl Signed {
         let body = claim.encode();
         let signature = key.sign(C::DOMAIN, &body);
         Self { body, signer: key.client_id(), signature }
-    }
-
-    /// Appends body, signer and signature.
-    pub fn write(&self, writer: &mut Writer) {
-        writer.bytes(&self.body).fixed(&self.signer.0).fixed(&self.signature.0);
     }
 
     /// SHA-256 of the body: the version of a grant that a share belongs to.

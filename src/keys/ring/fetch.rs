@@ -12,9 +12,10 @@ use crate::crypto::{Epoch, KeyId, Kref};
 use super::super::clock::Boot;
 use super::super::error::KeysError;
 use super::super::permissions::Permissions;
-use super::super::service::{DecryptGroup, DecryptKeys, Evaluated, GRANT_CHANGED, MAX_KEYS};
+use super::super::service::{DecryptGroup, DecryptKeys, Evaluated, MAX_KEYS};
 use super::Shared;
-use super::held::Keyset;
+use super::held::Held;
+use super::keyset::Keyset;
 
 /// What a session waits for.
 pub(super) struct Wanted {
@@ -65,11 +66,8 @@ async fn fetch(shared: &Arc<Shared>, batch: &[Wanted], proved: bool) -> Failures
     let all = batch.iter().flat_map(|wanted| wanted.keys.iter().copied());
     let missing = all.filter(|key| proved || !shared.cache.contains_key(key)).collect::<HashSet<_>>();
     fetch_all(shared, missing.iter().copied(), proved, &mut failures).await;
-    let changed = failures
-        .iter()
-        .filter(|(_, e)| matches!(e, KeysError::Refused { why: GRANT_CHANGED }))
-        .map(|(kref, _)| *kref)
-        .collect::<HashSet<_>>();
+    let changed = failures.iter().filter(|(_, e)| matches!(e, KeysError::GrantChanged));
+    let changed = changed.map(|(kref, _)| *kref).collect::<HashSet<_>>();
     if !changed.is_empty() && shared.refreshed().await.is_ok() {
         failures.retain(|kref, _| !changed.contains(kref));
         fetch_all(shared, missing.into_iter().filter(|(kref, _)| changed.contains(kref)), proved, &mut failures).await;
@@ -83,7 +81,14 @@ async fn fetch_all(
     proved: bool,
     failures: &mut Failures,
 ) {
-    for groups in requests(shared, keys, failures) {
+    let keys = keys.collect::<Vec<_>>();
+    let held = shared.held.load_full();
+    let keysets = keys.iter().filter_map(|(kref, _)| held.krefs.get(kref)).copied().collect::<HashSet<_>>();
+    if let Err(error) = shared.open(&keysets.into_iter().collect::<Vec<_>>()).await {
+        failures.extend(keys.iter().map(|(kref, _)| (*kref, error.clone())));
+        return;
+    }
+    for groups in requests(shared, keys.into_iter(), failures) {
         let krefs = groups.iter().map(|group| group.kref).collect::<Vec<_>>();
         match request(shared, groups, proved).await {
             Ok(failed) => failures.extend(failed),
@@ -101,10 +106,7 @@ fn requests(shared: &Shared, keys: impl Iterator<Item = (Kref, KeyId)>, failures
     let held = shared.held.load();
     let (mut requests, mut room) = (vec![Vec::new()], MAX_KEYS);
     for (kref, ids) in by_kref {
-        let granted = held
-            .of_kref(kref)
-            .and_then(|(keyset, epoch)| keyset.check(Permissions::DECRYPT, Boot::now()).map(|()| (keyset, epoch)));
-        let (keyset, epoch) = match granted {
+        let (keyset, epoch) = match granted(&held, kref) {
             Ok(found) => found,
             Err(error) => {
                 failures.insert(kref, error);
@@ -114,7 +116,7 @@ fn requests(shared: &Shared, keys: impl Iterator<Item = (Kref, KeyId)>, failures
         let mut rest = ids.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(room));
-            let group = Group { kref, keyset: Arc::clone(keyset), epoch, ids: now.to_vec() };
+            let group = Group { kref, keyset: Arc::clone(&keyset), epoch, ids: now.to_vec() };
             requests.last_mut().expect("there is always one").push(group);
             (rest, room) = (later, room - now.len());
             if room == 0 {
@@ -127,18 +129,27 @@ fn requests(shared: &Shared, keys: impl Iterator<Item = (Kref, KeyId)>, failures
     requests
 }
 
+/// The opened keyset and the epoch of a number, if values of it may be decrypted now.
+fn granted(held: &Held, kref: Kref) -> Result<(Arc<Keyset>, Epoch), KeysError> {
+    let entry = held.of_kref(kref)?;
+    entry.enabled()?;
+    let keyset = entry.opened().ok_or(KeysError::GrantChanged)?;
+    keyset.check(Permissions::DECRYPT, Boot::now())?;
+    let epoch = keyset.epoch(kref).ok_or(KeysError::GrantChanged)?;
+    Ok((Arc::clone(keyset), epoch))
+}
+
 async fn request(shared: &Arc<Shared>, groups: Vec<Group>, proved: bool) -> Result<Failures, KeysError> {
     let ask = |group: &Group| DecryptGroup { kref: group.kref, grant: group.keyset.digest, ids: group.ids.clone() };
-    let request = shared.ask(DecryptKeys { groups: groups.iter().map(ask).collect(), proved })?;
-    let answers = shared.service.decrypt_keys(request).await?;
+    let answers = shared.ask(&DecryptKeys { groups: groups.iter().map(ask).collect(), proved }).await?;
     if answers.len() != groups.len() {
-        return Err(KeysError::BadAnswer { what: "it answers another number of epochs than was asked for" });
+        return Err(KeysError::bad_answer("it answers another number of epochs than was asked for"));
     }
     let shared = Arc::clone(shared);
     let derive = move || {
         let mut failures = Failures::new();
         for (group, answer) in groups.iter().zip(answers) {
-            match answer.and_then(|answer| derive(group, &answer, proved)) {
+            match answer.result().and_then(|answer| derive(group, &answer, proved)) {
                 Ok(keys) => {
                     keys.into_iter().for_each(|key| shared.cache.insert((key.kref(), key.key_id()), Arc::new(key)))
                 }
@@ -147,12 +158,12 @@ async fn request(shared: &Arc<Shared>, groups: Vec<Group>, proved: bool) -> Resu
         }
         failures
     };
-    tokio::task::spawn_blocking(derive).await.map_err(|_| KeysError::BadAnswer { what: "deriving its keys failed" })
+    tokio::task::spawn_blocking(derive).await.map_err(|_| KeysError::bad_answer("deriving its keys failed"))
 }
 
 /// Keys that open only, whether proved or not: nothing fetched to decrypt with may encrypt.
 fn derive(group: &Group, answer: &Evaluated, proved: bool) -> Result<Vec<DataKey>, KeysError> {
-    let bad = |what| KeysError::BadAnswer { what };
+    let bad = |what| KeysError::bad_answer(what);
     let half = group.keyset.data.get(&group.epoch).ok_or_else(|| bad("it is of an epoch that was not granted"))?;
     let check = match (proved, &answer.proof) {
         (false, _) => Check::Unproved,

@@ -1,7 +1,9 @@
 //! What a session uses: keys to encrypt with, keys to decrypt with, term keys, type definitions, pins.
 //!
 //! ```text
-//! held      what the client holds at one revision, checked
+//! held      what the client holds at one revision: the list of its keysets
+//! keyset    a keyset of it that was used: grant checked, shares opened
+//! open      opens keysets when they are first used
 //! pool      data keys ready to encrypt with, of one keyset
 //! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
 //! supply    the task that fetches data keys to encrypt with, and term roots
@@ -11,6 +13,8 @@
 
 mod fetch;
 mod held;
+mod keyset;
+mod open;
 mod pool;
 mod supply;
 mod warden;
@@ -37,11 +41,11 @@ use super::claims::{Signed, TypeClaim};
 use super::clock::Boot;
 use super::error::KeysError;
 use super::permissions::Permissions;
-use super::request::{Body, Request};
-use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType, Revision};
+use super::request::Body;
+use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType, Revision, Standing, ask};
 use super::settings::Settings;
 use fetch::Wanted;
-use held::{Held, Keyset};
+use held::Held;
 use pool::Limits;
 use supply::Order;
 
@@ -66,7 +70,7 @@ pub struct Ring {
 
 /// What sessions and tasks have in common.
 struct Shared {
-    key: ClientKey,
+    key: Arc<ClientKey>,
     root: RootFingerprint,
     service: Arc<dyn KeyService>,
     limits: Limits,
@@ -74,6 +78,8 @@ struct Shared {
     /// Name of the keyset for new values.
     keyset: Option<String>,
     held: ArcSwap<Held>,
+    /// The newest standing that the service told.
+    seen: ArcSwap<Standing>,
     /// End of the lease in boot time.
     lease_until: AtomicU64,
     /// Purges so far.
@@ -93,7 +99,7 @@ impl Ring {
     /// The service's or store's; a grant of the default keyset that is missing while the client has no other.
     pub async fn start(
         settings: &Settings,
-        client: ClientKey,
+        client: Arc<ClientKey>,
         root: RootFingerprint,
         service: Arc<dyn KeyService>,
     ) -> Result<Arc<Self>, KeysError> {
@@ -117,6 +123,7 @@ impl Ring {
             lease: settings.lease,
             keyset: settings.keyset.clone(),
             held: ArcSwap::default(),
+            seen: ArcSwap::default(),
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             cache: cache.build(),
@@ -126,13 +133,14 @@ impl Ring {
             to_fetch,
         });
         warden::refresh(&shared).await?;
-        shared.warm().await?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(stop.clone().run_until_cancelled_owned(warden::run(Arc::clone(&shared), asks)));
         tasks.spawn(stop.clone().run_until_cancelled_owned(supply::run(Arc::clone(&shared), orders)));
         tasks.spawn(stop.clone().run_until_cancelled_owned(fetch::run(Arc::clone(&shared), wanted)));
         tasks.close();
-        Ok(Arc::new(Self { shared, tasks, stop }))
+        let ring = Self { shared, tasks, stop };
+        ring.shared.warm().await?;
+        Ok(Arc::new(ring))
     }
 
     /// Ends the tasks and waits for them. Cancel safe.
@@ -159,7 +167,8 @@ impl Ring {
     /// Names and ids of all granted keysets, by name.
     pub fn keysets(&self) -> Vec<(String, KeysetId)> {
         let held = self.shared.held.load();
-        let mut all = held.keysets.values().map(|keyset| (keyset.name.clone(), keyset.id)).collect::<Vec<_>>();
+        let all = held.keysets.values().map(|entry| (entry.listed.name.clone(), entry.listed.keyset));
+        let mut all = all.collect::<Vec<_>>();
         all.sort();
         all
     }
@@ -167,7 +176,7 @@ impl Ring {
     /// Some grant allows granting: whoever takes this client's key can make others. Worth a warning off loopback.
     pub fn may_grant(&self) -> bool {
         let held = self.shared.held.load();
-        held.keysets.values().any(|keyset| keyset.grant.permissions.allows(Permissions::GRANT))
+        held.keysets.values().any(|entry| entry.listed.permissions.allows(Permissions::GRANT))
     }
 
     /// A key to encrypt with, for at least one and at most `values` values. Takes no lock and allocates nothing. `None`: the
@@ -175,7 +184,7 @@ impl Ring {
     pub fn data_key(&self, keyset: KeysetId, values: u32) -> Option<(Arc<DataKey>, u32)> {
         let now = self.shared.leased()?;
         let held = self.shared.held.load();
-        let keyset = held.keysets.get(&keyset).filter(|keyset| keyset.allows(Permissions::ENCRYPT, now))?;
+        let keyset = held.keysets.get(&keyset)?.allowed(Permissions::ENCRYPT, now)?;
         let taken = keyset.pool.take(values, now);
         if taken.refill && self.shared.to_supply.try_send(Order::Refill(keyset.id)).is_err() {
             keyset.pool.refilled();
@@ -185,7 +194,7 @@ impl Ring {
 
     /// Waits until [`data_key`](Self::data_key) has a key. Cancel safe: a fetch that was begun goes on.
     pub async fn ready(&self, keyset: KeysetId) -> Result<(), KeysError> {
-        self.shared.with_lease(|held, now| held.keyset(keyset)?.check(Permissions::ENCRYPT, now)).await?;
+        self.shared.with_lease(|held| held.entry(keyset)?.enabled()).await?;
         self.shared.order(|reply| Order::Ready(keyset, reply)).await
     }
 
@@ -193,13 +202,13 @@ impl Ring {
     pub fn eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Option<Arc<EqKey>> {
         let now = self.shared.leased()?;
         let held = self.shared.held.load();
-        let keyset = held.keysets.get(&keyset).filter(|keyset| keyset.allows(Permissions::QUERY, now))?;
+        let keyset = held.keysets.get(&keyset)?.allowed(Permissions::QUERY, now)?;
         keyset.terms.load().get(&type_id).cloned()
     }
 
     /// As [`eq_key`](Self::eq_key), fetched where it was not. Cancel safe: a fetch that was begun goes on.
     pub async fn fetch_eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Result<Arc<EqKey>, KeysError> {
-        self.shared.with_lease(|held, now| held.keyset(keyset)?.check(Permissions::QUERY, now)).await?;
+        self.shared.with_lease(|held| held.entry(keyset)?.enabled()).await?;
         self.shared.order(|reply| Order::Term(keyset, type_id, reply)).await
     }
 
@@ -208,8 +217,7 @@ impl Ring {
     pub fn cached(&self, kref: Kref, key_id: KeyId) -> Option<Arc<DataKey>> {
         let now = self.shared.leased()?;
         let held = self.shared.held.load();
-        let (id, _) = held.krefs.get(&kref)?;
-        held.keysets.get(id).filter(|keyset| keyset.allows(Permissions::DECRYPT, now))?;
+        held.keysets.get(held.krefs.get(&kref)?)?.allowed(Permissions::DECRYPT, now)?;
         self.shared.cache.get(&(kref, key_id))
     }
 
@@ -236,7 +244,7 @@ impl Ring {
 
     /// The revision of the workspace that is known.
     pub fn revision(&self) -> Revision {
-        self.shared.held.load().revision
+        self.shared.held.load().standing.revision
     }
 
     /// Grows at every purge: a batch that still holds keys looks again.
@@ -256,20 +264,18 @@ impl Ring {
         }
         let claim = TypeClaim { id, definition: definition.to_owned() };
         let signed = Signed::new(&claim, &self.shared.key);
-        self.shared.service.put_type(self.shared.ask(PutType { signed })?).await?;
+        self.shared.ask(&PutType { signed }).await?;
         self.shared.refreshed().await
     }
 
     /// The pins of a database, by its configured name.
     pub async fn pins(&self, database: &str) -> Result<Vec<Pin>, KeysError> {
-        let request = self.shared.ask(GetPins { database: database.to_owned() })?;
-        self.shared.service.pins(request).await
+        self.shared.ask(&GetPins { database: database.to_owned() }).await
     }
 
     /// Adds pins to a database. One that contradicts an existing pin refuses all.
     pub async fn add_pins(&self, database: &str, pins: &[Pin]) -> Result<(), KeysError> {
-        let request = self.shared.ask(AddPins { database: database.to_owned(), pins: pins.to_vec() })?;
-        self.shared.service.add_pins(request).await
+        self.shared.ask(&AddPins { database: database.to_owned(), pins: pins.to_vec() }).await
     }
 }
 
@@ -280,8 +286,8 @@ impl Drop for Ring {
 }
 
 impl Shared {
-    fn ask<B: Body>(&self, body: B) -> Result<Request<B>, KeysError> {
-        Request::sign(self.service.id(), &self.key, body)
+    async fn ask<B: Body>(&self, body: &B) -> Result<B::Answer, KeysError> {
+        ask(&*self.service, &self.key, body).await
     }
 
     /// Now, if the lease holds.
@@ -296,22 +302,23 @@ impl Shared {
     }
 
     /// Makes the default keyset ready at start. A grant that is missing is no error as long as there is another.
-    async fn warm(self: &Arc<Self>) -> Result<(), KeysError> {
+    async fn warm(&self) -> Result<(), KeysError> {
         let id = match self.default_keyset() {
             Ok(id) => id,
             Err(KeysError::NoKeysetChosen) => return Ok(()),
             Err(e) if self.held.load().keysets.is_empty() => return Err(e),
             Err(_) => return Ok(()),
         };
-        let keyset = Arc::clone(self.held.load().keyset(id)?);
-        if keyset.check(Permissions::ENCRYPT, Boot::now()).is_err() {
-            return Ok(());
+        match self.order(|reply| Order::Ready(id, reply)).await {
+            Err(
+                KeysError::PermissionMissing { .. } | KeysError::GrantExpired { .. } | KeysError::KeysetDisabled { .. },
+            ) => Ok(()),
+            done => done,
         }
-        supply::fill(self, &keyset, false).await
     }
 
     /// Runs a check on what is held, renewing the lease first where it is over.
-    async fn with_lease<T>(&self, check: impl Fn(&Held, Boot) -> Result<T, KeysError>) -> Result<T, KeysError> {
+    async fn with_lease<T>(&self, check: impl Fn(&Held) -> Result<T, KeysError>) -> Result<T, KeysError> {
         if self.leased().is_none() {
             if let Some(refused) = &self.held.load().refused {
                 return Err(refused.clone());
@@ -320,7 +327,7 @@ impl Shared {
                 .await
                 .map_err(|e| if e.is_transient() { KeysError::LeaseExpired { why: e.to_string() } } else { e })?;
         }
-        check(&self.held.load(), Boot::now())
+        check(&self.held.load())
     }
 
     /// Waits until the warden has read the state anew.
@@ -341,21 +348,11 @@ impl Shared {
     }
 
     async fn fetch(&self, wanted: &[(Kref, KeyId)], again: bool) -> Result<(), KeysError> {
-        let check = |held: &Held, now| {
-            wanted.iter().try_for_each(|(kref, _)| held.of_kref(*kref)?.0.check(Permissions::DECRYPT, now))
-        };
+        let check = |held: &Held| wanted.iter().try_for_each(|(kref, _)| held.of_kref(*kref)?.enabled());
         self.with_lease(check).await?;
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.to_fetch.send(Wanted { keys: wanted.to_vec(), again, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
-    }
-
-    /// A granted keyset, looked up now.
-    fn keyset(&self, id: KeysetId, permission: Permissions) -> Result<Arc<Keyset>, KeysError> {
-        let held = self.held.load();
-        let keyset = held.keyset(id)?;
-        keyset.check(permission, Boot::now())?;
-        Ok(Arc::clone(keyset))
     }
 }
 

@@ -16,9 +16,9 @@ use super::super::claims::Split;
 use super::super::clock::Boot;
 use super::super::error::KeysError;
 use super::super::permissions::Permissions;
-use super::super::service::{EncryptKeys, Evaluated, GRANT_CHANGED, TermRoots};
+use super::super::service::{EncryptKeys, Evaluated, TermRoots};
 use super::Shared;
-use super::held::Keyset;
+use super::keyset::Keyset;
 
 /// One plaintext class per type so far.
 const CLASS: u8 = 0;
@@ -38,7 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>) 
     while let Some(order) = orders.recv().await {
         match order {
             Order::Refill(id) => {
-                let Ok(keyset) = shared.keyset(id, Permissions::ENCRYPT) else { continue };
+                let Ok(keyset) = shared.keyset(id, Permissions::ENCRYPT).await else { continue };
                 let filled = fill(&shared, &keyset, false).await;
                 keyset.pool.refilled();
                 if let Err(error) = filled {
@@ -63,7 +63,7 @@ async fn retry<T, F: Future<Output = Result<T, KeysError>>>(
     work: impl Fn() -> F,
 ) -> Result<T, KeysError> {
     match work().await {
-        Err(KeysError::Refused { why: GRANT_CHANGED }) => {
+        Err(KeysError::GrantChanged) => {
             shared.refreshed().await?;
             work().await
         }
@@ -72,12 +72,12 @@ async fn retry<T, F: Future<Output = Result<T, KeysError>>>(
 }
 
 async fn ready(shared: &Arc<Shared>, id: KeysetId) -> Result<(), KeysError> {
-    let keyset = shared.keyset(id, Permissions::ENCRYPT)?;
+    let keyset = shared.keyset(id, Permissions::ENCRYPT).await?;
     fill(shared, &keyset, true).await
 }
 
 /// Fetches new data keys into the pool, if it is low.
-pub(super) async fn fill(shared: &Arc<Shared>, keyset: &Arc<Keyset>, starved: bool) -> Result<(), KeysError> {
+async fn fill(shared: &Arc<Shared>, keyset: &Arc<Keyset>, starved: bool) -> Result<(), KeysError> {
     let now = Boot::now();
     let count = keyset.pool.missing(now, starved);
     if count == 0 || (starved && keyset.pool.has_key(now)) {
@@ -86,14 +86,13 @@ pub(super) async fn fill(shared: &Arc<Shared>, keyset: &Arc<Keyset>, starved: bo
     let count = u32::try_from(count).expect("at most MAX_KEYS");
     let (epoch, _) = keyset.current(Split::Data).ok_or_else(|| no_share(keyset, "encrypt"))?;
     let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
-    let request = shared.ask(EncryptKeys { keyset: keyset.id, grant: keyset.digest, epoch, nonce, count })?;
-    let new = shared.service.encrypt_keys(request).await?;
+    let new = shared.ask(&EncryptKeys { keyset: keyset.id, grant: keyset.digest, epoch, nonce, count }).await?;
     let keys = {
         let keyset = Arc::clone(keyset);
         let derive = move || derive(&keyset, epoch, (&nonce, &new.server_nonce), count, &new.evaluated);
         tokio::task::spawn_blocking(derive)
             .await
-            .unwrap_or_else(|_| Err(KeysError::BadAnswer { what: "deriving its keys failed" }))?
+            .unwrap_or_else(|_| Err(KeysError::bad_answer("deriving its keys failed")))?
     };
     keyset.pool.add(keys, Boot::now());
     Ok(())
@@ -108,30 +107,30 @@ fn derive(
 ) -> Result<Vec<DataKey>, KeysError> {
     let half = keyset.data.get(&epoch).ok_or_else(|| no_share(keyset, "encrypt"))?;
     let kref = half.kref.ok_or_else(|| no_share(keyset, "encrypt"))?;
-    let proof = answer.proof.as_ref().ok_or(KeysError::BadAnswer { what: "a proof is missing" })?;
+    let proof = answer.proof.as_ref().ok_or(KeysError::bad_answer("a proof is missing"))?;
     let ids = (0..count).map(|k| key_id(nonces.0, nonces.1, k)).collect::<Vec<_>>();
     let tags = ids.iter().map(|id| Tag::data(keyset.id, epoch, *id)).collect::<Vec<_>>();
     let keys = half.share.derive_keys(&half.public, &half.hedge, &tags, &answer.answers, Check::Proved(proof));
-    let keys = keys.map_err(|_| KeysError::BadAnswer { what: "its proof does not hold" })?;
+    let keys = keys.map_err(|_| KeysError::bad_answer("its proof does not hold"))?;
     Ok(ids.into_iter().zip(keys).map(|(id, key)| DataKey::new(kref, keyset.id, epoch, id, key)).collect())
 }
 
 async fn term(shared: &Arc<Shared>, id: KeysetId, type_id: TypeId) -> Result<Arc<EqKey>, KeysError> {
-    let keyset = shared.keyset(id, Permissions::QUERY)?;
+    let keyset = shared.keyset(id, Permissions::QUERY).await?;
     if let Some(known) = keyset.terms.load().get(&type_id) {
         return Ok(Arc::clone(known));
     }
     if !keyset.grant.covers(type_id) {
-        return Err(KeysError::PermissionMissing { keyset: keyset.name.clone(), permission: "query" });
+        return Err(KeysError::missing(keyset.name.as_str(), "query"));
     }
     let (epoch, half) = keyset.current(Split::Index).ok_or_else(|| no_share(&keyset, "query"))?;
-    let request = shared.ask(TermRoots { keyset: keyset.id, grant: keyset.digest, epoch, types: vec![type_id] })?;
-    let answer = shared.service.term_roots(request).await?;
-    let proof = answer.proof.as_ref().ok_or(KeysError::BadAnswer { what: "a proof is missing" })?;
+    let types = vec![type_id];
+    let answer = shared.ask(&TermRoots { keyset: keyset.id, grant: keyset.digest, epoch, types }).await?;
+    let proof = answer.proof.as_ref().ok_or(KeysError::bad_answer("a proof is missing"))?;
     let tag = Tag::index(keyset.id, epoch, type_id);
     let roots = half.share.derive_term_roots(&half.public, &half.hedge, &[tag], &answer.answers, proof);
-    let roots = roots.map_err(|_| KeysError::BadAnswer { what: "its proof does not hold" })?;
-    let root = roots.first().ok_or(KeysError::BadAnswer { what: "a term root is missing" })?;
+    let roots = roots.map_err(|_| KeysError::bad_answer("its proof does not hold"))?;
+    let root = roots.first().ok_or(KeysError::bad_answer("a term root is missing"))?;
     let key = Arc::new(EqKey::new(root, CLASS));
     keyset.terms.rcu(|terms| {
         let mut terms = (**terms).clone();
@@ -142,5 +141,5 @@ async fn term(shared: &Arc<Shared>, id: KeysetId, type_id: TypeId) -> Result<Arc
 }
 
 fn no_share(keyset: &Keyset, permission: &'static str) -> KeysError {
-    KeysError::PermissionMissing { keyset: keyset.name.clone(), permission }
+    KeysError::missing(keyset.name.as_str(), permission)
 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::super::clock::Boot;
 use super::super::error::KeysError;
-use super::super::service::{GetState, Renew, Revision};
+use super::super::service::{GetState, Renew, Standing, State};
 use super::Shared;
 use super::held::Held;
 
@@ -30,19 +30,21 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
     let mut renew_at = Instant::now() + shared.lease / RENEWALS;
     let mut failing = false;
     loop {
-        let seen = shared.held.load().revision;
+        let seen = **shared.seen.load();
         let watch = async {
             sleep_until(watch_again).await;
-            shared.service.next_revision(seen).await
+            shared.service.next_standing(shared.key.client_id(), seen).await
         };
         let outcome = tokio::select! {
             ask = asks.recv() => match ask {
                 Some(ask) => answer(&shared, ask, &mut asks).await,
                 None => pending().await,
             },
-            revision = watch => match revision {
-                Ok(revision) => changed(&shared, revision).await,
-                Err(error) => Err(error),
+            standing = watch => match standing {
+                Ok(standing) => told(&shared, standing).await,
+                Err(error) if error.is_transient() => Err(error),
+                // The client is not wanted any more: the state says why.
+                Err(_) => refresh(&shared).await,
             },
             () = sleep_until(renew_at) => {
                 renew_at = Instant::now() + shared.lease / RENEWALS;
@@ -62,17 +64,16 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
 /// Reads the state, checks it, and makes it what is held. A definite refusal purges everything.
 pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let sent = Boot::now();
-    let loaded = match shared.service.state(shared.ask(GetState)?).await {
+    let loaded = match shared.ask(&GetState {}).await {
         Ok(state) => load(shared, state).await,
         Err(error) => Err(error),
     };
     match loaded {
         Ok(held) => {
-            let seen = shared.held.load().revision;
-            if held.revision < seen {
-                return Err(rolled_back(shared, seen, held.revision));
-            }
+            let standing = held.standing;
+            not_older(shared, standing)?;
             install(shared, held);
+            shared.seen.store(Arc::new(standing));
             extend(shared, sent);
             Ok(())
         }
@@ -87,9 +88,9 @@ pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
 }
 
 /// Opens and checks on a thread that may take its time.
-async fn load(shared: &Arc<Shared>, state: super::super::service::State) -> Result<Held, KeysError> {
+async fn load(shared: &Arc<Shared>, state: State) -> Result<Held, KeysError> {
     let shared = Arc::clone(shared);
-    let load = move || Held::load(&shared.key, shared.root, shared.limits, &state, &shared.held.load());
+    let load = move || Held::load(&shared.key, shared.root, state, &shared.held.load());
     let loaded = tokio::task::spawn_blocking(load).await;
     loaded.unwrap_or_else(|e| Err(KeysError::unavailable(format!("checking the key service's answer failed: {e}"))))
 }
@@ -107,11 +108,16 @@ async fn answer(shared: &Arc<Shared>, first: Ask, asks: &mut mpsc::Receiver<Ask>
     result
 }
 
-/// The revision is another than what is held.
-async fn changed(shared: &Arc<Shared>, revision: Revision) -> Result<(), KeysError> {
-    let seen = shared.held.load().revision;
-    if revision < seen {
-        return Err(rolled_back(shared, seen, revision));
+/// The service told where the client stands: the state is read if something changed that concerns it.
+async fn told(shared: &Arc<Shared>, standing: Standing) -> Result<(), KeysError> {
+    not_older(shared, standing)?;
+    let held = shared.held.load();
+    let same = held.refused.is_none()
+        && held.standing.revision.generation == standing.revision.generation
+        && held.standing.changed == standing.changed;
+    if same {
+        shared.seen.store(Arc::new(standing));
+        return Ok(());
     }
     let result = refresh(shared).await;
     if result.is_err() {
@@ -124,13 +130,14 @@ async fn changed(shared: &Arc<Shared>, revision: Revision) -> Result<(), KeysErr
 
 async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let sent = Boot::now();
-    let seen = shared.held.load().revision;
-    match shared.service.renew(shared.ask(Renew)?).await {
-        Ok(revision) if revision == seen && shared.held.load().refused.is_none() => {
-            extend(shared, sent);
+    match shared.ask(&Renew {}).await {
+        Ok(standing) => {
+            told(shared, standing).await?;
+            if shared.held.load().refused.is_none() {
+                extend(shared, sent);
+            }
             Ok(())
         }
-        Ok(revision) => changed(shared, revision).await,
         Err(error) if error.is_transient() => Err(error),
         Err(_) => refresh(shared).await,
     }
@@ -164,7 +171,12 @@ fn purge(shared: &Shared) {
     shared.generation.fetch_add(1, Ordering::AcqRel);
 }
 
-fn rolled_back(shared: &Shared, seen: Revision, found: Revision) -> KeysError {
+/// An error, and nothing cached is used, where the service shows something older than it did.
+fn not_older(shared: &Shared, found: Standing) -> Result<(), KeysError> {
+    let (seen, found) = (shared.seen.load().revision, found.revision);
+    if found >= seen {
+        return Ok(());
+    }
     suspend(shared);
-    KeysError::RolledBack { seen: seen.revision, found: found.revision }
+    Err(KeysError::RolledBack { seen: seen.revision, found: found.revision })
 }

@@ -3,18 +3,20 @@
 use crate::crypto::hpke::{Purpose, Sealed};
 use crate::crypto::split::{Delta, ServerShare, Tag};
 use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, TypeId};
-use crate::keys::admin::{Act, NewGrant, Offer, OfferKeyset, PublishKeyset, PutClient, TestKeyset, needs, place};
+use crate::keys::admin::{
+    Act, Answers, Change, NewGrant, Offer, OfferKeyset, PublishKeyset, PutClient, TestKeyset, needs, place,
+};
 use crate::keys::claims::keyset::DEFAULT;
 use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::Request;
-use crate::keys::service::{Evaluated, SealedShare};
+use crate::keys::service::SealedShare;
 
 use super::super::authorize::{Allowed, Permit};
 use super::super::root_key::Place;
-use super::super::store::tables::{clients, grants, keysets, types, workspace};
+use super::super::store::tables::{changes, clients, grants, keysets, types, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
 use super::fetch::{evaluate, log};
@@ -58,7 +60,7 @@ impl Engine {
     }
 
     /// Proved answers for [`TEST_KEY`] and [`TEST_TYPE`], from an offered keyset.
-    pub fn test_keyset(&self, request: &Request<TestKeyset>) -> Result<(Evaluated, Evaluated), KeysError> {
+    pub fn test_keyset(&self, request: &Request<TestKeyset>) -> Result<Answers, KeysError> {
         let keyset = request.body.keyset;
         let (data, index) = store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
@@ -69,7 +71,7 @@ impl Engine {
             ))
         })?;
         let data = evaluate(&data, &[Tag::data(keyset, Epoch(1), TEST_KEY)], true)?;
-        Ok((data, evaluate(&index, &[Tag::index(keyset, Epoch(1), TEST_TYPE)], true)?))
+        Ok(Answers { data, index: evaluate(&index, &[Tag::index(keyset, Epoch(1), TEST_TYPE)], true)? })
     }
 
     /// Publishes an offered keyset with its first grant.
@@ -94,7 +96,7 @@ impl Engine {
                 self.keep_share(tx, &given, certificate, &server)?;
             }
             keysets::drop_offers(tx, record.id, 0)?;
-            workspace::advance(tx)?;
+            changes::of_client(tx, client)?;
             log(tx, &permit, "keyset.create", &format!("\"{}\"", record.name))
         })?;
         self.scrub();
@@ -105,7 +107,8 @@ impl Engine {
     pub fn put_client(&self, request: &Request<PutClient>) -> Result<(), KeysError> {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let expected = request.body.expected;
+            let permit = Permit::check_change(tx, &trust, self.service_id(), request, expected)?;
             if let Some(signed) = &request.body.record {
                 let record: ClientRecord = trust.check(signed, || "the client's record".to_owned())?;
                 let id = record.id();
@@ -115,12 +118,13 @@ impl Engine {
                 }
                 let action = if clients::find(tx, id)?.is_some() { "client.rename" } else { "client.create" };
                 clients::put(tx, id, &record.name, signed)?;
+                changes::of_client(tx, id)?;
                 log(tx, &permit, action, &format!("{id} \"{}\"", record.name))?;
             }
             for new in &request.body.grants {
                 self.put_grant(tx, &permit, new)?;
             }
-            workspace::advance(tx)
+            changes::by_admin(tx)
         })?;
         // Grants that were given anew have left shares behind.
         self.scrub();
@@ -135,12 +139,13 @@ impl Engine {
     }
 
     /// Any other act. Returns the keysets whose grant was taken away.
-    pub fn act(&self, request: &Request<Act>) -> Result<Vec<KeysetId>, KeysError> {
+    pub fn act(&self, request: &Request<Change>) -> Result<Vec<KeysetId>, KeysError> {
+        let Change { expected, act } = &request.body;
         let revoked = store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
-            workspace::advance(tx)?;
-            run(tx, &permit, &request.body)
+            let permit = Permit::check_change(tx, &trust, self.service_id(), request, *expected)?;
+            changes::by_admin(tx)?;
+            run(tx, &permit, act)
         })?;
         if !revoked.is_empty() {
             self.scrub();
@@ -156,7 +161,7 @@ impl Engine {
         let row = clients::find(tx, client)?.ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?;
         let record: ClientRecord = trust.check(&row.record, || format!("the record of client {client}"))?;
         if grant.admins != trust.version() {
-            return Err(KeysError::Refused { why: "the set of admins has changed" });
+            return Err(KeysError::refused("the set of admins has changed"));
         }
         if grant.permissions.allows(Permissions::GRANT) && !trust.is_admin(client) {
             return Err(KeysError::NotAdmin { client: record.name });
@@ -172,6 +177,7 @@ impl Engine {
         for (certificate, server) in &shares {
             self.keep_share(tx, &given, certificate, server)?;
         }
+        changes::of_client(tx, client)?;
         log(
             tx,
             permit,
@@ -188,7 +194,7 @@ impl Engine {
         grant: &Grant,
         (certificates, deltas): (Vec<Certificate>, &[SealedShare]),
     ) -> Result<Vec<(Certificate, ServerShare)>, KeysError> {
-        let bad = || KeysError::Refused { why: "the shares of the grant do not fit the keyset" };
+        let bad = || KeysError::refused("the shares of the grant do not fit the keyset");
         let mut shares = Vec::new();
         for certificate in certificates {
             if !needs(grant.permissions, certificate.split) {
@@ -216,7 +222,7 @@ impl Engine {
         certificate: &Certificate,
         server: &ServerShare,
     ) -> Result<(), KeysError> {
-        let bad = || KeysError::Refused { why: "the shares of the grant do not fit the keyset" };
+        let bad = || KeysError::refused("the shares of the grant do not fit the keyset");
         let (grant, split, epoch) = (given.claim, certificate.split, certificate.epoch);
         let public = grant.share(split, epoch).filter(|share| share.keyset == certificate.public).ok_or_else(bad)?;
         server.verify(&certificate.public, &public.client).map_err(|_| bad())?;
@@ -237,7 +243,7 @@ impl Engine {
 
 /// Stores the certificates of a new keyset: one of each split key, of epoch 1, with the number that was offered.
 fn certify(tx: &dyn Tx, permit: &Permit, keyset: KeysetId, signed: &[Signed]) -> Result<Vec<Certificate>, KeysError> {
-    let bad = || KeysError::Refused { why: "the certificates do not fit what was offered" };
+    let bad = || KeysError::refused("the certificates do not fit what was offered");
     let mut all = Vec::new();
     for signed in signed {
         let certificate: Certificate = permit.trust().check(signed, || "the new keyset's certificate".to_owned())?;
@@ -257,8 +263,8 @@ fn certify(tx: &dyn Tx, permit: &Permit, keyset: KeysetId, signed: &[Signed]) ->
 
 fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysError> {
     match act {
-        Act::Revoke(client, keyset) => return revoke(tx, permit, *client, *keyset),
-        Act::DeleteClient(client) => {
+        Act::Revoke { client, keyset } => return revoke(tx, permit, *client, *keyset),
+        Act::DeleteClient { client } => {
             other_client(tx, permit, *client)?;
             let revoked = revoke(tx, permit, *client, None)?;
             grants::forget_revocations(tx, *client)?;
@@ -266,29 +272,33 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
             log(tx, permit, "client.delete", &client.to_string())?;
             return Ok(revoked);
         }
-        Act::EnableClient(client, on) => {
+        Act::EnableClient { client, enabled: on } => {
             other_client(tx, permit, *client)?;
             clients::enable(tx, *client, *on)?;
+            changes::of_client(tx, *client)?;
             log(tx, permit, if *on { "client.enable" } else { "client.disable" }, &client.to_string())?;
         }
-        Act::EnableKeyset(keyset, on) => {
+        Act::EnableKeyset { keyset, enabled: on } => {
             let row = keyset_row(tx, *keyset)?;
             not_default(&row.name)?;
             keysets::enable(tx, *keyset, *on)?;
+            changes::of_keyset(tx, *keyset)?;
             log(tx, permit, if *on { "keyset.enable" } else { "keyset.disable" }, &format!("\"{}\"", row.name))?;
         }
-        Act::RenameKeyset(signed) => {
+        Act::RenameKeyset { record: signed } => {
             let record: KeysetRecord = permit.trust().check(signed, || "the keyset's record".to_owned())?;
             let row = keyset_row(tx, record.id)?;
             not_default(&row.name)?;
             free_keyset_name(tx, &record.name, Some(record.id))?;
             keysets::put(tx, record.id, &record.name, signed)?;
+            changes::of_keyset(tx, record.id)?;
             log(tx, permit, "keyset.rename", &format!("\"{}\" to \"{}\"", row.name, record.name))?;
         }
-        Act::RemovePin(database, object) => {
+        Act::RemovePin { database, object } => {
             if !types::delete_pin(tx, database, object)? {
                 return Err(KeysError::invalid(format!("there is no pin of {object} in database \"{database}\"")));
             }
+            changes::of_all(tx)?;
             log(tx, permit, "pin.remove", &format!("{object} of database \"{database}\""))?;
         }
     }
@@ -306,6 +316,9 @@ fn revoke(
     }
     let all = grants::of_client(tx, client)?.into_iter().map(|row| row.keyset);
     let taken = all.filter(|id| keyset.is_none_or(|only| only == *id)).collect::<Vec<_>>();
+    if !taken.is_empty() {
+        changes::of_client(tx, client)?;
+    }
     for id in &taken {
         let name = keyset_row(tx, *id)?.name;
         keep_a_granter(tx, permit.trust(), client, *id)?;

@@ -9,7 +9,9 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::Request;
-use crate::keys::service::{DecryptGroup, DecryptKeys, EncryptKeys, Evaluated, MAX_KEYS, NewKeys, TermRoots};
+use crate::keys::service::{
+    DecryptGroup, DecryptKeys, DecryptedGroup, EncryptKeys, Evaluated, MAX_KEYS, NewKeys, TermRoots,
+};
 
 use super::super::authorize::Permit;
 use super::super::store::tables::{audit, keysets};
@@ -39,7 +41,7 @@ impl Engine {
     }
 
     /// Keys to decrypt with. What is refused is refused by epoch; the outer error is for the whole request.
-    pub fn decrypt_keys(&self, request: &Request<DecryptKeys>) -> Result<Vec<Result<Evaluated, KeysError>>, KeysError> {
+    pub fn decrypt_keys(&self, request: &Request<DecryptKeys>) -> Result<Vec<DecryptedGroup>, KeysError> {
         let body = &request.body;
         batch(body.groups.iter().map(|group| group.ids.len()).sum())?;
         let jobs = store::write(self.store(), |tx| {
@@ -47,7 +49,8 @@ impl Engine {
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
             body.groups.iter().map(|group| self.decrypt_job(tx, &permit, group)).collect::<Result<Vec<_>, _>>()
         })?;
-        Ok(jobs.into_iter().map(|job| job.and_then(|(share, tags)| evaluate(&share, &tags, body.proved))).collect())
+        let evaluate = |(share, tags): Job| evaluate(&share, &tags, body.proved);
+        Ok(jobs.into_iter().map(|job| DecryptedGroup::from(job.and_then(evaluate))).collect())
     }
 
     /// The inner error refuses one epoch; the outer one is the store's.
@@ -90,10 +93,7 @@ impl Engine {
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
             let allowed = permit.allowed(tx, body.keyset, Permissions::QUERY, Some(&body.grant))?;
             if !body.types.iter().all(|id| allowed.grant().covers(*id)) {
-                return Err(KeysError::PermissionMissing {
-                    keyset: allowed.keyset_name().to_owned(),
-                    permission: "query",
-                });
+                return Err(KeysError::missing(allowed.keyset_name(), "query"));
             }
             let share = allowed.share(tx, &self.inner.wrap, Split::Index, body.epoch)?;
             log(tx, &permit, "terms", &format!("{count} of keyset \"{}\"", allowed.keyset_name()))?;
@@ -108,7 +108,7 @@ fn batch(count: usize) -> Result<usize, KeysError> {
     if (1..=MAX_KEYS).contains(&count) {
         Ok(count)
     } else {
-        Err(KeysError::Refused { why: "it asks for no key or for too many" })
+        Err(KeysError::refused("it asks for no key or for too many"))
     }
 }
 

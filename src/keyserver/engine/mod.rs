@@ -2,6 +2,7 @@
 //! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
 
 mod admin;
+mod dispatch;
 mod fetch;
 mod inventory;
 mod service;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use crate::crypto::ClientId;
 use crate::crypto::hpke::{OpenKey, SealKey};
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::secret::Key32;
@@ -19,7 +21,7 @@ use crate::crypto::sign::SigningKey;
 use crate::keys::claims::{RootSigned, ServiceRecord, Trust};
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
-use crate::keys::service::Revision;
+use crate::keys::service::{Revision, Standing};
 
 use super::root_key::{Place, RootWrap};
 use super::store::sqlite::Sqlite;
@@ -27,7 +29,7 @@ use super::store::tables::workspace::{self, WorkspaceRow};
 use super::store::{self, Store, Tx};
 
 pub use admin::{TEST_KEY, TEST_TYPE};
-pub use inventory::{ClientEntry, Inventory, KeysetEntry, TypeEntry};
+pub use service::WATCH;
 
 /// A key service over one store. Cheap to clone; several, in several processes, may work on one store.
 #[derive(Clone)]
@@ -87,6 +89,14 @@ impl Engine {
         store::peek(self.store(), |tx| Ok(workspace::require(tx)?.revision))
     }
 
+    /// Where the workspace and one client stand. Does not wait for writers.
+    ///
+    /// # Errors
+    /// [`KeysError::ClientUnknown`]; the store's.
+    pub fn standing(&self, client: ClientId) -> Result<Standing, KeysError> {
+        store::peek(self.store(), |tx| state::standing(tx, client))
+    }
+
     /// A number that changes whenever the store does.
     pub fn store_version(&self) -> Result<i64, KeysError> {
         self.store().version()
@@ -119,7 +129,8 @@ fn open_service(
     let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
     let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
-    let wrong = || KeysError::RootKey { path: root_key.to_owned(), what: "it is not the one this store was made with" };
+    let wrong =
+        || KeysError::RootKey { path: root_key.to_owned(), what: "it is not the one this store was made with".into() };
     let secret = wrap.unwrap(&Place::service(&row.service.0), &row.service_secret).ok_or_else(wrong)?;
     let (signing, opening) = secret.split_first_chunk::<32>().ok_or_else(wrong)?;
     let signing = SigningKey::service(&Key32::new(*signing));

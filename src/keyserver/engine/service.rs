@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
+use crate::crypto::ClientId;
 use crate::keys::error::KeysError;
-use crate::keys::request::{Request, ServiceId};
-use crate::keys::service::{
-    AddPins, DecryptKeys, EncryptKeys, Evaluated, GetPins, GetState, KeyService, NewKeys, PinnedObject, PutType, Renew,
-    Reply, Revision, State, TermRoots,
-};
+use crate::keys::request::{Call, Origin, ServiceId};
+use crate::keys::service::{KeyService, Reply, Standing};
 
 use super::Engine;
 
 /// How often the store is looked at for changes of other processes.
-const WATCH: Duration = Duration::from_millis(250);
+pub const WATCH: Duration = Duration::from_millis(250);
 
 impl Engine {
-    fn blocking<T: Send + 'static>(
+    /// Runs `work` on a thread that may block.
+    pub fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, KeysError> + Send + 'static,
     ) -> Reply<'static, T> {
@@ -32,21 +31,18 @@ impl KeyService for Engine {
         self.service_id()
     }
 
-    fn state(&self, request: Request<GetState>) -> Reply<'_, State> {
-        self.blocking(move |engine| engine.state(&request))
+    fn call(&self, call: Call) -> Reply<'_, Vec<u8>> {
+        let origin = Origin { address: None, version: Some(env!("CARGO_PKG_VERSION").to_owned()) };
+        self.blocking(move |engine| engine.handle(call.path, call.auth, origin, &call.body))
     }
 
-    fn renew(&self, request: Request<Renew>) -> Reply<'_, Revision> {
-        self.blocking(move |engine| engine.renew(&request))
-    }
-
-    fn next_revision(&self, seen: Revision) -> Reply<'_, Revision> {
+    fn next_standing(&self, client: ClientId, seen: Standing) -> Reply<'_, Standing> {
         Box::pin(async move {
             let mut version = None;
             loop {
                 let now = self.blocking(Self::store_version).await?;
                 if version.replace(now) != Some(now) {
-                    let found = self.blocking(Self::revision).await?;
+                    let found = self.blocking(move |engine| engine.standing(client)).await?;
                     if found != seen {
                         return Ok(found);
                     }
@@ -54,29 +50,5 @@ impl KeyService for Engine {
                 tokio::time::sleep(WATCH).await;
             }
         })
-    }
-
-    fn encrypt_keys(&self, request: Request<EncryptKeys>) -> Reply<'_, NewKeys> {
-        self.blocking(move |engine| engine.encrypt_keys(&request))
-    }
-
-    fn decrypt_keys(&self, request: Request<DecryptKeys>) -> Reply<'_, Vec<Result<Evaluated, KeysError>>> {
-        self.blocking(move |engine| engine.decrypt_keys(&request))
-    }
-
-    fn term_roots(&self, request: Request<TermRoots>) -> Reply<'_, Evaluated> {
-        self.blocking(move |engine| engine.term_roots(&request))
-    }
-
-    fn put_type(&self, request: Request<PutType>) -> Reply<'_, ()> {
-        self.blocking(move |engine| engine.put_type(&request))
-    }
-
-    fn pins(&self, request: Request<GetPins>) -> Reply<'_, Vec<PinnedObject>> {
-        self.blocking(move |engine| engine.pins(&request))
-    }
-
-    fn add_pins(&self, request: Request<AddPins>) -> Reply<'_, ()> {
-        self.blocking(move |engine| engine.add_pins(&request))
     }
 }

@@ -1,17 +1,21 @@
 //! What a client may know: its grants and what they rest on, type definitions, pins.
 
-use crate::crypto::ClientId;
-use crate::keys::claims::{Trust, TypeClaim};
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::crypto::{ClientId, KeysetId};
+use crate::keys::claims::{Grant, Trust, TypeClaim};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::request::Request;
 use crate::keys::service::{
-    AddPins, GetPins, GetState, GrantState, MAX_PIN, MAX_PINS, PinnedObject, PutType, Renew, Revision, RevokedKeyset,
-    State,
+    AddPins, GetGrants, GetPins, GetState, GrantState, Granted, MAX_KEYS, MAX_PIN, MAX_PINS, PinnedObject, PutType,
+    Renew, RevokedKeyset, Standing, State,
 };
 
 use super::super::authorize::Permit;
-use super::super::store::tables::{clients, grants, keysets, types, workspace};
+use super::super::store::tables::{changes, clients, grants, keysets, types, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
 use super::fetch::log;
@@ -30,22 +34,39 @@ impl Engine {
                 .ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?
                 .record;
             Ok(State {
-                revision: workspace::require(tx)?.revision,
+                standing: standing(tx, client)?,
                 admins: workspace::admins(tx)?,
                 record,
-                grants: grant_states(tx, client)?,
+                granted: granted(tx, client)?,
                 revoked: revoked(tx, client)?,
                 types: definitions(tx, &trust, client)?,
             })
         })
     }
 
+    /// Grants of the asking client, with what they rest on.
+    pub fn grants(&self, request: &Request<GetGrants>) -> Result<Vec<GrantState>, KeysError> {
+        let wanted = &request.body.keysets;
+        if !(1..=MAX_KEYS).contains(&wanted.len()) {
+            return Err(KeysError::refused("it asks for no keyset or for too many"));
+        }
+        store::read(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let mut all = Vec::new();
+            for keyset in wanted {
+                all.extend(grant_state(tx, permit.client(), *keyset)?);
+            }
+            Ok(all)
+        })
+    }
+
     /// The present revision, for a client in good standing. Writes nothing: a full disk does not end leases.
-    pub fn renew(&self, request: &Request<Renew>) -> Result<Revision, KeysError> {
+    pub fn renew(&self, request: &Request<Renew>) -> Result<Standing, KeysError> {
         store::peek(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            Permit::check(tx, &trust, self.service_id(), request)?;
-            Ok(workspace::require(tx)?.revision)
+            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            standing(tx, permit.client())
         })
     }
 
@@ -69,7 +90,10 @@ impl Engine {
                 return Err(KeysError::invalid(format!("the workspace has {MAX_TYPES} type definitions already")));
             }
             types::insert(tx, claim.id, signed)?;
-            workspace::advance(tx)?;
+            match trust.is_admin(signed.signer) {
+                true => changes::of_all(tx)?,
+                false => changes::of_client(tx, permit.client())?,
+            }
             log(tx, &permit, "type.sign", &claim.id.to_string())
         })
     }
@@ -112,18 +136,52 @@ impl Engine {
     }
 }
 
-fn grant_states(tx: &dyn Tx, client: ClientId) -> Result<Vec<GrantState>, KeysError> {
-    let state = |row: grants::GrantRow| {
-        let keyset = keysets::find(tx, row.keyset)?.ok_or_else(|| tx.corrupt("a grant is of no keyset"))?;
-        Ok(GrantState {
-            keyset: keyset.record,
-            enabled: keyset.enabled,
-            certificates: keysets::certificates(tx, row.keyset)?,
-            grant: row.grant,
-            sealed: grants::sealed(tx, client, row.keyset)?,
-        })
-    };
-    grants::of_client(tx, client)?.into_iter().map(state).collect()
+/// Where the workspace and a client stand.
+pub(super) fn standing(tx: &dyn Tx, client: ClientId) -> Result<Standing, KeysError> {
+    let row = workspace::require(tx)?;
+    let own = clients::changed(tx, client)?.ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?;
+    Ok(Standing { revision: row.revision, changed: own.max(row.changed_all) })
+}
+
+fn grant_state(tx: &dyn Tx, client: ClientId, keyset: KeysetId) -> Result<Option<GrantState>, KeysError> {
+    let Some(found) = grants::find(tx, client, keyset)? else { return Ok(None) };
+    let row = keysets::find(tx, keyset)?.ok_or_else(|| tx.corrupt("a grant is of no keyset"))?;
+    Ok(Some(GrantState {
+        keyset: row.record,
+        certificates: keysets::certificates(tx, keyset)?,
+        grant: found.grant,
+        sealed: grants::sealed(tx, client, keyset)?,
+    }))
+}
+
+/// The list of a client's keysets, read in two queries however many there are.
+fn granted(tx: &dyn Tx, client: ClientId) -> Result<Vec<Granted>, KeysError> {
+    let mut all = Vec::new();
+    let mut hashers = HashMap::new();
+    for row in grants::overview(tx, client)? {
+        let mut hasher = Sha256::new();
+        hasher.update(row.keyset_signature);
+        hasher.update(row.grant_signature);
+        hashers.insert(row.keyset, (hasher, all.len()));
+        all.push(Granted {
+            keyset: row.keyset,
+            name: row.name,
+            enabled: row.enabled,
+            permissions: Grant::listed_permissions(&row.grant_body),
+            krefs: Vec::new(),
+            stamp: [0; 16],
+        });
+    }
+    for (keyset, kref, signature) in keysets::certificates_of(tx, client)? {
+        let Some((hasher, place)) = hashers.get_mut(&keyset) else { continue };
+        hasher.update(signature);
+        all[*place].krefs.extend(kref);
+    }
+    for (hasher, place) in hashers.into_values() {
+        let granted = &mut all[place];
+        granted.stamp.copy_from_slice(&hasher.finalize()[..16]);
+    }
+    Ok(all)
 }
 
 fn revoked(tx: &dyn Tx, client: ClientId) -> Result<Vec<RevokedKeyset>, KeysError> {

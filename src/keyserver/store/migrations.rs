@@ -7,7 +7,7 @@ use crate::keys::error::KeysError;
 use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
-const VERSIONS: &[&[&str]] = &[V1];
+const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -50,6 +50,13 @@ const V1: &[&str] = &[
         detail TEXT NOT NULL, hash BYTEA NOT NULL)",
 ];
 
+/// Who must look at a change.
+const V2_STANDING: &[&str] = &[
+    "ALTER TABLE clients ADD COLUMN changed BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE workspace ADD COLUMN changed_all BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE workspace ADD COLUMN administered BIGINT NOT NULL DEFAULT 0",
+];
+
 /// The newest version this binary knows.
 pub fn newest() -> u32 {
     u32::try_from(VERSIONS.len()).expect("there are few versions")
@@ -71,7 +78,7 @@ pub fn version(tx: &dyn Tx) -> Result<u32, KeysError> {
 /// Applies every version after `from`.
 pub fn apply(tx: &dyn Tx, from: u32) -> Result<(), KeysError> {
     for (version, statements) in (1u32..).zip(VERSIONS).filter(|(version, _)| *version > from) {
-        for statement in *statements {
+        for statement in statements.iter().copied().flatten() {
             tx.execute(statement, &[])?;
         }
         let row = [Value::Int(version.into()), Value::Int(wall_ms())];

@@ -1,10 +1,11 @@
 //! What the engine allows and refuses, and the workspace on top of it.
 
-use crate::keys::admin::{Act, GetInventory};
+use crate::keys::admin::{Act, Change, GetInventory};
 use crate::keys::claims::{Signed, TypeClaim};
 use crate::keys::request::{Body, Request, ServiceId};
 use crate::keys::service::{
-    AddPins, DecryptGroup, DecryptKeys, EncryptKeys, GetPins, GetState, MAX_KEYS, PinnedObject, PutType, TermRoots,
+    AddPins, DecryptGroup, DecryptKeys, EncryptKeys, GetGrants, GetPins, GetState, MAX_KEYS, PinnedObject, PutType,
+    TermRoots,
 };
 
 use super::*;
@@ -92,8 +93,9 @@ fn a_key_made_elsewhere_is_approved_by_its_public_string() {
     assert_eq!(workspace.approve_client(&public, &new).expect("approve").id, key.client_id().to_string());
     new.name = "ci2".into();
     assert!(matches!(workspace.approve_client(&public, &new), Err(KeysError::Exists { .. })));
-    let secret = Secret(key.to_secret(&workspace.engine().root()).to_string());
-    home.engine(&secret).state(&ask(&home.engine(&secret), &secret, GetState)).expect("its own state");
+    let root = workspace.root().parse().expect("a fingerprint");
+    let secret = Secret(key.to_secret(&root).to_string());
+    home.engine(&secret).state(&ask(&home.engine(&secret), &secret, GetState {})).expect("its own state");
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn requests_are_checked() {
     let home = Home::new();
     let (secret, other) = (home.application(), home.client("other", &[], Permissions::APPLICATION));
     let engine = home.engine(&secret);
-    let good = ask(&engine, &secret, GetState);
+    let good = ask(&engine, &secret, GetState {});
     engine.state(&good).expect("good");
 
     let mut late = good.clone();
@@ -161,18 +163,18 @@ fn requests_are_checked() {
     forged.auth.client = other.parts().0.client_id();
     let mut bent = good.clone();
     bent.auth.signature.0[3] ^= 1;
-    let elsewhere = Request::sign(ServiceId([1; 16]), &secret.parts().0, GetState).expect("sign");
+    let elsewhere = Request::sign(ServiceId([1; 16]), &secret.parts().0, GetState {}).expect("sign");
     for bad in [late, forged, bent, elsewhere] {
         assert!(matches!(engine.state(&bad), Err(KeysError::Refused { .. })));
     }
     let stranger = ClientKey::generate().expect("key");
-    let unknown = Request::sign(engine.service_id(), &stranger, GetState).expect("sign");
+    let unknown = Request::sign(engine.service_id(), &stranger, GetState {}).expect("sign");
     assert!(matches!(engine.state(&unknown), Err(KeysError::ClientUnknown { .. })));
 
     let pins = AddPins { database: "shop".into(), pins: vec![] };
     let mut change = ask(&engine, &secret, pins);
     engine.add_pins(&change).expect("first");
-    assert_eq!(engine.add_pins(&change).err(), Some(KeysError::Refused { why: "it was made before" }));
+    assert_eq!(engine.add_pins(&change).err(), Some(KeysError::refused("it was made before")));
     change.body.database = "other".into();
     assert!(matches!(engine.add_pins(&change), Err(KeysError::Refused { .. })));
 }
@@ -182,16 +184,25 @@ fn only_admins_act() {
     let home = Home::new();
     let secret = home.application();
     let engine = home.engine(&secret);
-    let act = ask(&engine, &secret, Act::Revoke(home.open().device(), None));
+    let act = ask(
+        &engine,
+        &secret,
+        Change {
+            expected: engine.revision().expect("revision"),
+            act: Act::Revoke { client: home.open().device(), keyset: None },
+        },
+    );
     assert_eq!(engine.act(&act).err(), Some(KeysError::NotAdmin { client: "web".into() }));
-    let inventory = ask(&engine, &secret, GetInventory);
+    let inventory = ask(&engine, &secret, GetInventory {});
     assert_eq!(engine.inventory(&inventory).err(), Some(KeysError::NotAdmin { client: "web".into() }));
 }
 
 fn grant_of(engine: &Engine, secret: &Secret) -> (crate::crypto::KeysetId, [u8; 32]) {
     use crate::keys::claims::{Claim, Grant};
-    let state = engine.state(&ask(engine, secret, GetState)).expect("state");
-    let grant = &state.grants.first().expect("a grant").grant;
+    let state = engine.state(&ask(engine, secret, GetState {})).expect("state");
+    let keysets = vec![state.granted.first().expect("a keyset").keyset];
+    let grants = engine.grants(&ask(engine, secret, GetGrants { keysets })).expect("grants");
+    let grant = &grants.first().expect("a grant").grant;
     (Grant::decode(&grant.body).expect("grant").keyset, grant.digest())
 }
 
@@ -207,9 +218,9 @@ fn each_permission_allows_its_own_act_only() {
             engine.encrypt_keys(&ask(&engine, &secret, EncryptKeys { keyset, grant, epoch, nonce: [1; 16], count: 2 }));
         let group = DecryptGroup { kref: Kref(1), grant, ids: vec![KeyId([1; 8])] };
         let decrypt = engine.decrypt_keys(&ask(&engine, &secret, DecryptKeys { groups: vec![group], proved: false }));
-        let decrypt = decrypt.expect("request").remove(0).map(drop);
+        let decrypt = decrypt.expect("request").remove(0).result().map(drop);
         let query = engine.term_roots(&ask(&engine, &secret, TermRoots { keyset, grant, epoch, types: vec![TYPE] }));
-        let missing = |permission| Err(KeysError::PermissionMissing { keyset: "default".into(), permission });
+        let missing = |permission: &'static str| Err(KeysError::missing("default", permission));
         let expect = |bit| if permissions == bit { Ok(()) } else { missing(bit.names()[0]) };
         assert_eq!(encrypt.map(drop), expect(Permissions::ENCRYPT), "{name}");
         assert_eq!(decrypt, expect(Permissions::DECRYPT), "{name}");
@@ -243,7 +254,7 @@ fn a_definition_counts_for_all_if_an_admin_signed_it_and_otherwise_for_its_signe
         let claim = TypeClaim { id: TYPE, definition: definition.into() };
         engine.put_type(&ask(&engine, secret, PutType { signed: Signed::new(&claim, &secret.parts().0) }))
     };
-    let seen = |secret: &Secret| engine.state(&ask(&engine, secret, GetState)).expect("state").types.len();
+    let seen = |secret: &Secret| engine.state(&ask(&engine, secret, GetState {})).expect("state").types.len();
     put(&web, "one").expect("own");
     put(&web, "one").expect("again");
     assert!(matches!(put(&web, "two"), Err(KeysError::Exists { .. })));
@@ -294,7 +305,7 @@ fn expired_clients_and_grants_are_refused() {
     let secret = Secret(workspace.create_client(&new).expect("create").secret.expose_secret().to_owned());
     assert_eq!(workspace.client("old").expect("client").status, "expired");
     let engine = home.engine(&secret);
-    let state = engine.state(&ask(&engine, &secret, GetState));
+    let state = engine.state(&ask(&engine, &secret, GetState {}));
     assert_eq!(state.err(), Some(KeysError::ClientExpired { client: "old".into() }));
 
     let secret = home.application();

@@ -94,7 +94,7 @@ impl Home {
     async fn ring_with(&self, secret: &Secret, settings: &Settings) -> Result<Arc<Ring>, KeysError> {
         let (key, root) = secret.parts();
         let service = Arc::new(Engine::open(&self.store(), root)?);
-        Ring::start(settings, key, root, service).await
+        Ring::start(settings, Arc::new(key), root, service).await
     }
 
     fn engine(&self, secret: &Secret) -> Engine {
@@ -149,9 +149,9 @@ async fn decrypt(ring: &Ring, envelope: &[u8]) -> Result<String, KeysError> {
     if ring.cached(kref, id).is_none() {
         ring.fetch(&[(kref, id)]).await?;
     }
-    let key = ring.cached(kref, id).ok_or(KeysError::BadAnswer { what: "a fetched key is not there" })?;
+    let key = ring.cached(kref, id).ok_or(KeysError::bad_answer("a fetched key is not there"))?;
     let mut text = Vec::new();
-    key.open(&TYPE, envelope, &mut text).map_err(|_| KeysError::BadAnswer { what: "it does not open" })?;
+    key.open(&TYPE, envelope, &mut text).map_err(|_| KeysError::bad_answer("it does not open"))?;
     Ok(String::from_utf8(text).expect("text"))
 }
 

@@ -70,7 +70,7 @@ async fn each_permission_gives_its_own_keys_only() {
             ring.fetch_eq_key(keyset, TYPE).await.map(drop),
         ];
         for (result, act) in results.into_iter().zip(PERMISSIONS) {
-            let missing = KeysError::PermissionMissing { keyset: "default".into(), permission: act.names()[0] };
+            let missing = KeysError::missing("default", act.names()[0]);
             assert_eq!(result, if act == permission { Ok(()) } else { Err(missing) }, "{client}");
         }
     }

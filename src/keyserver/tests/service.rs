@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+use crate::crypto::ClientId;
 use crate::keys::KeyService;
-use crate::keys::request::{Request, ServiceId};
+use crate::keys::request::{Body, Call, ServiceId};
 use crate::keys::service::{
-    AddPins, DecryptKeys, EncryptKeys, Evaluated, GetPins, GetState, NewKeys, PinnedObject, PutType, Renew, Reply,
-    Revision, State, TermRoots,
+    DecryptKeys, DecryptedGroup, EncryptKeys, Evaluated, Renew, Reply, Revision, Standing, TermRoots, read_answer,
 };
 
 use super::*;
@@ -33,11 +33,7 @@ impl Faulty {
         self.mood.store(mood, Ordering::SeqCst);
     }
 
-    fn reach<'a, T: Send + 'a>(&'a self, reply: Reply<'a, T>) -> Reply<'a, T> {
-        Box::pin(async move { if self.is(DOWN) { Err(KeysError::unavailable("unplugged")) } else { reply.await } })
-    }
-
-    fn twist(&self, mut evaluated: Evaluated) -> Evaluated {
+    fn twist(&self, evaluated: &mut Evaluated) {
         if self.is(LYING) {
             evaluated.answers.reverse();
             // Another point of the group: the answer plus nothing that the service could prove.
@@ -48,52 +44,57 @@ impl Faulty {
             });
             evaluated.answers[0] = point.expect("a scalar").public().to_bytes();
         }
-        evaluated
     }
+}
+
+/// An answer, altered.
+fn alter<B: Body>(answer: &[u8], change: impl FnOnce(&mut B::Answer)) -> Vec<u8> {
+    let mut answer = read_answer::<B>(answer).expect("the engine's own");
+    change(&mut answer);
+    serde_json::to_vec(&answer).expect("json")
 }
 
 impl KeyService for Faulty {
     fn id(&self) -> ServiceId {
         self.engine.service_id()
     }
-    fn state(&self, request: Request<GetState>) -> Reply<'_, State> {
-        self.reach(KeyService::state(&self.engine, request))
-    }
-    fn renew(&self, request: Request<Renew>) -> Reply<'_, Revision> {
-        let old = self.is(OLD);
-        let answer = self.reach(KeyService::renew(&self.engine, request));
-        Box::pin(async move { if old { Ok(Revision { generation: 1, revision: 0 }) } else { answer.await } })
-    }
-    fn next_revision(&self, seen: Revision) -> Reply<'_, Revision> {
-        if self.is(SILENT_WATCH) || self.is(OLD) {
-            return Box::pin(std::future::pending());
+
+    fn call(&self, call: Call) -> Reply<'_, Vec<u8>> {
+        let path = call.path;
+        if path == DecryptKeys::PATH {
+            self.decrypts.fetch_add(1, Ordering::SeqCst);
         }
-        self.reach(KeyService::next_revision(&self.engine, seen))
-    }
-    fn encrypt_keys(&self, request: Request<EncryptKeys>) -> Reply<'_, NewKeys> {
-        let answer = self.reach(KeyService::encrypt_keys(&self.engine, request));
         Box::pin(async move {
-            let new = answer.await?;
-            Ok(NewKeys { evaluated: self.twist(new.evaluated), ..new })
+            if self.is(DOWN) {
+                return Err(KeysError::unavailable("unplugged"));
+            }
+            let answer = self.engine.call(call).await?;
+            Ok(match path {
+                EncryptKeys::PATH => alter::<EncryptKeys>(&answer, |new| self.twist(&mut new.evaluated)),
+                TermRoots::PATH => alter::<TermRoots>(&answer, |roots| self.twist(roots)),
+                DecryptKeys::PATH => alter::<DecryptKeys>(&answer, |groups| {
+                    for group in groups {
+                        if let DecryptedGroup::Keys(keys) = group {
+                            self.twist(keys);
+                        }
+                    }
+                }),
+                Renew::PATH if self.is(OLD) => {
+                    alter::<Renew>(&answer, |standing| standing.revision = Revision { generation: 1, revision: 0 })
+                }
+                _ => answer,
+            })
         })
     }
-    fn decrypt_keys(&self, request: Request<DecryptKeys>) -> Reply<'_, Vec<Result<Evaluated, KeysError>>> {
-        self.decrypts.fetch_add(1, Ordering::SeqCst);
-        let answer = self.reach(KeyService::decrypt_keys(&self.engine, request));
-        Box::pin(async move { Ok(answer.await?.into_iter().map(|one| one.map(|one| self.twist(one))).collect()) })
-    }
-    fn term_roots(&self, request: Request<TermRoots>) -> Reply<'_, Evaluated> {
-        let answer = self.reach(KeyService::term_roots(&self.engine, request));
-        Box::pin(async move { Ok(self.twist(answer.await?)) })
-    }
-    fn put_type(&self, request: Request<PutType>) -> Reply<'_, ()> {
-        self.reach(KeyService::put_type(&self.engine, request))
-    }
-    fn pins(&self, request: Request<GetPins>) -> Reply<'_, Vec<PinnedObject>> {
-        self.reach(KeyService::pins(&self.engine, request))
-    }
-    fn add_pins(&self, request: Request<AddPins>) -> Reply<'_, ()> {
-        self.reach(KeyService::add_pins(&self.engine, request))
+
+    fn next_standing(&self, client: ClientId, seen: Standing) -> Reply<'_, Standing> {
+        Box::pin(async move {
+            match self.mood.load(Ordering::SeqCst) {
+                SILENT_WATCH | OLD => std::future::pending().await,
+                DOWN => Err(KeysError::unavailable("unplugged")),
+                _ => self.engine.next_standing(client, seen).await,
+            }
+        })
     }
 }
 
@@ -106,7 +107,7 @@ async fn start(
     let faulty =
         Arc::new(Faulty { engine: home.engine(secret), mood: AtomicU8::new(mood), decrypts: AtomicUsize::new(0) });
     let (key, root) = secret.parts();
-    let ring = Ring::start(settings, key, root, Arc::clone(&faulty) as Arc<dyn KeyService>).await;
+    let ring = Ring::start(settings, Arc::new(key), root, Arc::clone(&faulty) as Arc<dyn KeyService>).await;
     (faulty, ring)
 }
 
@@ -185,7 +186,7 @@ async fn nothing_is_sealed_or_searched_under_a_key_that_was_not_proved() {
     let home = Home::new();
     let secret = home.application();
     let (_, ring) = start(&home, &secret, &home.settings(), LYING).await;
-    assert_eq!(ring.err(), Some(KeysError::BadAnswer { what: "its proof does not hold" }));
+    assert_eq!(ring.err(), Some(KeysError::bad_answer("its proof does not hold")));
 
     let settings = Settings { values_per_key: 1, ..home.settings() };
     let (faulty, ring) = start(&home, &secret, &settings, WELL).await;
@@ -197,10 +198,10 @@ async fn nothing_is_sealed_or_searched_under_a_key_that_was_not_proved() {
         taken += 1;
     }
     assert!(taken > 0);
-    assert_eq!(ring.ready(keyset).await, Err(KeysError::BadAnswer { what: "its proof does not hold" }));
+    assert_eq!(ring.ready(keyset).await, Err(KeysError::bad_answer("its proof does not hold")));
     assert!(ring.data_key(keyset, 1).is_none());
     let term = ring.fetch_eq_key(keyset, TYPE).await.map(drop);
-    assert_eq!(term, Err(KeysError::BadAnswer { what: "its proof does not hold" }));
+    assert_eq!(term, Err(KeysError::bad_answer("its proof does not hold")));
     assert!(ring.eq_key(keyset, TYPE).is_none());
     faulty.set(WELL);
     ring.ready(keyset).await.expect("honest again");
@@ -214,7 +215,7 @@ async fn a_false_key_to_decrypt_with_is_replaced_by_one_proved_fetch() {
     let ring = ring.expect("start");
     let envelope = encrypt(&ring, "text").await.expect("encrypt");
     faulty.set(LYING);
-    assert_eq!(decrypt(&ring, &envelope).await, Err(KeysError::BadAnswer { what: "it does not open" }));
+    assert_eq!(decrypt(&ring, &envelope).await, Err(KeysError::bad_answer("it does not open")));
     faulty.set(WELL);
     let (kref, id) = name(&envelope);
     assert_eq!(ring.refetch(kref, id).await, Ok(true));

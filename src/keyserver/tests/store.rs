@@ -65,7 +65,7 @@ fn a_truncated_store_is_corrupt() {
 fn a_newer_store_is_refused() {
     let home = Home::new();
     home.sql("INSERT INTO schema_versions VALUES (99, 0)");
-    assert!(matches!(open(&home), Err(KeysError::StoreNewer { found: 99, known: 1, .. })));
+    assert!(matches!(open(&home), Err(KeysError::StoreNewer { found: 99, .. })));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn the_root_key_must_be_the_stores_own() {
         assert!(matches!(open(&home), Err(KeysError::RootKey { .. })), "{wrong}");
     }
     fs::remove_file(&root_key).expect("remove");
-    assert!(matches!(open(&home), Err(KeysError::RootKey { what: "it is missing", .. })));
+    assert!(matches!(open(&home), Err(KeysError::RootKey { what, .. }) if what == "it is missing"));
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn insert(tx: &dyn Tx, wrap: &RootWrap, founders: &Founders, name: &str) -> Resu
         kind: ClientKind::Device,
         created_ms: now,
         expires_ms: None,
+        owner: String::new(),
+        device: name.to_owned(),
     };
     clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
     audit::append(tx, now, record.id(), "workspace.create", &record.what())

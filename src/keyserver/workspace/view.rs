@@ -2,17 +2,18 @@
 
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::{ClientId, KeysetId};
-use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, Split, Trust, TypeClaim};
+use crate::keys::admin::Inventory;
+use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, ServiceRecord, Split, Trust, TypeClaim};
 use crate::keys::clock::{rfc3339, wall_ms};
 use crate::keys::error::KeysError;
 use crate::keys::service::{Revision, SealedShare};
 
-use super::super::engine::Inventory;
 use super::{ClientInfo, Export, GrantInfo, KeysetInfo, PinInfo, TypeInfo};
 
 /// A checked inventory.
 pub(super) struct View {
     pub(super) trust: Trust,
+    pub(super) service: ServiceRecord,
     pub(super) revision: Revision,
     pub(super) clients: Vec<(ClientRecord, bool)>,
     pub(super) keysets: Vec<KeysetView>,
@@ -32,6 +33,7 @@ pub(super) struct KeysetView {
 impl View {
     pub(super) fn check(root: RootFingerprint, inventory: Inventory) -> Result<Self, KeysError> {
         let trust = Trust::establish(root, &inventory.admins)?;
+        let service = inventory.service.check(root, "the key service's record")?;
         let mut clients = Vec::new();
         for entry in &inventory.clients {
             let what = || format!("the record of client {}", entry.id);
@@ -56,6 +58,7 @@ impl View {
             types: types(&trust, &clients, &inventory)?,
             pins: inventory.pins.into_iter().map(pin).collect(),
             revision: inventory.revision,
+            service,
             trust,
             clients,
             grants,
@@ -154,11 +157,11 @@ fn keysets(trust: &Trust, inventory: &Inventory) -> Result<Vec<KeysetView>, Keys
 
 fn types(trust: &Trust, clients: &[(ClientRecord, bool)], inventory: &Inventory) -> Result<Vec<TypeInfo>, KeysError> {
     let mut all = Vec::new();
-    for entry in &inventory.types {
-        let signer = entry.signed.signer;
+    for signed in &inventory.types {
+        let signer = signed.signer;
         // A definition of a client that was deleted counts for nobody.
         let Some((record, _)) = clients.iter().find(|(record, _)| record.id() == signer) else { continue };
-        let claim: TypeClaim = trust.check_own(&record.public, &entry.signed, || "a type definition".to_owned())?;
+        let claim: TypeClaim = trust.check_own(&record.public, signed, || "a type definition".to_owned())?;
         let admin = trust.is_admin(signer);
         all.push(TypeInfo {
             id: claim.id.to_string(),

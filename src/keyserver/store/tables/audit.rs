@@ -3,35 +3,19 @@
 use sha2::{Digest, Sha256};
 
 use crate::crypto::ClientId;
+use crate::keys::admin::AuditEntry;
 use crate::keys::codec::Writer;
 use crate::keys::error::KeysError;
 
 use super::super::{Row, Tx, Value, WrongCell};
 use super::{all, workspace};
 
-/// One entry.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AuditRow {
-    /// Place in the chain, from 1.
-    pub sequence: u64,
-    /// Milliseconds since 1970.
-    pub time_ms: u64,
-    /// The acting client.
-    pub client: ClientId,
-    /// What was done.
-    pub action: String,
-    /// On what.
-    pub detail: String,
-    /// Over all of it and the hash before.
-    pub hash: [u8; 32],
-}
-
 /// Appends an entry.
 pub fn append(tx: &dyn Tx, now_ms: u64, client: ClientId, action: &str, detail: &str) -> Result<(), KeysError> {
     let workspace = workspace::require(tx)?;
     let (action, detail) = (action.to_owned(), detail.to_owned());
     let mut entry =
-        AuditRow { sequence: workspace.audit_sequence + 1, time_ms: now_ms, client, action, detail, hash: [0; 32] };
+        AuditEntry { sequence: workspace.audit_sequence + 1, time_ms: now_ms, client, action, detail, hash: [0; 32] };
     entry.hash = hash(&workspace.audit_head, &entry);
     let sql = "INSERT INTO audit (sequence, time_ms, client, action, detail, hash) VALUES ($1, $2, $3, $4, $5, $6)";
     let (sequence, time) = (Value::Int(entry.sequence), Value::Int(now_ms));
@@ -48,7 +32,7 @@ pub fn append(tx: &dyn Tx, now_ms: u64, client: ClientId, action: &str, detail: 
 }
 
 /// The last `limit` entries, oldest first.
-pub fn tail(tx: &dyn Tx, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
+pub fn tail(tx: &dyn Tx, limit: u32) -> Result<Vec<AuditEntry>, KeysError> {
     let sql = "SELECT sequence, time_ms, client, action, detail, hash FROM audit ORDER BY sequence DESC LIMIT $1";
     let mut rows = all(tx, "audit", sql, &[Value::Int(limit.into())], row)?;
     rows.reverse();
@@ -56,7 +40,7 @@ pub fn tail(tx: &dyn Tx, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
 }
 
 /// Entries after `sequence`, oldest first, at most `limit`.
-fn after(tx: &dyn Tx, sequence: u64, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
+fn after(tx: &dyn Tx, sequence: u64, limit: u32) -> Result<Vec<AuditEntry>, KeysError> {
     let sql = "SELECT sequence, time_ms, client, action, detail, hash FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2";
     all(tx, "audit", sql, &[Value::Int(sequence), Value::Int(limit.into())], row)
 }
@@ -91,8 +75,8 @@ pub fn verify(tx: &dyn Tx) -> Result<u64, KeysError> {
     }
 }
 
-fn row(row: &mut Row) -> Result<AuditRow, WrongCell> {
-    Ok(AuditRow {
+fn row(row: &mut Row) -> Result<AuditEntry, WrongCell> {
+    Ok(AuditEntry {
         sequence: row.int()?,
         time_ms: row.int()?,
         client: ClientId(row.fixed()?),
@@ -102,7 +86,7 @@ fn row(row: &mut Row) -> Result<AuditRow, WrongCell> {
     })
 }
 
-fn hash(previous: &[u8; 32], entry: &AuditRow) -> [u8; 32] {
+fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     let mut writer = Writer::new("columnseal audit entry v1");
     writer
         .fixed(previous)

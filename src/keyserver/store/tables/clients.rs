@@ -34,6 +34,11 @@ pub fn find(tx: &dyn Tx, id: ClientId) -> Result<Option<ClientRow>, KeysError> {
     one(tx, "clients", &format!("{COLUMNS} WHERE id = $1"), &[Value::Bytes(&id.0)], row)
 }
 
+/// The revision with which something of a client last changed.
+pub fn changed(tx: &dyn Tx, id: ClientId) -> Result<Option<u64>, KeysError> {
+    one(tx, "clients", "SELECT changed FROM clients WHERE id = $1", &[Value::Bytes(&id.0)], |row| row.int())
+}
+
 /// Whose name this is.
 pub fn named(tx: &dyn Tx, name: &str) -> Result<Option<ClientId>, KeysError> {
     one(tx, "clients", "SELECT id FROM clients WHERE name = $1", &[Value::Text(name)], |row| Ok(ClientId(row.fixed()?)))

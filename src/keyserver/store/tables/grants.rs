@@ -35,6 +35,38 @@ pub fn of_client(tx: &dyn Tx, client: ClientId) -> Result<Vec<GrantRow>, KeysErr
     all(tx, "grants", &format!("{COLUMNS} WHERE client = $1 ORDER BY keyset"), &[Value::Bytes(&client.0)], row)
 }
 
+/// What a list of a client's keysets shows of one.
+pub struct OverviewRow {
+    /// The keyset.
+    pub keyset: KeysetId,
+    /// Its name.
+    pub name: String,
+    /// Its switch.
+    pub enabled: bool,
+    /// Of its record.
+    pub keyset_signature: [u8; 64],
+    /// The grant's bytes.
+    pub grant_body: Vec<u8>,
+    /// Of the grant.
+    pub grant_signature: [u8; 64],
+}
+
+/// A client's keysets.
+pub fn overview(tx: &dyn Tx, client: ClientId) -> Result<Vec<OverviewRow>, KeysError> {
+    let sql = "SELECT k.id, k.name, k.enabled, k.signature, g.body, g.signature FROM grants g JOIN keysets k ON k.id = g.keyset
+        WHERE g.client = $1 ORDER BY k.name";
+    all(tx, "grants", sql, &[Value::Bytes(&client.0)], |row| {
+        Ok(OverviewRow {
+            keyset: KeysetId(row.fixed()?),
+            name: row.text()?,
+            enabled: row.int()? == 1,
+            keyset_signature: row.fixed()?,
+            grant_body: row.bytes()?,
+            grant_signature: row.fixed()?,
+        })
+    })
+}
+
 /// One.
 pub fn find(tx: &dyn Tx, client: ClientId, keyset: KeysetId) -> Result<Option<GrantRow>, KeysError> {
     let key = [Value::Bytes(&client.0), Value::Bytes(&keyset.0)];

@@ -77,6 +77,17 @@ pub fn certificates(tx: &dyn Tx, keyset: KeysetId) -> Result<Vec<Signed>, KeysEr
     all(tx, "certificates", sql, &[Value::Bytes(&keyset.0)], signed)
 }
 
+/// Keyset, number and signature of every certificate that a client's grants rest on.
+pub fn certificates_of(tx: &dyn Tx, client: ClientId) -> Result<Vec<(KeysetId, Option<Kref>, [u8; 64])>, KeysError> {
+    let sql =
+        "SELECT c.keyset, coalesce(c.kref, 0), c.signature FROM grants g JOIN certificates c ON c.keyset = g.keyset
+        WHERE g.client = $1 ORDER BY c.keyset, c.split, c.epoch";
+    all(tx, "certificates", sql, &[Value::Bytes(&client.0)], |row| {
+        let (keyset, kref) = (KeysetId(row.fixed()?), row.int32()?);
+        Ok((keyset, Some(Kref(kref)).filter(|kref| kref.0 != 0), row.fixed()?))
+    })
+}
+
 /// Numbers of all data epochs.
 pub fn krefs(tx: &dyn Tx, keyset: KeysetId) -> Result<Vec<Kref>, KeysError> {
     let sql = "SELECT kref FROM certificates WHERE keyset = $1 AND kref IS NOT NULL ORDER BY kref";

@@ -1,6 +1,7 @@
 //! What is kept, one file per kind: typed reads and writes over a transaction.
 
 pub mod audit;
+pub mod changes;
 pub mod clients;
 pub mod grants;
 pub mod keysets;

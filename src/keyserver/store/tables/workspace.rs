@@ -20,6 +20,10 @@ pub struct WorkspaceRow {
     pub service_record: (Vec<u8>, Signature),
     /// How new the state is.
     pub revision: Revision,
+    /// The revision with which something last changed that concerns every client.
+    pub changed_all: u64,
+    /// The revision of the last change by an admin.
+    pub administered: u64,
     /// Entries of the audit trail.
     pub audit_sequence: u64,
     /// Hash of the last one.
@@ -28,13 +32,15 @@ pub struct WorkspaceRow {
 
 /// The row, if the workspace was made.
 pub fn find(tx: &dyn Tx) -> Result<Option<WorkspaceRow>, KeysError> {
-    let sql = "SELECT service_id, service_secret, service_body, service_signature, generation, revision, audit_sequence, audit_head FROM workspace";
+    let sql = "SELECT service_id, service_secret, service_body, service_signature, generation, revision, changed_all, administered, audit_sequence, audit_head FROM workspace";
     one(tx, "workspace", sql, &[], |row| {
         Ok(WorkspaceRow {
             service: ServiceId(row.fixed()?),
             service_secret: row.bytes()?,
             service_record: (row.bytes()?, Signature(row.fixed()?)),
             revision: Revision { generation: row.int()?, revision: row.int()? },
+            changed_all: row.int()?,
+            administered: row.int()?,
             audit_sequence: row.int()?,
             audit_head: row.fixed()?,
         })
@@ -56,9 +62,10 @@ pub fn insert(tx: &dyn Tx, id: ServiceId, secret: &[u8], record: &RootSigned, no
     tx.execute(sql, &[id, secret, body, signature, Value::Bytes(&[0; 32]), Value::Int(now_ms)]).map(drop)
 }
 
-/// Counts a change that clients must see.
-pub fn advance(tx: &dyn Tx) -> Result<(), KeysError> {
-    tx.execute("UPDATE workspace SET revision = revision + 1", &[]).map(drop)
+/// Counts a change; the new revision.
+pub fn advance(tx: &dyn Tx) -> Result<u64, KeysError> {
+    tx.execute("UPDATE workspace SET revision = revision + 1", &[])?;
+    Ok(require(tx)?.revision.revision)
 }
 
 /// Takes the next number for envelopes. A number is never given twice, also not of offers that were dropped.

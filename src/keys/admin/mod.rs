@@ -5,11 +5,13 @@
 //! grant    admin draws c_i;  δ = a − c_i (sealed to the service);  service: s_i = s_A + δ, checks s_i·B = X − C_i
 //! ```
 
+mod requests;
+
 use crate::crypto::client_key::{ClientKey, ClientPublic};
 use crate::crypto::hpke::{Purpose, SealKey, Sealed};
 use crate::crypto::secret::SecretBytes;
 use crate::crypto::split::{ClientShare, Hedge, PublicShare, Suite, keyset_public};
-use crate::crypto::{ClientId, Epoch, KeysetId, Kref, TypeId};
+use crate::crypto::{ClientId, Epoch, KeysetId, TypeId};
 use zeroize::Zeroizing;
 
 use super::claims::{Certificate, Grant, GrantShare, KeysetRecord, Signed, Split};
@@ -17,89 +19,12 @@ use super::clock::wall_ms;
 use super::codec::Writer;
 use super::error::KeysError;
 use super::permissions::Permissions;
-use super::request::Body;
 use super::service::SealedShare;
 
-/// Asks the service for its half of a new keyset.
-#[derive(Clone, Debug)]
-pub struct OfferKeyset {
-    /// The name it will have.
-    pub name: String,
-}
-
-/// The service's half of a new keyset.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// Id of the keyset.
-    pub keyset: KeysetId,
-    /// The number in envelopes of its first data epoch.
-    pub kref: Kref,
-    /// s_A·B of the data key.
-    pub data: PublicShare,
-    /// s_A·B of the index key.
-    pub index: PublicShare,
-}
-
-/// Asks for one proved answer of each split key of an offered keyset, before it is published.
-#[derive(Clone, Debug)]
-pub struct TestKeyset {
-    /// The offered keyset.
-    pub keyset: KeysetId,
-}
-
-/// Publishes an offered keyset with the admin's own grant.
-#[derive(Clone, Debug)]
-pub struct PublishKeyset {
-    /// Its record.
-    pub record: Signed,
-    /// One certificate per split key.
-    pub certificates: Vec<Signed>,
-    /// The admin's grant.
-    pub grant: Signed,
-    /// The admin's shares, sealed to itself.
-    pub sealed: Vec<SealedShare>,
-}
-
-/// Makes or replaces the record of a client, and gives grants, all or nothing.
-#[derive(Clone, Debug)]
-pub struct PutClient {
-    /// The client's record; `None`: it stays as it is.
-    pub record: Option<Signed>,
-    /// Grants.
-    pub grants: Vec<NewGrant>,
-}
-
-/// A grant as an admin hands it to the service.
-#[derive(Clone, Debug)]
-pub struct NewGrant {
-    /// The grant.
-    pub grant: Signed,
-    /// The client's shares, sealed to it.
-    pub sealed: Vec<SealedShare>,
-    /// δ of each share, sealed to the service.
-    pub deltas: Vec<SealedShare>,
-}
-
-/// Any other act of an admin.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Act {
-    /// Takes one grant away, or all.
-    Revoke(ClientId, Option<KeysetId>),
-    /// The reversible switch of a client.
-    EnableClient(ClientId, bool),
-    /// Removes a client and its grants.
-    DeleteClient(ClientId),
-    /// The reversible switch of a keyset.
-    EnableKeyset(KeysetId, bool),
-    /// Replaces a keyset's record.
-    RenameKeyset(Signed),
-    /// Removes a pin: database, object.
-    RemovePin(String, String),
-}
-
-/// Asks for everything an admin may see.
-#[derive(Clone, Debug)]
-pub struct GetInventory;
+pub use requests::{
+    Act, Answers, AuditEntry, Change, ClientEntry, GetAudit, GetInventory, Inventory, KeysetEntry, NewGrant, Offer,
+    OfferKeyset, PublishKeyset, PutClient, TestKeyset, VerifyAudit,
+};
 
 /// The admin's own shares of a keyset.
 pub struct OwnShares {
@@ -135,7 +60,7 @@ pub fn draw(offer: &Offer) -> Result<OwnShares, KeysError> {
     let draw = |split, kref, server: &PublicShare| -> Result<OwnShare, KeysError> {
         let share = ClientShare::generate().map_err(no_random)?;
         let hedge = Hedge::generate().map_err(no_random)?;
-        let public = keyset_public(&share, server).map_err(|_| KeysError::BadAnswer { what: "a malformed share" })?;
+        let public = keyset_public(&share, server).map_err(|_| KeysError::bad_answer("a malformed share"))?;
         let certificate = Certificate {
             suite: Suite::Ristretto255,
             keyset: offer.keyset,
@@ -277,72 +202,4 @@ fn no_random(error: crate::crypto::random::RandomError) -> KeysError {
 
 fn unsealed() -> KeysError {
     KeysError::invalid("a share cannot be sealed to this public key")
-}
-
-impl Body for OfferKeyset {
-    const PATH: &'static str = "/v1/keysets/offer";
-    const CHANGES: bool = true;
-    fn write(&self, w: &mut Writer) {
-        w.text(&self.name);
-    }
-}
-
-impl Body for TestKeyset {
-    const PATH: &'static str = "/v1/keysets/test";
-    const CHANGES: bool = false;
-    fn write(&self, w: &mut Writer) {
-        w.fixed(&self.keyset.0);
-    }
-}
-
-impl Body for PublishKeyset {
-    const PATH: &'static str = "/v1/keysets/publish";
-    const CHANGES: bool = true;
-    fn write(&self, w: &mut Writer) {
-        self.record.write(w);
-        w.list(&self.certificates, |w, signed| signed.write(w));
-        self.grant.write(w);
-        w.list(&self.sealed, write_sealed);
-    }
-}
-
-impl Body for PutClient {
-    const PATH: &'static str = "/v1/clients/put";
-    const CHANGES: bool = true;
-    fn write(&self, w: &mut Writer) {
-        w.list(self.record.as_slice(), |w, signed| signed.write(w));
-        w.list(&self.grants, |w, new| {
-            new.grant.write(w);
-            w.list(&new.sealed, write_sealed).list(&new.deltas, write_sealed);
-        });
-    }
-}
-
-impl Body for Act {
-    const PATH: &'static str = "/v1/act";
-    const CHANGES: bool = true;
-    fn write(&self, w: &mut Writer) {
-        match self {
-            Self::Revoke(client, None) => w.u8(1).fixed(&client.0),
-            Self::Revoke(client, Some(keyset)) => w.u8(2).fixed(&client.0).fixed(&keyset.0),
-            Self::EnableClient(client, on) => w.u8(3).fixed(&client.0).u8(u8::from(*on)),
-            Self::DeleteClient(client) => w.u8(4).fixed(&client.0),
-            Self::EnableKeyset(keyset, on) => w.u8(5).fixed(&keyset.0).u8(u8::from(*on)),
-            Self::RenameKeyset(signed) => {
-                signed.write(w.u8(6));
-                w
-            }
-            Self::RemovePin(database, object) => w.u8(7).text(database).text(object),
-        };
-    }
-}
-
-impl Body for GetInventory {
-    const PATH: &'static str = "/v1/inventory";
-    const CHANGES: bool = false;
-    fn write(&self, _: &mut Writer) {}
-}
-
-fn write_sealed(w: &mut Writer, sealed: &SealedShare) {
-    w.u8(sealed.split.code()).u32(sealed.epoch.0).bytes(&sealed.sealed);
 }

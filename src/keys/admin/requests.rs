@@ -1,0 +1,240 @@
+//! What an admin asks of the key service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::json::b64;
+use crate::crypto::split::PublicShare;
+use crate::crypto::{ClientId, KeysetId, Kref};
+
+use super::super::claims::{RootSigned, Signed};
+use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
+
+/// Asks the service for its half of a new keyset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferKeyset {
+    /// The name it will have.
+    pub name: String,
+}
+
+/// The service's half of a new keyset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// Id of the keyset.
+    pub keyset: KeysetId,
+    /// The number in envelopes of its first data epoch.
+    pub kref: Kref,
+    /// s_A·B of the data key.
+    #[serde(with = "b64")]
+    pub data: PublicShare,
+    /// s_A·B of the index key.
+    #[serde(with = "b64")]
+    pub index: PublicShare,
+}
+
+/// Asks for one proved answer of each split key of an offered keyset, before it is published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestKeyset {
+    /// The offered keyset.
+    pub keyset: KeysetId,
+}
+
+/// Proved answers of an offered keyset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// Of the data key.
+    pub data: Evaluated,
+    /// Of the index key.
+    pub index: Evaluated,
+}
+
+/// Publishes an offered keyset with the admin's own grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishKeyset {
+    /// Its record.
+    pub record: Signed,
+    /// One certificate per split key.
+    pub certificates: Vec<Signed>,
+    /// The admin's grant.
+    pub grant: Signed,
+    /// The admin's shares, sealed to itself.
+    pub sealed: Vec<SealedShare>,
+}
+
+/// Makes or replaces the record of a client, and gives grants, all or nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutClient {
+    /// The workspace as the admin saw it.
+    pub expected: Revision,
+    /// The client's record; `None`: it stays as it is.
+    pub record: Option<Signed>,
+    /// Grants.
+    pub grants: Vec<NewGrant>,
+}
+
+/// A grant as an admin hands it to the service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGrant {
+    /// The grant.
+    pub grant: Signed,
+    /// The client's shares, sealed to it.
+    pub sealed: Vec<SealedShare>,
+    /// δ of each share, sealed to the service.
+    pub deltas: Vec<SealedShare>,
+}
+
+/// Any other act of an admin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The workspace as the admin saw it.
+    pub expected: Revision,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What an admin can do beside making keysets and grants.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Act {
+    /// Takes one grant away, or all.
+    Revoke {
+        /// From whom.
+        client: ClientId,
+        /// `None`: all.
+        keyset: Option<KeysetId>,
+    },
+    /// The reversible switch of a client.
+    EnableClient {
+        /// Which.
+        client: ClientId,
+        /// On or off.
+        enabled: bool,
+    },
+    /// Removes a client and its grants.
+    DeleteClient {
+        /// Which.
+        client: ClientId,
+    },
+    /// The reversible switch of a keyset.
+    EnableKeyset {
+        /// Which.
+        keyset: KeysetId,
+        /// On or off.
+        enabled: bool,
+    },
+    /// Replaces a keyset's record.
+    RenameKeyset {
+        /// The new record.
+        record: Signed,
+    },
+    /// Removes a pin.
+    RemovePin {
+        /// The database's configured name.
+        database: String,
+        /// The object.
+        object: String,
+    },
+}
+
+/// Asks for everything an admin may see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetInventory {}
+
+/// The workspace. Signed things are given as they are, for the admin's side to check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// How new this is.
+    pub revision: Revision,
+    /// Who the admins are.
+    pub admins: RootSigned,
+    /// The key service's record: what admins seal to.
+    pub service: RootSigned,
+    /// Clients, by name.
+    pub clients: Vec<ClientEntry>,
+    /// Keysets, by name.
+    pub keysets: Vec<KeysetEntry>,
+    /// All grants: client, keyset, grant.
+    pub grants: Vec<(ClientId, KeysetId, Signed)>,
+    /// Type definitions, each signed by an admin or by the client it counts for.
+    pub types: Vec<Signed>,
+    /// Pins with their databases.
+    pub pins: Vec<(String, PinnedObject)>,
+}
+
+/// A client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientEntry {
+    /// Id.
+    pub id: ClientId,
+    /// The switch.
+    pub enabled: bool,
+    /// Its record.
+    pub record: Signed,
+}
+
+/// A keyset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysetEntry {
+    /// Id.
+    pub id: KeysetId,
+    /// The switch.
+    pub enabled: bool,
+    /// Its record.
+    pub record: Signed,
+    /// Certificates of every epoch.
+    pub certificates: Vec<Signed>,
+    /// The asking admin's sealed shares.
+    pub sealed: Vec<SealedShare>,
+}
+
+/// Asks for the end of the audit trail.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GetAudit {
+    /// How many entries at most.
+    pub limit: u32,
+}
+
+/// One entry of the audit trail.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditEntry {
+    /// Place in the chain, from 1.
+    pub sequence: u64,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// The acting client.
+    pub client: ClientId,
+    /// What was done.
+    pub action: String,
+    /// On what.
+    pub detail: String,
+    /// Over all of it and the hash before.
+    #[serde(with = "b64")]
+    pub hash: [u8; 32],
+}
+
+/// Asks to walk the audit trail: its length, or where it does not hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyAudit {}
+
+body!(GetAudit -> Vec<AuditEntry>, "/v1/audit", false);
+body!(VerifyAudit -> u64, "/v1/audit/verify", false);
+body!(OfferKeyset -> Offer, "/v1/keysets/offer", true);
+body!(TestKeyset -> Answers, "/v1/keysets/test", false);
+body!(PublishKeyset -> (), "/v1/keysets/publish", true);
+body!(PutClient -> (), "/v1/clients/put", true);
+body!(Change -> Vec<KeysetId>, "/v1/act", true);
+body!(GetInventory -> Inventory, "/v1/inventory", false);

@@ -1,0 +1,28 @@
+//! The key service that an admin works on, from a thread that may block.
+
+use crate::keys::error::KeysError;
+use crate::keys::request::{Call, Origin, ServiceId};
+
+use super::super::engine::Engine;
+
+/// A key service.
+pub(super) enum Access {
+    /// An embedded store.
+    Here(Engine),
+}
+
+impl Access {
+    /// Which service this is.
+    pub(super) fn id(&self) -> ServiceId {
+        match self {
+            Self::Here(engine) => engine.service_id(),
+        }
+    }
+
+    /// Answers a request, in JSON.
+    pub(super) fn call(&self, call: Call) -> Result<Vec<u8>, KeysError> {
+        match self {
+            Self::Here(engine) => engine.handle(call.path, call.auth, Origin::default(), &call.body),
+        }
+    }
+}

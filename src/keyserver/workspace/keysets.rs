@@ -1,0 +1,86 @@
+//! Keysets.
+
+use crate::crypto::split::{Check, SplitError, Tag};
+use crate::crypto::{Epoch, KeysetId};
+use crate::keys::admin::{self, Act, Answers, OfferKeyset, OwnShares, TestKeyset};
+use crate::keys::claims::{KeysetRecord, Signed, Split};
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+
+use super::super::engine::{TEST_KEY, TEST_TYPE};
+use super::{KeysetInfo, Workspace, valid_name};
+
+impl Workspace {
+    /// Makes a keyset, granted to this device with all permissions.
+    pub fn create_keyset(&self, name: &str) -> Result<KeysetInfo, KeysError> {
+        valid_name(name)?;
+        let version = self.view()?.trust.version();
+        let offer = self.ask(&OfferKeyset { name: name.to_owned() })?;
+        let own = admin::draw(&offer)?;
+        let answers = self.ask(&TestKeyset { keyset: offer.keyset })?;
+        test(&own, offer.keyset, &answers)
+            .map_err(|_| KeysError::bad_answer("the proof of a new keyset does not hold"))?;
+        let record = KeysetRecord { id: offer.keyset, name: name.to_owned(), created_ms: wall_ms() };
+        self.ask(&admin::publish(&self.key, &own, &record, version)?)?;
+        self.keyset(name)
+    }
+
+    /// All keysets, by name.
+    pub fn keysets(&self) -> Result<Vec<KeysetInfo>, KeysError> {
+        let view = self.view()?;
+        Ok(view.keysets.iter().map(|keyset| view.keyset_info(keyset)).collect())
+    }
+
+    /// One keyset.
+    pub fn keyset(&self, keyset: &str) -> Result<KeysetInfo, KeysError> {
+        let view = self.view()?;
+        view.keyset(keyset).map(|keyset| view.keyset_info(keyset))
+    }
+
+    /// Gives a keyset another name; not `default`.
+    pub fn rename_keyset(&self, keyset: &str, name: &str) -> Result<KeysetInfo, KeysError> {
+        valid_name(name)?;
+        self.change(|view| {
+            let record = KeysetRecord { name: name.to_owned(), ..view.keyset(keyset)?.record.clone() };
+            self.act(view, Act::RenameKeyset { record: Signed::new(&record, &self.key) })
+        })?;
+        self.keyset(name)
+    }
+
+    /// The reversible switch; not for `default`.
+    pub fn set_keyset_enabled(&self, keyset: &str, enabled: bool) -> Result<KeysetInfo, KeysError> {
+        let id = self.change(|view| {
+            let keyset = view.keyset(keyset)?.record.id;
+            self.act(view, Act::EnableKeyset { keyset, enabled }).map(|_| keyset)
+        })?;
+        self.keyset(&id.to_string())
+    }
+}
+
+/// A keyset is published only after the service proved, for both split keys, that it holds its half.
+fn test(own: &OwnShares, keyset: KeysetId, answers: &Answers) -> Result<(), SplitError> {
+    for own in &own.shares {
+        let certificate = &own.certificate;
+        let split = certificate.split;
+        let evaluated = if split == Split::Data { &answers.data } else { &answers.index };
+        let proof = evaluated.proof.as_ref().ok_or(SplitError::BadProof)?;
+        let (answers, public) = (&evaluated.answers, &certificate.public);
+        match split {
+            Split::Data => drop(own.share.derive_keys(
+                public,
+                &own.hedge,
+                &[Tag::data(keyset, Epoch(1), TEST_KEY)],
+                answers,
+                Check::Proved(proof),
+            )?),
+            Split::Index => drop(own.share.derive_term_roots(
+                public,
+                &own.hedge,
+                &[Tag::index(keyset, Epoch(1), TEST_TYPE)],
+                answers,
+                proof,
+            )?),
+        }
+    }
+    Ok(())
+}
