@@ -2,9 +2,9 @@
 
 use columnseal::keyserver::workspace::KeysetInfo;
 
-use super::Context;
 use super::output::Outcome;
 use super::workspace::{failure, json, open};
+use super::{Context, rotate};
 
 /// Subcommands of `keyset`. KEYSET is an id or a name.
 #[derive(clap::Subcommand, Debug)]
@@ -38,6 +38,8 @@ pub(super) enum Keyset {
         /// Id or name
         keyset: String,
     },
+    /// Give a keyset a new epoch: new values use it, old ones stay readable
+    Rotate(rotate::Rotate),
 }
 
 impl Keyset {
@@ -55,6 +57,7 @@ impl Keyset {
             Keyset::Rename { keyset, name } => (workspace.rename_keyset(keyset, name), Some("has its new name")),
             Keyset::Disable { keyset } => (workspace.set_keyset_enabled(keyset, false), Some("is disabled")),
             Keyset::Enable { keyset } => (workspace.set_keyset_enabled(keyset, true), Some("is enabled")),
+            Keyset::Rotate(rotate) => return rotate.run(context, &workspace, &attempted),
         };
         let info = info.map_err(|error| failure(&attempted, &error))?;
         let text = match done {
@@ -73,6 +76,7 @@ impl Keyset {
             Keyset::Rename { keyset, .. } => format!("rename keyset {keyset}"),
             Keyset::Disable { keyset } => format!("disable keyset {keyset}"),
             Keyset::Enable { keyset } => format!("enable keyset {keyset}"),
+            Keyset::Rotate(rotate) => rotate.attempted(),
         }
     }
 }
@@ -93,10 +97,22 @@ fn described(keyset: &KeysetInfo) -> String {
         format!("id       {}", keyset.id),
         format!("name     {}", keyset.name),
         format!("status   {}", keyset.status),
-        format!("epochs   data {}, index {}", keyset.data_epoch, keyset.index_epoch),
+        epochs(keyset),
         format!("kref     {}", keyset.kref),
         format!("created  {}", keyset.created),
         format!("clients  {}", keyset.clients),
     ]
     .join("\n")
+}
+
+fn epochs(keyset: &KeysetInfo) -> String {
+    let readable = match keyset.oldest_epoch {
+        oldest if oldest == keyset.data_epoch => String::new(),
+        oldest => format!(" (values from {oldest} on can be read)"),
+    };
+    let unfinished = match keyset.rotating {
+        true => format!("; rotation not finished: `columnseal keyset rotate {}`", keyset.name),
+        false => String::new(),
+    };
+    format!("epochs   data {}{readable}, index {}{unfinished}", keyset.data_epoch, keyset.index_epoch)
 }

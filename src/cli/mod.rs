@@ -8,6 +8,7 @@ mod init;
 mod keyset;
 mod output;
 mod proxy;
+mod rotate;
 mod types;
 mod workspace;
 

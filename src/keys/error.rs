@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::crypto::Epoch;
+
 /// An error of the keys or keyserver room. In JSON its cause is `code`; what concerns one machine only never travels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -148,6 +150,14 @@ pub enum KeysError {
     KeysetDisabled {
         /// Name or id.
         keyset: String,
+    },
+    /// The epoch of a value was dropped: nobody can read it any more.
+    #[error("epoch {} of keyset \"{keyset}\" was dropped, and what was encrypted under it with it", epoch.0)]
+    EpochDropped {
+        /// Name.
+        keyset: String,
+        /// The epoch.
+        epoch: Epoch,
     },
     /// No keyset is configured for new values and none was chosen.
     #[error("no keyset is chosen")]
@@ -323,6 +333,7 @@ impl KeysError {
                 "An admin can grant it with `columnseal client grant`."
             }
             Self::PermissionMissing { .. } => "An admin can grant more with `columnseal client grant`.",
+            Self::EpochDropped { .. } => "Nothing can: the epoch's keys were shredded on purpose.",
             Self::UnknownKeyset { .. } => "See `columnseal keyset list`.",
             Self::KeysetDisabled { .. } => "An admin can enable it with `columnseal keyset enable`.",
             Self::NoKeysetChosen => "Set [keys] keyset, or SET columnseal.keyset = '<name>'.",

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod database;
+pub mod epochs;
 pub mod error;
 pub mod install;
 mod node_tree;

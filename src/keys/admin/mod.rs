@@ -11,7 +11,7 @@ use crate::crypto::client_key::{ClientKey, ClientPublic};
 use crate::crypto::hpke::{Purpose, SealKey, Sealed};
 use crate::crypto::secret::SecretBytes;
 use crate::crypto::split::{ClientShare, Hedge, PublicShare, Suite, keyset_public};
-use crate::crypto::{ClientId, Epoch, KeysetId, TypeId};
+use crate::crypto::{ClientId, Epoch, KeysetId, Kref, TypeId};
 use zeroize::Zeroizing;
 
 use super::claims::{Certificate, Grant, GrantShare, KeysetRecord, Signed, Split};
@@ -19,11 +19,12 @@ use super::clock::wall_ms;
 use super::codec::Writer;
 use super::error::KeysError;
 use super::permissions::Permissions;
-use super::service::SealedShare;
+use super::service::{Revision, SealedShare};
 
 pub use requests::{
-    Act, Answers, AuditEntry, Change, ClientEntry, GetAudit, GetInventory, Inventory, KeysetEntry, NewGrant, Offer,
-    OfferKeyset, PublishKeyset, PutClient, TestKeyset, VerifyAudit,
+    Act, Answers, AuditEntry, Change, ClientEntry, EpochOffer, GetAudit, GetInventory, Inventory, KeysetEntry,
+    NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, TestEpoch, TestKeyset,
+    VerifyAudit,
 };
 
 /// The admin's own shares of a keyset.
@@ -57,24 +58,34 @@ pub struct Terms {
 
 /// The admin's half of an offered keyset.
 pub fn draw(offer: &Offer) -> Result<OwnShares, KeysError> {
-    let draw = |split, kref, server: &PublicShare| -> Result<OwnShare, KeysError> {
-        let share = ClientShare::generate().map_err(no_random)?;
-        let hedge = Hedge::generate().map_err(no_random)?;
-        let public = keyset_public(&share, server).map_err(|_| KeysError::bad_answer("a malformed share"))?;
-        let certificate = Certificate {
-            suite: Suite::Ristretto255,
-            keyset: offer.keyset,
-            split,
-            epoch: Epoch(1),
-            kref,
-            public,
-            commitment: hedge.commit(),
-        };
-        Ok(OwnShare { certificate, share, hedge })
-    };
-    let data = draw(Split::Data, Some(offer.kref), &offer.data)?;
-    let index = draw(Split::Index, None, &offer.index)?;
+    let place = |split, kref| Certified { keyset: offer.keyset, split, epoch: Epoch(1), kref };
+    let data = draw_one(place(Split::Data, Some(offer.kref)), &offer.data)?;
+    let index = draw_one(place(Split::Index, None), &offer.index)?;
     Ok(OwnShares { shares: vec![data, index] })
+}
+
+/// The admin's half of an offered data epoch.
+pub fn draw_epoch(keyset: KeysetId, offer: &EpochOffer) -> Result<OwnShare, KeysError> {
+    let place = Certified { keyset, split: Split::Data, epoch: offer.epoch, kref: Some(offer.kref) };
+    draw_one(place, &offer.public)
+}
+
+/// What a certificate is of.
+struct Certified {
+    keyset: KeysetId,
+    split: Split,
+    epoch: Epoch,
+    kref: Option<Kref>,
+}
+
+fn draw_one(of: Certified, server: &PublicShare) -> Result<OwnShare, KeysError> {
+    let share = ClientShare::generate().map_err(no_random)?;
+    let hedge = Hedge::generate().map_err(no_random)?;
+    let public = keyset_public(&share, server).map_err(|_| KeysError::bad_answer("a malformed share"))?;
+    let Certified { keyset, split, epoch, kref } = of;
+    let (suite, commitment) = (Suite::Ristretto255, hedge.commit());
+    let certificate = Certificate { suite, keyset, split, epoch, kref, public, commitment };
+    Ok(OwnShare { certificate, share, hedge })
 }
 
 /// Everything that publishes a keyset.
@@ -96,6 +107,27 @@ pub fn publish(
         certificates: own.shares.iter().map(|own| Signed::new(&own.certificate, key)).collect(),
         grant: Signed::new(&grant, key),
         sealed: sealed.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Everything that publishes a data epoch: `held` is the admin's present grant with the shares of live epochs only, `new` its
+/// half of the epoch.
+pub fn publish_epoch(
+    key: &ClientKey,
+    held: Grant,
+    new: &OwnShare,
+    expected: Revision,
+) -> Result<PublishEpoch, KeysError> {
+    let certificate = &new.certificate;
+    let (split, epoch) = (certificate.split, certificate.epoch);
+    let mut grant = held;
+    grant.shares.push(GrantShare { split, epoch, keyset: certificate.public, client: new.share.public() });
+    grant.issued_ms = wall_ms();
+    Ok(PublishEpoch {
+        expected,
+        certificate: Signed::new(certificate, key),
+        grant: Signed::new(&grant, key),
+        sealed: seal_share(key.public(), key.client_id(), certificate, &new.share, &new.hedge)?,
     })
 }
 

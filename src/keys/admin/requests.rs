@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::json::b64;
 use crate::crypto::split::PublicShare;
-use crate::crypto::{ClientId, KeysetId, Kref};
+use crate::crypto::{ClientId, Epoch, KeysetId, Kref};
 
 use super::super::claims::{RootSigned, Signed};
 use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
@@ -63,6 +63,49 @@ pub struct PublishKeyset {
     pub grant: Signed,
     /// The admin's shares, sealed to itself.
     pub sealed: Vec<SealedShare>,
+}
+
+/// Asks for the service's half of a keyset's next data epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferEpoch {
+    /// The keyset.
+    pub keyset: KeysetId,
+}
+
+/// The service's half of a keyset's next data epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochOffer {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The number in its envelopes.
+    pub kref: Kref,
+    /// s_A·B.
+    #[serde(with = "b64")]
+    pub public: PublicShare,
+}
+
+/// Asks for a proved answer of an offered epoch, before it is published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestEpoch {
+    /// The keyset.
+    pub keyset: KeysetId,
+}
+
+/// Publishes an offered epoch: the admin holds it, nobody else yet, and new values go on to use the one before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishEpoch {
+    /// The workspace as the admin saw it.
+    pub expected: Revision,
+    /// The epoch's certificate.
+    pub certificate: Signed,
+    /// The admin's grant: all shares of its present one, and one of the new epoch.
+    pub grant: Signed,
+    /// The admin's share of the new epoch, sealed to itself.
+    pub sealed: SealedShare,
 }
 
 /// Makes or replaces the record of a client, and gives grants, all or nothing.
@@ -129,10 +172,17 @@ pub enum Act {
         /// On or off.
         enabled: bool,
     },
-    /// Replaces a keyset's record.
-    RenameKeyset {
+    /// Replaces a keyset's record: another name, another epoch for new values, epochs that are dropped.
+    PutKeyset {
         /// The new record.
         record: Signed,
+    },
+    /// Forgets a data epoch that was published and is not in use.
+    AbandonEpoch {
+        /// Of which keyset.
+        keyset: KeysetId,
+        /// The epoch.
+        epoch: Epoch,
     },
     /// Removes a pin.
     RemovePin {
@@ -235,6 +285,9 @@ body!(VerifyAudit -> u64, "/v1/audit/verify", false);
 body!(OfferKeyset -> Offer, "/v1/keysets/offer", true);
 body!(TestKeyset -> Answers, "/v1/keysets/test", false);
 body!(PublishKeyset -> (), "/v1/keysets/publish", true);
+body!(OfferEpoch -> EpochOffer, "/v1/epochs/offer", true);
+body!(TestEpoch -> Evaluated, "/v1/epochs/test", false);
+body!(PublishEpoch -> (), "/v1/epochs/publish", true);
 body!(PutClient -> (), "/v1/clients/put", true);
 body!(Change -> Vec<KeysetId>, "/v1/act", true);
 body!(GetInventory -> Inventory, "/v1/inventory", false);

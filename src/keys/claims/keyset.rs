@@ -47,6 +47,27 @@ pub struct KeysetRecord {
     pub name: String,
     /// Milliseconds since 1970.
     pub created_ms: u64,
+    /// The data epochs that are alive.
+    pub epochs: Epochs,
+}
+
+/// Data epochs: from the oldest whose values can still be read to the one for new values. Newer ones are being handed out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Epochs {
+    /// Older ones were dropped: their values are gone for good.
+    pub oldest: Epoch,
+    /// For new values.
+    pub current: Epoch,
+}
+
+impl Epochs {
+    /// Of a new keyset.
+    pub const FIRST: Self = Self { oldest: Epoch(1), current: Epoch(1) };
+
+    /// Shares of this epoch are kept. Only data epochs are ever dropped.
+    pub fn keep(&self, split: Split, epoch: Epoch) -> bool {
+        split == Split::Index || epoch >= self.oldest
+    }
 }
 
 impl Claim for KeysetRecord {
@@ -54,10 +75,23 @@ impl Claim for KeysetRecord {
 
     fn write(&self, writer: &mut Writer) {
         writer.fixed(&self.id.0).text(&self.name).u64(self.created_ms);
+        // Records of before there were further epochs stay as they were signed.
+        if self.epochs != Epochs::FIRST {
+            writer.u32(self.epochs.oldest.0).u32(self.epochs.current.0);
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { id: KeysetId(reader.fixed()?), name: reader.text()?, created_ms: reader.u64()? })
+        let (id, name, created_ms) = (KeysetId(reader.fixed()?), reader.text()?, reader.u64()?);
+        let mut epochs = Epochs::FIRST;
+        if !reader.is_empty() {
+            epochs = Epochs { oldest: Epoch(reader.u32()?), current: Epoch(reader.u32()?) };
+            let whole = epochs.oldest.0 > 0 && epochs.oldest <= epochs.current && epochs != Epochs::FIRST;
+            if !whole {
+                return Err(Malformed);
+            }
+        }
+        Ok(Self { id, name, created_ms, epochs })
     }
 
     fn what(&self) -> String {

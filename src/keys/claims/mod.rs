@@ -21,7 +21,7 @@ use super::codec::{Malformed, Reader, Writer};
 pub use admins::{AdminSet, RootSigned, ServiceRecord, Trust};
 pub use client::{ClientKind, ClientRecord};
 pub use grant::{Grant, GrantShare};
-pub use keyset::{Certificate, KeysetRecord, Split};
+pub use keyset::{Certificate, Epochs, KeysetRecord, Split};
 pub use typedef::TypeClaim;
 
 /// Longest name of a client or keyset, in bytes.

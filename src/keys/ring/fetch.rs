@@ -135,7 +135,7 @@ fn granted(held: &Held, kref: Kref) -> Result<(Arc<Keyset>, Epoch), KeysError> {
     entry.enabled()?;
     let keyset = entry.opened().ok_or(KeysError::GrantChanged)?;
     keyset.check(Permissions::DECRYPT, Boot::now())?;
-    let epoch = keyset.epoch(kref).ok_or(KeysError::GrantChanged)?;
+    let epoch = keyset.epoch(kref)?;
     Ok((Arc::clone(keyset), epoch))
 }
 

@@ -11,7 +11,7 @@ use crate::crypto::term::equality::EqKey;
 use crate::crypto::{Epoch, KeysetId, Kref, TypeId};
 
 use super::super::admin::open_share;
-use super::super::claims::{Certificate, Grant, KeysetRecord, Split, Trust};
+use super::super::claims::{Certificate, Epochs, Grant, KeysetRecord, Split, Trust};
 use super::super::clock::Boot;
 use super::super::error::KeysError;
 use super::super::permissions::Permissions;
@@ -30,6 +30,8 @@ pub(super) struct Keyset {
     until: Boot,
     /// Numbers in envelopes of all data epochs, granted or not.
     krefs: HashMap<Kref, Epoch>,
+    /// Of the data epochs.
+    epochs: Epochs,
     pub(super) data: BTreeMap<Epoch, EpochKey>,
     pub(super) index: BTreeMap<Epoch, EpochKey>,
     pub(super) pool: Pool,
@@ -62,15 +64,22 @@ impl Keyset {
         }
     }
 
-    /// The newest epoch: new values are sealed under it.
+    /// The epoch for new values, or for terms.
     pub(super) fn current(&self, split: Split) -> Option<(Epoch, &EpochKey)> {
-        let epochs = if split == Split::Data { &self.data } else { &self.index };
-        epochs.last_key_value().map(|(epoch, key)| (*epoch, key))
+        match split {
+            Split::Data => self.data.get_key_value(&self.epochs.current),
+            Split::Index => self.index.last_key_value(),
+        }
+        .map(|(epoch, key)| (*epoch, key))
     }
 
-    /// The epoch of a number in an envelope.
-    pub(super) fn epoch(&self, kref: Kref) -> Option<Epoch> {
-        self.krefs.get(&kref).copied()
+    /// The epoch of a number in an envelope, if its values can be read.
+    pub(super) fn epoch(&self, kref: Kref) -> Result<Epoch, KeysError> {
+        let epoch = self.krefs.get(&kref).copied().ok_or(KeysError::GrantChanged)?;
+        if self.epochs.keep(Split::Data, epoch) {
+            return Ok(epoch);
+        }
+        Err(KeysError::EpochDropped { keyset: self.name.clone(), epoch })
     }
 
     /// Numbers in envelopes of all data epochs.
@@ -106,7 +115,12 @@ impl Opener<'_> {
             certificates.push(certificate);
         }
         let (mut data, mut index) = (BTreeMap::new(), BTreeMap::new());
-        for share in &grant.shares {
+        for share in grant.shares.iter().filter(|share| record.epochs.keep(share.split, share.epoch)) {
+            // An epoch that never came into use may have been abandoned.
+            let known = certificates.iter().any(|c| (c.split, c.epoch) == (share.split, share.epoch));
+            if share.split == Split::Data && share.epoch != record.epochs.current && !known {
+                continue;
+            }
             let certificate = certificates.iter().find(|c| (c.split, c.epoch) == (share.split, share.epoch));
             let sealed = state.sealed.iter().find(|sealed| (sealed.split, sealed.epoch) == (share.split, share.epoch));
             let opened = certificate
@@ -122,6 +136,7 @@ impl Opener<'_> {
             digest: state.grant.digest(),
             until: until(grant.expires_ms).min(self.until),
             krefs: certificates.iter().filter_map(|c| Some((c.kref?, c.epoch))).collect(),
+            epochs: record.epochs,
             data,
             index,
             pool: Pool::new(self.limits),

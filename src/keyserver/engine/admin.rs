@@ -19,10 +19,11 @@ use super::super::root_key::Place;
 use super::super::store::tables::{changes, clients, grants, keysets, types, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
+use super::epochs;
 use super::fetch::{evaluate, log};
 
 /// How long an offered keyset waits to be published.
-const OFFER_MS: u64 = 10 * 60 * 1000;
+pub(super) const OFFER_MS: u64 = 10 * 60 * 1000;
 
 /// What the test fetch of an offered keyset asks for: no real key has these names.
 pub const TEST_KEY: KeyId = KeyId([0; 8]);
@@ -30,17 +31,16 @@ pub const TEST_KEY: KeyId = KeyId([0; 8]);
 pub const TEST_TYPE: TypeId = TypeId([0; 16]);
 
 /// A stored grant whose shares are to be stored.
-struct Given<'a> {
-    claim: &'a Grant,
-    digest: [u8; 32],
+pub(super) struct Given<'a> {
+    pub(super) claim: &'a Grant,
+    pub(super) digest: [u8; 32],
     /// The client's shares, sealed to it.
-    sealed: &'a [SealedShare],
+    pub(super) sealed: &'a [SealedShare],
 }
 
 impl Engine {
     /// Draws the service's half of a new keyset and takes its number.
     pub fn offer_keyset(&self, request: &Request<OfferKeyset>) -> Result<Offer, KeysError> {
-        let no_random = |e: crate::crypto::random::RandomError| KeysError::unavailable(e.to_string());
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
@@ -83,6 +83,7 @@ impl Engine {
             let client = permit.client();
             let record: KeysetRecord = trust.check(&body.record, || "the new keyset's record".to_owned())?;
             free_keyset_name(tx, &record.name, None)?;
+            epochs::begins(&record)?;
             keysets::put(tx, record.id, &record.name, &body.record)?;
             let grant: Grant = trust.check(&body.grant, || "the new keyset's grant".to_owned())?;
             if grant.client != client || grant.keyset != record.id || grant.admins != trust.version() {
@@ -132,7 +133,7 @@ impl Engine {
     }
 
     /// What was deleted must not stay in the files. The change itself is done: failing here is told in the log.
-    fn scrub(&self) {
+    pub(super) fn scrub(&self) {
         if let Err(error) = self.store().scrub() {
             tracing::warn!(%error, "deleted shares may remain in the key store's write-ahead log until its next checkpoint");
         }
@@ -169,7 +170,7 @@ impl Engine {
         if !grant.permissions.allows(Permissions::GRANT) {
             keep_a_granter(tx, trust, client, grant.keyset)?;
         }
-        let certificates = certificates(tx, trust, grant.keyset)?;
+        let certificates = epochs::live(tx, trust, grant.keyset)?;
         let shares = self.grant_shares(tx, &own, &grant, (certificates, &new.deltas))?;
         grants::delete(tx, client, grant.keyset)?;
         grants::insert(tx, client, grant.keyset, &new.grant)?;
@@ -215,7 +216,7 @@ impl Engine {
     }
 
     /// Stores both halves of a share of a stored grant.
-    fn keep_share(
+    pub(super) fn keep_share(
         &self,
         tx: &dyn Tx,
         given: &Given<'_>,
@@ -232,7 +233,13 @@ impl Engine {
         grants::insert_share(tx, grant.client, grant.keyset, &wrapped, &SealedShare { split, epoch, sealed: bytes })
     }
 
-    fn offered(&self, tx: &dyn Tx, client: ClientId, keyset: KeysetId, split: Split) -> Result<ServerShare, KeysError> {
+    pub(super) fn offered(
+        &self,
+        tx: &dyn Tx,
+        client: ClientId,
+        keyset: KeysetId,
+        split: Split,
+    ) -> Result<ServerShare, KeysError> {
         let offer = keysets::offer(tx, keyset, split)?.filter(|offer| offer.client == client);
         let offer = offer.ok_or_else(|| KeysError::invalid("this keyset was not offered, or too long ago"))?;
         let bad = || KeysError::tampered("the share of the offered keyset");
@@ -285,15 +292,8 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
             changes::of_keyset(tx, *keyset)?;
             log(tx, permit, if *on { "keyset.enable" } else { "keyset.disable" }, &format!("\"{}\"", row.name))?;
         }
-        Act::RenameKeyset { record: signed } => {
-            let record: KeysetRecord = permit.trust().check(signed, || "the keyset's record".to_owned())?;
-            let row = keyset_row(tx, record.id)?;
-            not_default(&row.name)?;
-            free_keyset_name(tx, &record.name, Some(record.id))?;
-            keysets::put(tx, record.id, &record.name, signed)?;
-            changes::of_keyset(tx, record.id)?;
-            log(tx, permit, "keyset.rename", &format!("\"{}\" to \"{}\"", row.name, record.name))?;
-        }
+        Act::PutKeyset { record } => put_keyset(tx, permit, record)?,
+        Act::AbandonEpoch { keyset, epoch } => epochs::abandon(tx, permit, *keyset, *epoch)?,
         Act::RemovePin { database, object } => {
             if !types::delete_pin(tx, database, object)? {
                 return Err(KeysError::invalid(format!("there is no pin of {object} in database \"{database}\"")));
@@ -303,6 +303,27 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
         }
     }
     Ok(Vec::new())
+}
+
+/// Another name, another epoch for new values, or epochs dropped.
+fn put_keyset(tx: &dyn Tx, permit: &Permit, signed: &Signed) -> Result<(), KeysError> {
+    let what = || "the keyset's record".to_owned();
+    let record: KeysetRecord = permit.trust().check(signed, what)?;
+    let row = keyset_row(tx, record.id)?;
+    let before: KeysetRecord = permit.trust().check(&row.record, what)?;
+    if record.created_ms != before.created_ms {
+        return Err(KeysError::invalid("when a keyset was made does not change"));
+    }
+    if record.name != before.name {
+        not_default(&row.name)?;
+        free_keyset_name(tx, &record.name, Some(record.id))?;
+        log(tx, permit, "keyset.rename", &format!("\"{}\" to \"{}\"", row.name, record.name))?;
+    }
+    for (action, detail) in epochs::move_epochs(tx, permit, &before, &record)? {
+        log(tx, permit, action, &detail)?;
+    }
+    keysets::put(tx, record.id, &record.name, signed)?;
+    changes::of_keyset(tx, record.id)
 }
 
 fn revoke(
@@ -357,7 +378,7 @@ fn keyset_row(tx: &dyn Tx, keyset: KeysetId) -> Result<keysets::KeysetRow, KeysE
     keysets::find(tx, keyset)?.ok_or_else(|| KeysError::UnknownKeyset { keyset: keyset.to_string() })
 }
 
-fn certificates(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<Vec<Certificate>, KeysError> {
+pub(super) fn certificates(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<Vec<Certificate>, KeysError> {
     let check = |signed: &Signed| trust.check(signed, || format!("a certificate of keyset {keyset}"));
     keysets::certificates(tx, keyset)?.iter().map(check).collect()
 }
@@ -365,6 +386,10 @@ fn certificates(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<Vec<Cert
 fn find<'a>(sealed: &'a [SealedShare], certificate: &Certificate) -> Option<&'a [u8]> {
     let found = sealed.iter().find(|sealed| sealed.split == certificate.split && sealed.epoch == certificate.epoch);
     found.map(|sealed| sealed.sealed.as_slice())
+}
+
+pub(super) fn no_random(error: crate::crypto::random::RandomError) -> KeysError {
+    KeysError::unavailable(error.to_string())
 }
 
 fn not_default(name: &str) -> Result<(), KeysError> {

@@ -1,7 +1,8 @@
 //! From a request as it travels to the method that answers it, and back. Both faces of the key service end here.
 
 use crate::keys::admin::{
-    Change, GetAudit, GetInventory, OfferKeyset, PublishKeyset, PutClient, TestKeyset, VerifyAudit,
+    Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, TestEpoch,
+    TestKeyset, VerifyAudit,
 };
 use crate::keys::error::KeysError;
 use crate::keys::request::{Authorization, Body, Origin, Request};
@@ -39,6 +40,9 @@ impl Engine {
             OfferKeyset => offer_keyset,
             TestKeyset => test_keyset,
             PublishKeyset => publish_keyset,
+            OfferEpoch => offer_epoch,
+            TestEpoch => test_epoch,
+            PublishEpoch => publish_epoch,
             PutClient => put_client,
             Change => act,
             GetInventory => inventory,

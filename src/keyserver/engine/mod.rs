@@ -3,6 +3,7 @@
 
 mod admin;
 mod dispatch;
+mod epochs;
 mod fetch;
 mod inventory;
 mod service;

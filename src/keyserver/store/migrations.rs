@@ -7,7 +7,7 @@ use crate::keys::error::KeysError;
 use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
-const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING]];
+const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -56,6 +56,9 @@ const V2_STANDING: &[&str] = &[
     "ALTER TABLE workspace ADD COLUMN changed_all BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE workspace ADD COLUMN administered BIGINT NOT NULL DEFAULT 0",
 ];
+
+/// Numbers of data epochs that were given.
+const V2_EPOCHS: &[&str] = &["ALTER TABLE keysets ADD COLUMN epochs BIGINT NOT NULL DEFAULT 1"];
 
 /// The newest version this binary knows.
 pub fn newest() -> u32 {

@@ -1,6 +1,7 @@
 //! Tests over a real store: workspace and engine, and the ring on top of them.
 
 mod engine;
+mod epochs;
 mod model;
 mod ring;
 mod service;

@@ -21,8 +21,10 @@ struct Model {
     clients: Vec<(String, Secret, bool)>,
     keysets: Vec<(String, bool)>,
     grants: BTreeMap<(usize, usize), Permissions>,
-    /// One value per keyset, sealed by whoever could first, and its equality term.
-    values: BTreeMap<usize, Vec<u8>>,
+    /// Values of each keyset and its epoch, sealed by whoever could first, and an equality term.
+    values: BTreeMap<(usize, u32), Vec<u8>>,
+    /// Current and oldest data epochs, where not 1.
+    epochs: BTreeMap<usize, (u32, u32)>,
     terms: BTreeMap<usize, [u8; 16]>,
 }
 
@@ -30,7 +32,7 @@ impl Model {
     fn step(&mut self, dice: &mut Dice, home: &Home, workspace: &mut Workspace) {
         let (client, keyset) = (dice.roll(self.clients.len()), dice.roll(self.keysets.len()));
         let names = (self.clients[client].0.clone(), self.keysets[keyset].0.clone());
-        match dice.roll(10) {
+        match dice.roll(13) {
             0..=3 => {
                 let permissions = Permissions::from_bits(1 + u8::try_from(dice.roll(7)).expect("small")).expect("bits");
                 workspace.grant(&names.0, &names.1, permissions, None).expect("grant");
@@ -55,6 +57,20 @@ impl Model {
                 let enabled = &mut self.keysets[keyset].1;
                 *enabled = !*enabled;
                 workspace.set_keyset_enabled(&names.1, *enabled).expect("switch");
+            }
+            9..=10 => {
+                let info = workspace.rotate_keyset(&names.1, &|_, _| {}).expect("rotate");
+                let (current, oldest) = self.epochs.entry(keyset).or_insert((1, 1));
+                *current += 1;
+                assert_eq!((info.data_epoch, info.oldest_epoch), (*current, *oldest));
+            }
+            11 => {
+                let (current, oldest) = self.epochs.get(&keyset).copied().unwrap_or((1, 1));
+                let dropped = workspace.drop_epoch(&names.1, oldest);
+                assert_eq!(dropped.is_ok(), oldest < current, "{dropped:?}");
+                if dropped.is_ok() {
+                    self.epochs.insert(keyset, (current, oldest + 1));
+                }
             }
             _ => *workspace = home.open(),
         }
@@ -96,11 +112,14 @@ impl Model {
         assert_eq!(ready.is_ok(), allows(Permissions::ENCRYPT), "{what}: {ready:?}");
         if ready.is_ok() {
             let (key, _) = ring.data_key(keyset, 1).expect("ready");
-            self.values.entry(pair.1).or_insert_with(|| seal(&key, name));
+            let (current, _) = self.epochs.get(&pair.1).copied().unwrap_or((1, 1));
+            self.values.entry((pair.1, current)).or_insert_with(|| seal(&key, name));
         }
-        if let Some(value) = self.values.get(&pair.1) {
+        let (_, oldest) = self.epochs.get(&pair.1).copied().unwrap_or((1, 1));
+        for ((_, epoch), value) in self.values.range((pair.1, 0)..(pair.1 + 1, 0)) {
             let opened = decrypt(ring, value).await;
-            assert_eq!(opened.is_ok(), allows(Permissions::DECRYPT), "{what}: {opened:?}");
+            let readable = allows(Permissions::DECRYPT) && *epoch >= oldest;
+            assert_eq!(opened.is_ok(), readable, "{what}, epoch {epoch}: {opened:?}");
             assert!(opened.is_err() || opened == Ok(name.clone()), "{what}");
         }
         let term = ring.fetch_eq_key(keyset, TYPE).await;

@@ -53,6 +53,10 @@ pub struct KeysetInfo {
     pub kref: u32,
     /// Current data epoch.
     pub data_epoch: u32,
+    /// Oldest data epoch that was not dropped.
+    pub oldest_epoch: u32,
+    /// A newer data epoch is published and not in use yet.
+    pub rotating: bool,
     /// Current index epoch.
     pub index_epoch: u32,
     /// RFC 3339, UTC.

@@ -3,7 +3,7 @@
 use crate::crypto::split::{Check, SplitError, Tag};
 use crate::crypto::{Epoch, KeysetId};
 use crate::keys::admin::{self, Act, Answers, OfferKeyset, OwnShares, TestKeyset};
-use crate::keys::claims::{KeysetRecord, Signed, Split};
+use crate::keys::claims::{Epochs, KeysetRecord, Signed, Split};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 
@@ -20,7 +20,8 @@ impl Workspace {
         let answers = self.ask(&TestKeyset { keyset: offer.keyset })?;
         test(&own, offer.keyset, &answers)
             .map_err(|_| KeysError::bad_answer("the proof of a new keyset does not hold"))?;
-        let record = KeysetRecord { id: offer.keyset, name: name.to_owned(), created_ms: wall_ms() };
+        let record =
+            KeysetRecord { id: offer.keyset, name: name.to_owned(), created_ms: wall_ms(), epochs: Epochs::FIRST };
         self.ask(&admin::publish(&self.key, &own, &record, version)?)?;
         self.keyset(name)
     }
@@ -42,7 +43,7 @@ impl Workspace {
         valid_name(name)?;
         self.change(|view| {
             let record = KeysetRecord { name: name.to_owned(), ..view.keyset(keyset)?.record.clone() };
-            self.act(view, Act::RenameKeyset { record: Signed::new(&record, &self.key) })
+            self.act(view, Act::PutKeyset { record: Signed::new(&record, &self.key) })
         })?;
         self.keyset(name)
     }

@@ -4,13 +4,15 @@
 //! ```text
 //! access     the key service: embedded store or key server
 //! init       making a workspace
-//! clients    client keys and grants         keysets   keysets and their epochs
+//! clients    client keys and grants         keysets   keysets
+//! epochs     rotating keysets
 //! types      signed definitions and pins    trail     the audit trail
 //! view       the workspace, checked         info      what commands show
 //! ```
 
 mod access;
 mod clients;
+mod epochs;
 pub mod info;
 mod init;
 mod keysets;
@@ -24,7 +26,7 @@ use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::root::RootFingerprint;
 use crate::keys::admin::{self, Act, Change, GetInventory, OwnShare, OwnShares, Terms};
-use crate::keys::claims::name_fault;
+use crate::keys::claims::{Certificate, name_fault};
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Call};
@@ -122,13 +124,20 @@ impl Workspace {
             return Err(KeysError::missing(name(), "grant"));
         }
         let mut shares = Vec::new();
-        for certificate in &keyset.certificates {
+        let live = |c: &&Certificate| keyset.record.epochs.keep(c.split, c.epoch);
+        for certificate in keyset.certificates.iter().filter(live) {
             let (split, epoch) = (certificate.split, certificate.epoch);
             let sealed = keyset.sealed.iter().find(|sealed| (sealed.split, sealed.epoch) == (split, epoch));
             let opened = grant
                 .share(split, epoch)
                 .zip(sealed)
                 .and_then(|(share, sealed)| admin::open_share(&self.key, certificate, share, &sealed.sealed));
+            if grant.share(split, epoch).is_none() && epoch > keyset.record.epochs.current {
+                let name = name();
+                return Err(KeysError::invalid(format!(
+                    "another admin began to rotate keyset \"{name}\": that admin must finish it, or you abandon it (`keyset rotate {name} --abandon`)"
+                )));
+            }
             let (share, hedge) =
                 opened.ok_or_else(|| KeysError::tampered(format!("the device's share of keyset \"{}\"", name())))?;
             shares.push(OwnShare { certificate: certificate.clone(), share, hedge });

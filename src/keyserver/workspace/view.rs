@@ -111,14 +111,18 @@ impl View {
     }
 
     pub(super) fn keyset_info(&self, keyset: &KeysetView) -> KeysetInfo {
-        let newest = |split| keyset.certificates.iter().filter(|c| c.split == split).max_by_key(|c| c.epoch);
-        let (data, index) = (newest(Split::Data), newest(Split::Index));
+        let of = |split| keyset.certificates.iter().filter(move |c| c.split == split);
+        let epochs = keyset.record.epochs;
+        let data = of(Split::Data).find(|c| c.epoch == epochs.current);
+        let index = of(Split::Index).max_by_key(|c| c.epoch);
         KeysetInfo {
             id: keyset.record.id.to_string(),
             name: keyset.record.name.clone(),
             status: if keyset.enabled { "active" } else { "disabled" },
             kref: data.and_then(|c| c.kref).map_or(0, |kref| kref.0),
             data_epoch: data.map_or(0, |c| c.epoch.0),
+            oldest_epoch: epochs.oldest.0,
+            rotating: of(Split::Data).any(|c| c.epoch > epochs.current),
             index_epoch: index.map_or(0, |c| c.epoch.0),
             created: rfc3339(keyset.record.created_ms),
             clients: self.grants.iter().filter(|grant| grant.keyset == keyset.record.id).count() as u64,

@@ -35,6 +35,11 @@ pub fn of_client(tx: &dyn Tx, client: ClientId) -> Result<Vec<GrantRow>, KeysErr
     all(tx, "grants", &format!("{COLUMNS} WHERE client = $1 ORDER BY keyset"), &[Value::Bytes(&client.0)], row)
 }
 
+/// A keyset's.
+pub fn of_keyset(tx: &dyn Tx, keyset: KeysetId) -> Result<Vec<GrantRow>, KeysError> {
+    all(tx, "grants", &format!("{COLUMNS} WHERE keyset = $1 ORDER BY client"), &[Value::Bytes(&keyset.0)], row)
+}
+
 /// What a list of a client's keysets shows of one.
 pub struct OverviewRow {
     /// The keyset.
@@ -149,4 +154,20 @@ pub fn sealed(tx: &dyn Tx, client: ClientId, keyset: KeysetId) -> Result<Vec<Sea
         let split = u8::try_from(row.int()?).ok().and_then(Split::from_code).ok_or(WrongCell)?;
         Ok(SealedShare { split, epoch: Epoch(row.int32()?), sealed: row.bytes()? })
     })
+}
+
+/// Removes everybody's shares of data epochs before this one.
+pub fn delete_shares_before(tx: &dyn Tx, keyset: KeysetId, epoch: Epoch) -> Result<(), KeysError> {
+    let sql = "DELETE FROM shares WHERE keyset = $1 AND split = $2 AND epoch < $3";
+    tx.execute(sql, &data_epoch(&keyset, epoch)).map(drop)
+}
+
+/// Removes everybody's shares of one data epoch.
+pub fn delete_shares_of(tx: &dyn Tx, keyset: KeysetId, epoch: Epoch) -> Result<(), KeysError> {
+    let sql = "DELETE FROM shares WHERE keyset = $1 AND split = $2 AND epoch = $3";
+    tx.execute(sql, &data_epoch(&keyset, epoch)).map(drop)
+}
+
+fn data_epoch(keyset: &KeysetId, epoch: Epoch) -> [Value<'_>; 3] {
+    [Value::Bytes(&keyset.0), Value::Int(Split::Data.code().into()), Value::Int(epoch.0.into())]
 }

@@ -103,6 +103,26 @@ pub fn insert_certificate(tx: &dyn Tx, certificate: &Certificate, proof: &Signed
     tx.execute(sql, &[Value::Bytes(&certificate.keyset.0), split, epoch, kref, body, signer, signature]).map(drop)
 }
 
+/// The number of a keyset's next data epoch. None is given twice, also not those of epochs that were abandoned.
+pub fn next_epoch(tx: &dyn Tx, keyset: KeysetId) -> Result<Epoch, KeysError> {
+    let sql = "SELECT epochs + 1 FROM keysets WHERE id = $1";
+    let next = one(tx, "keysets", sql, &[Value::Bytes(&keyset.0)], |row| row.int32())?;
+    next.map(Epoch).ok_or_else(|| KeysError::UnknownKeyset { keyset: keyset.to_string() })
+}
+
+/// Takes the number of a data epoch.
+pub fn use_epoch(tx: &dyn Tx, keyset: KeysetId, epoch: Epoch) -> Result<(), KeysError> {
+    let sql = "UPDATE keysets SET epochs = $1 WHERE id = $2";
+    tx.execute(sql, &[Value::Int(epoch.0.into()), Value::Bytes(&keyset.0)]).map(drop)
+}
+
+/// Removes the certificate of a data epoch.
+pub fn delete_certificate(tx: &dyn Tx, keyset: KeysetId, epoch: Epoch) -> Result<(), KeysError> {
+    let sql = "DELETE FROM certificates WHERE keyset = $1 AND split = $2 AND epoch = $3";
+    let split = Value::Int(Split::Data.code().into());
+    tx.execute(sql, &[Value::Bytes(&keyset.0), split, Value::Int(epoch.0.into())]).map(drop)
+}
+
 /// Adds one half of an offer.
 pub fn insert_offer(
     tx: &dyn Tx,
