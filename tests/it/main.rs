@@ -20,6 +20,7 @@ mod harness;
 mod leaks;
 mod protocol;
 mod revocation;
+mod rotation;
 mod rust_drivers;
 mod schema;
 mod values;
