@@ -1,0 +1,1 @@
+//! Root keys over a store.
