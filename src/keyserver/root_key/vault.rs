@@ -49,14 +49,17 @@ impl Vault {
             .root_certs(trusted(settings)?)
             .build();
         // Whatever it answers is read here; a redirect would carry the token elsewhere.
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(CALL))
             .timeout_connect(Some(CONNECT))
             .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
-        Ok(Self { settings: settings.clone(), agent: config.new_agent() })
+            .max_redirects(0);
+        if settings.address.starts_with("http://") {
+            // What is on this machine does not go through a proxy.
+            config = config.proxy(None);
+        }
+        Ok(Self { settings: settings.clone(), agent: config.build().new_agent() })
     }
 
     /// What `operation` answers.
