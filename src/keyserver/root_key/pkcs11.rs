@@ -203,6 +203,9 @@ fn load(path: &Path) -> Result<Pkcs11, RootKeyFault> {
         .map_err(|error| RootKeyFault::Malformed(format!("the module {} cannot be loaded: {error}", path.display())))?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(module),
+        Err(Error::Pkcs11(code, _)) => {
+            Err(RootKeyFault::Unreachable(format!("the module {} answers {code:?}", path.display())))
+        }
         Err(error) => Err(RootKeyFault::Unreachable(format!("the module {}: {error}", path.display()))),
     }
 }

@@ -4,7 +4,6 @@
 //! is completed by the same command again.
 
 use crate::crypto::ClientId;
-use crate::crypto::secret::Key32;
 use crate::keys::RootKeyFault;
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
@@ -47,6 +46,10 @@ pub struct Rewrapped {
 /// Makes `to` open the store that `from` opens; with `finish`, and nothing else any more.
 pub fn rewrap(store: &dyn Store, from: &Source, to: &Source, finish: bool) -> Result<Rewrapped, KeysError> {
     let to = Root::open(to)?;
+    let sight = Sight::of(store)?;
+    if sight.rows.is_empty() {
+        sight.adopt(store, &Root::open(from)?)?;
+    }
     let (id, added) = match known(store, &to)? {
         Some(id) => (id, false),
         None => (add(store, &Root::open(from)?, &to)?, true),
@@ -89,10 +92,7 @@ fn known(store: &dyn Store, root: &Root) -> Result<Option<u64>, KeysError> {
 /// Adds the store key under `to`. `Root::wrap` has seen it open again.
 fn add(store: &dyn Store, from: &Root, to: &Root) -> Result<u64, KeysError> {
     let sight = Sight::of(store)?;
-    let key: Key32 = match sight.rows.is_empty() {
-        true => sight.adopt(store, from)?,
-        false => sight.find(from)?.1,
-    };
+    let (_, key) = sight.find(from)?;
     let wrapped = to.wrap(&sight.binding(), &key)?;
     store::write(store, |tx| {
         // A store that was replaced meanwhile has another key.

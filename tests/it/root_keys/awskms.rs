@@ -91,12 +91,20 @@ fn what_is_wrong_with_the_key_is_told() {
     let spec = format!("awskms:{key}");
     rewrap(&workspace, &moto.env(), &spec, &[]).ok();
     refused(&workspace, &moto.env(), "awskms:alias/none", "is missing: NotFoundException");
-    refused(&workspace, &moto.env(), &format!("awskms:{other}"), "is not one that opens this store");
-    moto.call("DisableKey", json!({ "KeyId": key }));
+    // AWS says IncorrectKeyException, and then it is not one that opens this store; moto says this.
+    refused(
+        &workspace,
+        &moto.env(),
+        &format!("awskms:{other}"),
+        "may not be used by this caller: AccessDeniedException",
+    );
+    // moto's own calls take ids only.
+    let id = key.rsplit('/').next().unwrap();
+    moto.call("DisableKey", json!({ "KeyId": id }));
     refused(&workspace, &moto.env(), &spec, "is disabled: its state is Disabled");
-    moto.call("EnableKey", json!({ "KeyId": key }));
+    moto.call("EnableKey", json!({ "KeyId": id }));
     open(&workspace, &moto.env(), &spec).ok();
-    moto.call("ScheduleKeyDeletion", json!({ "KeyId": key }));
+    moto.call("ScheduleKeyDeletion", json!({ "KeyId": id }));
     refused(&workspace, &moto.env(), &spec, "is disabled: its state is PendingDeletion");
     let signing = moto.call("CreateKey", json!({ "KeyUsage": "SIGN_VERIFY", "KeySpec": "ECC_NIST_P256" }));
     let signing = format!("awskms:{}", signing["KeyMetadata"]["Arn"].as_str().unwrap());
@@ -143,7 +151,7 @@ fn missing_region_address_and_credentials_are_told() {
 
 #[test]
 fn a_caller_without_rights_is_told_so() {
-    // moto checks credentials from its third request on: CreateKey and one DescribeKey of nobody come before.
+    // moto checks credentials after its first request, CreateKey.
     let (moto, workspace) = (Moto::start(&[("INITIAL_NO_AUTH_ACTION_COUNT", "1")]), workspace());
     let spec = format!("awskms:{}", moto.key());
     let output = rewrap_text(&workspace, &moto.env(), &spec);

@@ -37,7 +37,7 @@ impl Tokens {
     fn key(&self, token: &str, label: &str, id: &str, usage: &[&str]) {
         let mut command = Command::new("pkcs11-tool");
         command.args(["--module", MODULE, "--login", "--pin", "4711", "--token-label", token, "--keygen"]);
-        command.args(["--key-type", "AES:32", "--label", label, "--id", id]).args(usage).envs(self.env());
+        command.args(["--key-type", "AES:32", "--private", "--label", label, "--id", id]).args(usage).envs(self.env());
         run(&mut command, "").ok();
     }
 
@@ -65,8 +65,19 @@ fn a_store_moves_to_a_key_and_serves_while_the_token_is_gone() {
     let by_id = format!("pkcs11:token=columnseal;id=%01;type=secret-key?module-path={MODULE}&pin-source=env:PIN");
     open(&workspace, &env, &by_id).ok();
     let folder = tokens.dir.path().join("tokens");
-    serves_without(&workspace, &env, &uri, || std::fs::remove_dir_all(&folder).unwrap());
+    serves_without(&workspace, &env, &uri, || {
+        for token in std::fs::read_dir(&folder).unwrap() {
+            std::fs::remove_dir_all(token.unwrap().path()).unwrap();
+        }
+    });
     refused(&workspace, &env, &uri, "no token of that name is in the module");
+    std::fs::remove_dir(&folder).unwrap();
+    refused(
+        &workspace,
+        &env,
+        &uri,
+        "cannot be reached: the module /usr/lib/softhsm/libsofthsm2.so answers GeneralError",
+    );
 }
 
 #[test]
