@@ -40,6 +40,8 @@ command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup, 
 if [ "$what" = test ]; then
   rustup component list --installed 2>/dev/null | grep -q '^clippy' || rustup component add clippy
   rustup component list --installed 2>/dev/null | grep -q '^rustfmt' || rustup component add rustfmt
-  [ -x tests/drivers/install.sh ] && tests/drivers/install.sh
+  for tests in drivers root_keys; do
+    [ -x "tests/$tests/install.sh" ] && "tests/$tests/install.sh"
+  done
 fi
 exit 0

@@ -1,6 +1,6 @@
 //! `columnseal db …`: the `seal` schema of a database.
 
-use columnseal::config::{load_database, load_keys};
+use columnseal::config::{load_database, load_store};
 use columnseal::crypto::TypeId;
 use columnseal::keyserver::workspace::Workspace;
 use columnseal::net::connect::connect;
@@ -134,8 +134,10 @@ fn told_error(error: &SchemaError) -> String {
 
 /// Type definitions that the workspace of this device has signed, or why they cannot be had.
 fn signed(context: &Context) -> Result<Vec<(TypeId, String)>, String> {
-    let settings = load_keys(&context.environment, &context.sources).map_err(|faults| faults.to_string())?;
-    let workspace = Workspace::open(&settings.home, &settings.store).map_err(|error| error.to_string())?;
+    let loaded = load_store(&context.environment, &context.sources);
+    let (settings, root_key) = loaded.map_err(|faults| faults.to_string())?;
+    let workspace =
+        Workspace::open_with(&settings.home, &settings.store, &root_key).map_err(|error| error.to_string())?;
     let types = workspace.types().map_err(|error| error.to_string())?;
     Ok(types.into_iter().filter_map(|info| Some((info.id.parse().ok()?, info.definition))).collect())
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use columnseal::config::load_keys;
+use columnseal::config::load_store;
 use columnseal::keyserver::workspace::{InitOptions, InitReport, Workspace};
 use columnseal::net::settings::{SslMode, Target};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -33,7 +33,7 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        let keys = context.settings(ATTEMPTED, load_keys(&context.environment, &context.sources))?;
+        let (keys, root_key) = context.settings(ATTEMPTED, load_store(&context.environment, &context.sources))?;
         let target = match &self.database {
             Some(url) => Some(db::target(context, Some(url), ATTEMPTED)?),
             None => None,
@@ -47,6 +47,7 @@ impl Init {
             device_name: device_name(),
             home: keys.home,
             store: keys.store,
+            root_key,
         };
         let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
         let mut lines = described(&report);

@@ -8,6 +8,7 @@ mod init;
 mod keyset;
 mod output;
 mod proxy;
+mod rewrap;
 mod rotate;
 mod types;
 mod workspace;
@@ -67,6 +68,9 @@ enum Command {
     /// Install and look after the seal schema
     #[command(subcommand)]
     Db(db::Db),
+    /// Look after the key store: its root keys
+    #[command(subcommand)]
+    Store(rewrap::Store),
     /// Measure statements direct, through the proxy, and encrypted
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -144,6 +148,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Keyset(command) => command.run(&context),
         Command::Type(command) => command.run(&context),
         Command::Db(command) => command.run(&context),
+        Command::Store(command) => command.run(&context),
         Command::Bench(arguments) => context.bench(arguments),
         Command::Completions(command) => command.run(&context),
     };

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use columnseal::config::{load_keys, parse_span};
+use columnseal::config::{load_store, parse_span};
+use columnseal::keys::RootKeyFault;
 use columnseal::keys::error::KeysError;
 use columnseal::keyserver::workspace::Workspace;
 
@@ -11,8 +12,8 @@ use super::output::{Exit, Failure};
 
 /// Opens the workspace of this device for `attempted`.
 pub(super) fn open(context: &Context, attempted: &str) -> Result<Workspace, Failure> {
-    let settings = context.settings(attempted, load_keys(&context.environment, &context.sources))?;
-    Workspace::open(&settings.home, &settings.store).map_err(|error| failure(attempted, &error))
+    let (settings, root_key) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
+    Workspace::open_with(&settings.home, &settings.store, &root_key).map_err(|error| failure(attempted, &error))
 }
 
 /// What the user sees of an error of the keys rooms.
@@ -40,7 +41,7 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         E::OtherWorkspace { .. } => {
             (Exit::Store, "other-workspace", "use the client key that belongs to this store, or name the right store")
         }
-        E::RootKey { .. } => (Exit::Store, "root-key", "put back the root.key that was made with this store"),
+        E::RootKey { fault, .. } => (Exit::Store, "root-key", root_key(fault)),
         E::FileMode { .. } => (Exit::Store, "file-mode", "take the rights of group and others away: chmod go= FILE"),
         E::DeviceKeyMissing { .. } => (
             Exit::Store,
@@ -74,6 +75,21 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         }
         E::Exists { .. } => (Exit::Failed, "exists", "choose another name, or use the one there is"),
         _ => (Exit::Failed, "invalid", "correct what is named"),
+    }
+}
+
+fn root_key(fault: &RootKeyFault) -> &'static str {
+    use RootKeyFault as F;
+    match fault {
+        F::Missing(_) | F::Wrong => {
+            "put back a root key of this store, or name it by root_key; `columnseal store status` lists them"
+        }
+        F::Malformed(_) => "put back the root key as it was made, or correct how it is named",
+        F::Unreachable(_) => "make the service or device that holds it reachable, and run this again",
+        F::Disabled(_) => "enable it where it is kept, or open the store by another of its root keys",
+        F::Denied(_) => "give this caller the right to encrypt and decrypt with it",
+        F::BadAnswer(_) => "look at what answers there, and trust it only when that is known",
+        F::NotBuilt(_) => "use a binary with that feature, or another kind of root key",
     }
 }
 

@@ -46,6 +46,7 @@ pub const KEYS: &[Known] = &[
     plain("auth.accept_database_auth"),
     plain("keys.service"),
     plain("keys.store"),
+    plain("keys.root_key"),
     plain("keys.keyset"),
     plain("keys.values_per_key"),
     plain("keys.key_lifetime"),

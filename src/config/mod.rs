@@ -10,11 +10,13 @@ mod known;
 mod raw;
 mod reader;
 mod resolve;
+mod root_key;
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::keyserver::root_key::Source;
 use crate::{keys, net, session, telemetry};
 
 pub use environment::Environment;
@@ -29,6 +31,8 @@ pub struct Config {
     pub session: session::settings::Settings,
     /// Where keys come from.
     pub keys: keys::settings::Settings,
+    /// The root key of the embedded store.
+    pub root_key: Source,
     /// Log, metrics and health.
     pub telemetry: telemetry::settings::Settings,
     /// `CS_CLIENT_ID` and `CS_CLIENT_KEY`, where given.
@@ -61,12 +65,23 @@ pub fn load(environment: &Environment, sources: &Sources) -> Result<Config, Faul
     faults.or(config)
 }
 
-/// Only the settings of the key store: what commands that manage clients and keysets need.
-pub fn load_keys(environment: &Environment, sources: &Sources) -> Result<keys::settings::Settings, Faults> {
+/// Only the key store, its settings and its root key: what commands that manage clients and keysets need.
+pub fn load_store(environment: &Environment, sources: &Sources) -> Result<(keys::settings::Settings, Source), Faults> {
     let mut faults = Faults::default();
     let raw = raw::gather(environment, sources, &mut faults);
-    let keys = resolve::keys(&mut reader::Reader::new(&raw, environment, &mut faults));
-    faults.or(keys)
+    let mut reader = reader::Reader::new(&raw, environment, &mut faults);
+    let keys = resolve::keys(&mut reader);
+    let root_key = root_key::setting(&mut reader, "keys.root_key", &keys.store);
+    faults.or((keys, root_key))
+}
+
+/// A root key that a command names by its flag `--to`; relative paths count from the current directory.
+pub fn load_root_key(environment: &Environment, spec: &str) -> Result<Source, Faults> {
+    let mut faults = Faults::default();
+    let raw = raw::Raw::default();
+    let mut reader = reader::Reader::new(&raw, environment, &mut faults);
+    let found = root_key::resolve(&mut reader, "--to", spec, environment.directory());
+    faults.or(found.unwrap_or_else(|| Source::File(PathBuf::new())))
 }
 
 /// Only the database, with `url` (a command's `--database`) in place of `[database]` where given.

@@ -158,8 +158,12 @@ impl<'a> Reader<'a> {
         if text.is_empty() {
             return None;
         }
-        let base = self.raw.get(key).map(|written| written.base.clone()).unwrap_or_default();
-        Some(base.join(text))
+        Some(self.base(key).join(text))
+    }
+
+    /// What relative paths in the value of `key` count from.
+    pub(super) fn base(&self, key: &str) -> PathBuf {
+        self.raw.get(key).map(|written| written.base.clone()).unwrap_or_default()
     }
 
     /// The file of a secret given as `<key>_file`. One that cannot be read is a fault.
@@ -197,7 +201,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A file's content without the line end that editors add.
-    fn secret_file(&mut self, key: &str, path: &std::path::Path) -> Option<SecretString> {
+    pub(super) fn secret_file(&mut self, key: &str, path: &std::path::Path) -> Option<SecretString> {
         match raw::read_limited(path) {
             Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned())),
             Err(why) => {

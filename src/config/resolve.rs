@@ -15,6 +15,7 @@ use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
 
 use super::database;
 use super::reader::Reader;
+use super::root_key;
 use super::{Config, Credentials};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +23,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Everything.
 pub(super) fn config(reader: &mut Reader<'_>) -> Config {
-    Config { session: session(reader), keys: keys(reader), telemetry: telemetry(reader), client: client(reader) }
+    let session = session(reader);
+    let keys = keys(reader);
+    let root_key = root_key::setting(reader, "keys.root_key", &keys.store);
+    Config { session, keys, root_key, telemetry: telemetry(reader), client: client(reader) }
 }
 
 /// `[keys]`.

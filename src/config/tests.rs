@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{Config, Environment, Faults, KEYS, Sources, load, load_database};
+use crate::keyserver::root_key::Source;
 use crate::net::settings::SslMode;
 use crate::telemetry::settings::LogFormat;
 
@@ -238,4 +239,57 @@ fn home_follows_the_environment() {
     assert_eq!(home(&[("HOME", "/h")]), Path::new("/h/.columnseal"));
     assert_eq!(home(&[("HOME", "/h"), ("COLUMNSEAL_HOME", "/data/cs")]), Path::new("/data/cs"));
     assert_eq!(home(&[("COLUMNSEAL_HOME", "cs")]), Path::new("/srv/app/cs"));
+}
+
+#[test]
+fn a_root_key_takes_what_its_kind_needs_from_the_environment() {
+    let case = Case::file("[keys]\nstore = \"store/keystore.db\"\n");
+    let root_key = |spec: &str, variables: &[(&str, &str)]| {
+        let all: Vec<(&str, &str)> = variables.iter().copied().chain([("CS_KEYS__ROOT_KEY", spec)]).collect();
+        case.with(&all).map(|config| config.root_key)
+    };
+    let beside = case.with(&[]).expect("no fault").root_key.to_string();
+    assert!(beside.starts_with("file:") && beside.ends_with("store/root.key"), "{beside}");
+    let Ok(Source::Environment { name, value: Some(value) }) = root_key("env:ROOT", &[("ROOT", "5ec2e7")]) else {
+        panic!("a variable");
+    };
+    assert_eq!((name.as_str(), value.expose_secret()), ("ROOT", "5ec2e7"));
+    let aws = [
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_ENDPOINT_URL", "https://kms.example"),
+        ("AWS_ACCESS_KEY_ID", "AK"),
+        ("AWS_SECRET_ACCESS_KEY", "5ec2e7"),
+    ];
+    let Ok(Source::AwsKms(kms)) = root_key("awskms:alias/x", &aws) else { panic!("a key in KMS") };
+    assert_eq!((kms.region.as_deref(), kms.endpoint.as_deref()), (Some("eu-west-1"), Some("https://kms.example")));
+    assert!(kms.credentials.is_some());
+    let Ok(Source::AwsKms(kms)) = root_key("awskms:alias/x", &aws[..3]) else { panic!("a key in KMS") };
+    assert!(kms.credentials.is_none(), "half an access key is none");
+    let vault = [("VAULT_ADDR", "https://vault:8200/"), ("VAULT_TOKEN", "5ec2e7"), ("VAULT_NAMESPACE", "team")];
+    let shown = root_key("vault:transit/cs", &vault).expect("no fault");
+    assert_eq!(shown.to_string(), "vault:https://vault:8200/transit/cs");
+    let uri = "pkcs11:token=t;object=o?module-path=/m.so&pin-source=env:PIN";
+    let pin = root_key(uri, &[("PIN", "5ec2e7")]).expect("no fault");
+    for source in [shown, pin, root_key("awskms:alias/x", &aws).expect("no fault")] {
+        assert!(!format!("{source:?} {source}").contains("5ec2e7"), "{source:?}");
+    }
+}
+
+#[test]
+fn a_root_key_that_cannot_be_meant_is_a_fault() {
+    let case = Case::file("");
+    for (spec, problem) in [
+        ("root.key", "has no kind"),
+        ("gcpkms:x", "is of no kind that is known"),
+        ("env:1", "does not name an environment variable"),
+        ("vault:transit/cs", "names no address and VAULT_ADDR is not set"),
+        ("pkcs11:token=t;object=o", "names no module-path"),
+        ("pkcs11:token=t;object=o?module-path=/m&pin-source=env:PIN", "takes its PIN from PIN, which is not set"),
+        ("pkcs11:token=t;object=o?module-path=/m&pin-source=/none/pin", "which cannot be read"),
+        ("pkcs11:token=t;object=o?module-path=/m&pin-value=5ec2e7", "holds a PIN"),
+    ] {
+        let faults = case.faults(&[("CS_KEYS__ROOT_KEY", spec)]);
+        assert!(faults.iter().any(|fault| fault.starts_with("keys.root_key") && fault.contains(problem)), "{faults:?}");
+        assert!(faults.iter().all(|fault| !fault.contains("5ec2e7")), "{faults:?}");
+    }
 }

@@ -38,6 +38,10 @@ pub(crate) const ROOT_ID: &[u8] = b"columnseal root v1";
 pub(crate) const SERVICE_SIGN: &[u8] = b"columnseal service ed25519 v1";
 /// First bytes of the AAD of what rests wrapped.
 pub(crate) const WRAP: &[u8] = b"columnseal wrap v1";
+/// HKDF info: what wraps a store key, of a root key whose bytes are at hand.
+pub(crate) const ROOT_WRAP: &[u8] = b"columnseal root key wrap v1";
+/// First bytes of what binds a wrapped store key to its service.
+pub(crate) const STORE_KEY: &[u8] = b"columnseal store key v1";
 /// Hash prefix of a data key's id.
 pub(crate) const KEY_ID: &[u8] = b"kid";
 
@@ -89,6 +93,8 @@ pub(crate) fn all() -> Vec<&'static [u8]> {
         ROOT_ID,
         SERVICE_SIGN,
         WRAP,
+        ROOT_WRAP,
+        STORE_KEY,
         KEY_ID,
     ];
     labels.extend(Domain::ALL.iter().map(|domain| domain.label()));

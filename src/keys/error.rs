@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::Epoch;
 
+use super::root_fault::RootKeyFault;
+
 /// An error of the keys or keyserver room. In JSON its cause is `code`; what concerns one machine only never travels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -53,14 +55,14 @@ pub enum KeysError {
         /// Root fingerprint in the client key.
         expected: String,
     },
-    /// The store's root key is missing, malformed or not the one the store was made with.
-    #[error("the root key {}: {what}", path.display())]
+    /// The root key that was named does not open the store.
+    #[error("the root key {key} {fault}")]
     #[serde(skip)]
     RootKey {
-        /// Its file.
-        path: PathBuf,
+        /// How the settings name it, without secrets.
+        key: String,
         /// What is wrong with it.
-        what: Cow<'static, str>,
+        fault: RootKeyFault,
     },
     /// A secret file can be read by others.
     #[error("{} has mode {mode:04o}, it must not be accessible to group or others", path.display())]
@@ -314,7 +316,7 @@ impl KeysError {
             Self::StoreCorrupt { .. } => "Restore the store from a back-up; nothing was written to it.",
             Self::StoreNewer { .. } => "Run the newer columnseal.",
             Self::OtherWorkspace { .. } => "Use the store and the client key of the same workspace.",
-            Self::RootKey { .. } => "Put the store's own root.key beside it, mode 0600.",
+            Self::RootKey { fault, .. } => fault.hint(),
             Self::FileMode { .. } => "Run `chmod go=` on it, and consider whether it was read.",
             Self::DeviceKeyMissing { .. } => "Run `columnseal init` on this device, or set COLUMNSEAL_HOME.",
             Self::File { .. } => "Check that the file exists and may be read and written.",

@@ -17,6 +17,7 @@ mod metered;
 pub mod permissions;
 pub mod request;
 pub mod ring;
+mod root_fault;
 pub mod service;
 pub mod settings;
 
@@ -24,4 +25,5 @@ pub use error::KeysError;
 pub use metered::Metered;
 pub use permissions::Permissions;
 pub use ring::{Pin, Ring};
+pub use root_fault::RootKeyFault;
 pub use service::KeyService;

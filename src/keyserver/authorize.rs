@@ -12,7 +12,7 @@ use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Request, ServiceId, WINDOW_MS};
 use crate::keys::service::Revision;
 
-use super::root_key::{Place, RootWrap};
+use super::root_key::{Place, StoreKey};
 use super::store::Tx;
 use super::store::tables::keysets::KeysetRow;
 use super::store::tables::{clients, grants, keysets, workspace};
@@ -167,7 +167,7 @@ impl Allowed {
     }
 
     /// The service's half of the client's share, checked against the grant: `s·B = X − C`.
-    pub fn share(&self, tx: &dyn Tx, wrap: &RootWrap, split: Split, epoch: Epoch) -> Result<ServerShare, KeysError> {
+    pub fn share(&self, tx: &dyn Tx, wrap: &StoreKey, split: Split, epoch: Epoch) -> Result<ServerShare, KeysError> {
         let keyset = self.keyset.id;
         let bad = || KeysError::tampered(format!("the share of keyset \"{}\"", self.keyset.name));
         let public = self

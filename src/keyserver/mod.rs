@@ -5,7 +5,7 @@
 //! engine       what clients and admins may ask, each in one transaction
 //! authorize    request -> permit -> allowed
 //! store        transactions, tables, migrations, SQLite
-//! root_key     wrapping of what rests in the store
+//! root_key     store key, and the root keys that open it: file, environment, AWS KMS, Vault, PKCS#11
 //! workspace    an admin's device and an embedded store: init, clients, keysets, grants
 //! ```
 

@@ -20,6 +20,7 @@ mod harness;
 mod leaks;
 mod protocol;
 mod revocation;
+mod root_keys;
 mod rotation;
 mod rust_drivers;
 mod schema;

@@ -24,7 +24,7 @@ use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 use crate::keys::service::{Revision, Standing};
 
-use super::root_key::{Place, RootWrap};
+use super::root_key::{Place, Source, StoreKey, unlock};
 use super::store::sqlite::Sqlite;
 use super::store::tables::workspace::{self, WorkspaceRow};
 use super::store::{self, Store, Tx};
@@ -40,7 +40,7 @@ pub struct Engine {
 
 struct Inner {
     store: Box<dyn Store>,
-    wrap: RootWrap,
+    wrap: StoreKey,
     service: ServiceId,
     /// Opens what admins seal to the service.
     opening: OpenKey,
@@ -49,23 +49,28 @@ struct Inner {
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
 }
 
-/// Where a store's root key lies.
+/// Where a store's root key lies if nothing else is said.
 pub fn root_key_path(store: &Path) -> PathBuf {
     store.with_file_name("root.key")
 }
 
 impl Engine {
-    /// Opens an existing store, whose workspace must be the one with this root. Never makes a store.
+    /// Opens an existing store with the root key beside it, whose workspace must be the one with this root. Never makes a
+    /// store.
     pub fn open(path: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
-        let store = Sqlite::open(path)?;
-        let wrap = RootWrap::load(&root_key_path(path))?;
-        Self::over(Box::new(store), wrap, &root_key_path(path), root)
+        Self::open_with(path, &Source::File(root_key_path(path)), root)
     }
 
-    fn over(store: Box<dyn Store>, wrap: RootWrap, root_key: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
+    /// As [`Engine::open`], with another root key. It is asked now and never again.
+    pub fn open_with(path: &Path, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
+        Self::over(Box::new(Sqlite::open(path)?), root_key, root)
+    }
+
+    fn over(store: Box<dyn Store>, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
-        let opening = open_service(&row, &admins, &wrap, root_key, root)?;
+        let wrap = unlock(&*store, root_key)?;
+        let opening = open_service(&row, &admins, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         Ok(Self { inner: Arc::new(Inner { store, wrap, service: row.service, opening, root, trust }) })
     }
@@ -123,15 +128,13 @@ impl Engine {
 fn open_service(
     row: &WorkspaceRow,
     admins: &RootSigned,
-    wrap: &RootWrap,
-    root_key: &Path,
+    wrap: &StoreKey,
     root: RootFingerprint,
 ) -> Result<OpenKey, KeysError> {
     let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
     let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
-    let wrong =
-        || KeysError::RootKey { path: root_key.to_owned(), what: "it is not the one this store was made with".into() };
+    let wrong = || KeysError::tampered("the key service's secret");
     let secret = wrap.unwrap(&Place::service(&row.service.0), &row.service_secret).ok_or_else(wrong)?;
     let (signing, opening) = secret.split_first_chunk::<32>().ok_or_else(wrong)?;
     let signing = SigningKey::service(&Key32::new(*signing));

@@ -7,7 +7,7 @@ use crate::keys::error::KeysError;
 use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
-const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS]];
+const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -59,6 +59,12 @@ const V2_STANDING: &[&str] = &[
 
 /// Numbers of data epochs that were given.
 const V2_EPOCHS: &[&str] = &["ALTER TABLE keysets ADD COLUMN epochs BIGINT NOT NULL DEFAULT 1"];
+
+/// The store key, wrapped once per root key. Empty in a store of version 1 until a root key has opened it: its rows are
+/// wrapped under that root key itself, which becomes the store key.
+const V2_ROOT_KEYS: &[&str] = &["CREATE TABLE root_keys (
+        id BIGINT PRIMARY KEY, kind TEXT NOT NULL, description TEXT NOT NULL, wrapped BYTEA NOT NULL,
+        created_ms BIGINT NOT NULL)"];
 
 /// The newest version this binary knows.
 pub fn newest() -> u32 {

@@ -4,6 +4,7 @@ mod engine;
 mod epochs;
 mod model;
 mod ring;
+mod root_key;
 mod service;
 mod store;
 mod tamper;
@@ -24,6 +25,7 @@ use crate::keys::settings::Settings;
 use crate::keys::{Permissions, Ring};
 
 use super::Engine;
+use super::root_key::Source;
 use super::workspace::{ClientKind, InitOptions, InitReport, NewClient, Workspace};
 
 const TYPE: TypeId = TypeId([7; 16]);
@@ -55,7 +57,8 @@ impl Home {
     fn options(&self) -> InitOptions {
         let home = self.path();
         let (store, recovery_file) = (self.store(), home.join("recovery-kit.txt"));
-        InitOptions { home, store, recovery_file, device_name: "laptop".into() }
+        let root_key = Source::File(store.with_file_name("root.key"));
+        InitOptions { home, store, recovery_file, device_name: "laptop".into(), root_key }
     }
 
     fn init(&self) -> Result<InitReport, KeysError> {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
+use crate::keys::RootKeyFault;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("there").permissions().mode() & 0o777
@@ -107,7 +108,7 @@ fn the_root_key_must_be_the_stores_own() {
         assert!(matches!(open(&home), Err(KeysError::RootKey { .. })), "{wrong}");
     }
     fs::remove_file(&root_key).expect("remove");
-    assert!(matches!(open(&home), Err(KeysError::RootKey { what, .. }) if what == "it is missing"));
+    assert!(matches!(open(&home), Err(KeysError::RootKey { fault: RootKeyFault::Missing(_), .. })));
 }
 
 #[test]

@@ -16,9 +16,8 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 
-use super::super::engine::root_key_path;
 use super::super::files;
-use super::super::root_key::{Place, RootWrap};
+use super::super::root_key::{NewStoreKey, Place};
 use super::super::store::sqlite::Sqlite;
 use super::super::store::tables::{audit, clients, workspace};
 use super::super::store::{self, Tx};
@@ -48,7 +47,7 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         None => found(options, &device_file, &store)?,
     };
     drop(store);
-    let workspace = Workspace::open(&options.home, &options.store)?;
+    let workspace = Workspace::open_with(&options.home, &options.store, &options.root_key)?;
     let keyset_created = !workspace.keysets()?.iter().any(|keyset| keyset.name == DEFAULT);
     if keyset_created {
         match workspace.create_keyset(DEFAULT) {
@@ -71,7 +70,8 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
 /// Makes the workspace in one transaction; the files of root and device are on disk before it is committed. `false`:
 /// another process was faster.
 fn found(options: &InitOptions, device_file: &Path, store: &Sqlite) -> Result<bool, KeysError> {
-    let wrap = RootWrap::load_or_create(&root_key_path(&options.store))?;
+    let service = ServiceId(random::array().map_err(no_random)?);
+    let key = NewStoreKey::make(&options.root_key, service.0)?;
     store::write(store, |tx| {
         if workspace::find(tx)?.is_some() {
             return Ok(false);
@@ -80,7 +80,7 @@ fn found(options: &InitOptions, device_file: &Path, store: &Sqlite) -> Result<bo
             Some(founders) => founders,
             None => fresh(options, device_file)?,
         };
-        insert(tx, &wrap, &founders, &options.device_name)?;
+        insert(tx, service, &key, &founders, &options.device_name)?;
         Ok(true)
     })
 }
@@ -125,15 +125,21 @@ fn fresh(options: &InitOptions, device_file: &Path) -> Result<Founders, KeysErro
     Ok(Founders { root, device })
 }
 
-fn insert(tx: &dyn Tx, wrap: &RootWrap, founders: &Founders, name: &str) -> Result<(), KeysError> {
+fn insert(
+    tx: &dyn Tx,
+    service: ServiceId,
+    key: &NewStoreKey,
+    founders: &Founders,
+    name: &str,
+) -> Result<(), KeysError> {
     let (now, device) = (wall_ms(), &founders.device);
-    let service = ServiceId(random::array().map_err(no_random)?);
     let (signing, opening) = (Key32::generate().map_err(no_random)?, Key32::generate().map_err(no_random)?);
     let verify = SigningKey::service(&signing).verify_key();
     let record = ServiceRecord { id: service, verify, seal: OpenKey::new(&opening).seal_key() };
     let secret = Zeroizing::new([*signing.as_bytes(), *opening.as_bytes()].concat());
-    let secret = wrap.wrap(&Place::service(&service.0), &secret)?;
+    let secret = key.key.wrap(&Place::service(&service.0), &secret)?;
     workspace::insert(tx, service, &secret, &RootSigned::new(&record, &founders.root), now)?;
+    key.insert(tx)?;
     let set = AdminSet { version: 1, admins: vec![device.public().clone()] };
     workspace::insert_admins(tx, set.version, &RootSigned::new(&set, &founders.root))?;
     let record = ClientRecord {

@@ -32,8 +32,9 @@ use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Call};
 use crate::keys::service::read_answer;
 
-use super::engine::Engine;
+use super::engine::{Engine, root_key_path};
 use super::files;
+use super::root_key::Source;
 use access::Access;
 use view::{KeysetView, View};
 
@@ -56,6 +57,8 @@ pub struct InitOptions {
     pub recovery_file: PathBuf,
     /// Name for this device's client, usually the host's name.
     pub device_name: String,
+    /// The store's root key. A file that is not there is made; anything else must be there.
+    pub root_key: Source,
 }
 
 /// A workspace and the admin's key to it.
@@ -72,10 +75,15 @@ impl Workspace {
         init::init(options)
     }
 
-    /// Opens the store with the device key of `home`.
+    /// Opens the store with the device key of `home` and the root key beside the store.
     pub fn open(home: &Path, store: &Path) -> Result<Self, KeysError> {
+        Self::open_with(home, store, &Source::File(root_key_path(store)))
+    }
+
+    /// As [`Workspace::open`], with another root key.
+    pub fn open_with(home: &Path, store: &Path, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
-        Ok(Self { access: Access::Here(Engine::open(store, root)?), key, root })
+        Ok(Self { access: Access::Here(Engine::open_with(store, root_key, root)?), key, root })
     }
 
     /// Fingerprint of the workspace root.

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod clients;
 pub mod grants;
 pub mod keysets;
+pub mod root_keys;
 pub mod types;
 pub mod workspace;
 

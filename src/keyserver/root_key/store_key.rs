@@ -1,9 +1,5 @@
-//! The key under which server shares rest: a file beside the store. Losing it loses the store; having it and the store
-//! is having the key service's half of every key.
-
-use std::path::Path;
-
-use zeroize::Zeroizing;
+//! The store key: 32 random bytes per store that wrap what rests in it, each secret for its place. Held in memory while
+//! the service runs, so that no root key is asked per request; wiped on drop.
 
 use crate::crypto::secret::{Key32, SecretBytes};
 use crate::crypto::wrap::WrapKey;
@@ -12,30 +8,16 @@ use crate::keys::claims::Split;
 use crate::keys::codec::Writer;
 use crate::keys::error::KeysError;
 
-use super::files;
-
 /// Wraps what rests in the store.
-pub struct RootWrap(WrapKey);
+pub struct StoreKey(WrapKey);
 
 /// Where a wrapped secret belongs: it opens nowhere else.
 pub struct Place(Vec<u8>);
 
-impl RootWrap {
-    /// Reads the file.
-    pub fn load(path: &Path) -> Result<Self, KeysError> {
-        let fault = |what: &'static str| KeysError::RootKey { path: path.to_owned(), what: what.into() };
-        let text = files::load(path)?.ok_or_else(|| fault("it is missing"))?;
-        let mut key = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim_end(), &mut *key).map_err(|_| fault("it is not 64 hexadecimal digits"))?;
-        Ok(Self(WrapKey::new(&Key32::new(*key))))
-    }
-
-    /// Makes the file where there is none, and reads it.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeysError> {
-        let key = Key32::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
-        let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(key.as_bytes()))));
-        files::create(path, &text)?;
-        Self::load(path)
+impl StoreKey {
+    /// Of its bytes.
+    pub fn new(key: &Key32) -> Self {
+        Self(WrapKey::new(key))
     }
 
     /// Wraps a secret for its place.
@@ -43,7 +25,7 @@ impl RootWrap {
         self.0.wrap(&place.0, secret).map_err(|e| KeysError::unavailable(e.to_string()))
     }
 
-    /// Unwraps a secret. `None`: it is of another place, another root key, or altered.
+    /// Unwraps a secret. `None`: it is of another place, another store key, or altered.
     pub fn unwrap(&self, place: &Place, wrapped: &[u8]) -> Option<SecretBytes> {
         self.0.unwrap(&place.0, wrapped).ok()
     }
