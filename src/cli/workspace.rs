@@ -72,6 +72,8 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         E::LeaseExpired { .. } | E::Unavailable { .. } | E::BadAnswer { .. } | E::Refused { .. } => {
             (Exit::Store, "key-service", "look at the key store and the clock of this machine, and run this again")
         }
+        E::Sealed => (Exit::Store, "sealed", "an admin runs `columnseal store unseal`"),
+        E::OutcomeUnknown => (Exit::Store, "outcome-unknown", "look whether it was done, and run this again if not"),
         E::Exists { .. } => (Exit::Failed, "exists", "choose another name, or use the one there is"),
         _ => (Exit::Failed, "invalid", "correct what is named"),
     }

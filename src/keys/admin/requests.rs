@@ -260,6 +260,8 @@ pub struct GetAudit {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
+    /// Its chain.
+    pub replica: ReplicaId,
     /// Place in the chain, from 1.
     pub sequence: u64,
     /// Milliseconds since 1970.
@@ -270,6 +272,12 @@ pub struct AuditEntry {
     pub action: String,
     /// On what.
     pub detail: String,
+    /// `ok`, or the code of the refusal.
+    pub result: String,
+    /// Where the request came from, as the service saw it.
+    pub address: Option<String>,
+    /// Version of the client's program, as it said.
+    pub version: Option<String>,
     /// Over all of it and the hash before.
     #[serde(with = "b64")]
     pub hash: [u8; 32],

@@ -8,6 +8,7 @@ mod fetch;
 mod inventory;
 mod service;
 mod state;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,9 +26,10 @@ use crate::keys::request::ServiceId;
 use crate::keys::service::{Revision, Standing};
 
 use super::root_key::{Place, RootWrap};
-use super::store::sqlite::Sqlite;
+use super::store::spec::StoreSpec;
 use super::store::tables::workspace::{self, WorkspaceRow};
 use super::store::{self, Store, Tx};
+use trail::Trail;
 
 pub use admin::{TEST_KEY, TEST_TYPE};
 pub use service::WATCH;
@@ -42,6 +44,9 @@ struct Inner {
     store: Box<dyn Store>,
     wrap: RootWrap,
     service: ServiceId,
+    /// Signs heads of the audit trail.
+    signing: SigningKey,
+    trail: Trail,
     /// Opens what admins seal to the service.
     opening: OpenKey,
     root: RootFingerprint,
@@ -54,20 +59,31 @@ pub fn root_key_path(store: &Path) -> PathBuf {
     store.with_file_name("root.key")
 }
 
+/// Where the root key of a store lies: beside the file, or where the file would be.
+pub fn root_key_of(spec: &StoreSpec, home: &Path) -> PathBuf {
+    spec.path().map_or_else(|| home.join("store").join("root.key"), root_key_path)
+}
+
 impl Engine {
     /// Opens an existing store, whose workspace must be the one with this root. Never makes a store.
     pub fn open(path: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
-        let store = Sqlite::open(path)?;
-        let wrap = RootWrap::load(&root_key_path(path))?;
-        Self::over(Box::new(store), wrap, &root_key_path(path), root)
+        Self::open_spec(&StoreSpec::Sqlite(path.to_owned()), &root_key_path(path), root)
+    }
+
+    /// As [`open`](Self::open), of a store anywhere, with the root key in this file.
+    pub fn open_spec(spec: &StoreSpec, root_key: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
+        let store = spec.open()?;
+        let wrap = RootWrap::load(root_key)?;
+        Self::over(store, wrap, root_key, root)
     }
 
     fn over(store: Box<dyn Store>, wrap: RootWrap, root_key: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
-        let opening = open_service(&row, &admins, &wrap, root_key, root)?;
+        let (signing, opening) = open_service(&row, &admins, &wrap, root_key, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
-        Ok(Self { inner: Arc::new(Inner { store, wrap, service: row.service, opening, root, trust }) })
+        let (service, trail) = (row.service, Trail::new(&*store, row.service)?);
+        Ok(Self { inner: Arc::new(Inner { store, wrap, service, signing, trail, opening, root, trust }) })
     }
 
     /// Which service this is.
@@ -107,9 +123,13 @@ impl Engine {
         &*self.inner.store
     }
 
-    /// The admin set of the store, checked against the root.
+    /// The admin set of the store, checked against the root. A restored store that nobody acknowledged serves nobody.
     fn trust(&self, tx: &dyn Tx) -> Result<Arc<Trust>, KeysError> {
-        let signed = workspace::admins(tx)?;
+        let (signed, sealed) = workspace::admins_and_seal(tx)?;
+        if sealed { Err(KeysError::Sealed) } else { self.trusted(signed) }
+    }
+
+    fn trusted(&self, signed: RootSigned) -> Result<Arc<Trust>, KeysError> {
         if let Some(known) = self.inner.trust.load().as_deref().filter(|known| known.0 == signed) {
             return Ok(Arc::clone(&known.1));
         }
@@ -119,14 +139,14 @@ impl Engine {
     }
 }
 
-/// The service's key that opens what admins seal to it, checked against the record that the root signed.
+/// The service's key that signs and the one that opens what admins seal to it, checked against the record that the root signed.
 fn open_service(
     row: &WorkspaceRow,
     admins: &RootSigned,
     wrap: &RootWrap,
     root_key: &Path,
     root: RootFingerprint,
-) -> Result<OpenKey, KeysError> {
+) -> Result<(SigningKey, OpenKey), KeysError> {
     let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
     let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
@@ -137,5 +157,5 @@ fn open_service(
     let signing = SigningKey::service(&Key32::new(*signing));
     let opening = OpenKey::new(&Key32::new(opening.try_into().map_err(|_| wrong())?));
     let same = (record.id, record.verify, record.seal) == (row.service, signing.verify_key(), opening.seal_key());
-    if same { Ok(opening) } else { Err(KeysError::tampered(what)) }
+    if same { Ok((signing, opening)) } else { Err(KeysError::tampered(what)) }
 }

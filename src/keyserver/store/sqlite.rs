@@ -104,6 +104,14 @@ impl Store for Sqlite {
         self.run(&mut self.connection(), TransactionBehavior::Immediate, work)
     }
 
+    fn append(&self, work: Work<'_>) -> Result<(), KeysError> {
+        self.write(work)
+    }
+
+    fn shared(&self) -> bool {
+        false
+    }
+
     fn peek(&self, work: Work<'_>) -> Result<(), KeysError> {
         self.run(&mut self.watch(), TransactionBehavior::Deferred, work)
     }
@@ -144,6 +152,12 @@ impl Tx for Open<'_> {
         let mut statement = self.tx.prepare_cached(sql).map_err(fault)?;
         bind(&mut statement, parameters).map_err(fault)?;
         statement.raw_execute().map(|rows| rows as u64).map_err(fault)
+    }
+
+    fn columns(&self, table: &str) -> Result<Vec<String>, KeysError> {
+        let rows = self.rows("SELECT name FROM pragma_table_info($1) ORDER BY cid", &[Value::Text(table)])?;
+        let name = |mut row: Row| row.text().map_err(|_| self.corrupt("a table's columns are unreadable"));
+        rows.into_iter().map(name).collect()
     }
 
     fn rows(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, KeysError> {

@@ -16,12 +16,12 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 
-use super::super::engine::root_key_path;
+use super::super::engine::root_key_of;
 use super::super::files;
 use super::super::root_key::{Place, RootWrap};
-use super::super::store::sqlite::Sqlite;
-use super::super::store::tables::{audit, clients, workspace};
-use super::super::store::{self, Tx};
+use super::super::store::tables::audit::{self, Entry};
+use super::super::store::tables::{clients, workspace};
+use super::super::store::{self, Store, Tx};
 use super::{InitOptions, InitReport, Workspace};
 
 /// The device key's file in `home`.
@@ -42,13 +42,13 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
     let device_file = device_path(&options.home);
     files::private_folder(&options.home)?;
     files::private_folder(device_file.parent().expect("the path ends in device/client.key"))?;
-    let store = Sqlite::create(&options.store)?;
-    let created = match store::read(&store, workspace::find)? {
+    let store = options.store.create()?;
+    let created = match store::read(&*store, workspace::find)? {
         Some(_) => false,
-        None => found(options, &device_file, &store)?,
+        None => found(options, &device_file, &*store)?,
     };
     drop(store);
-    let workspace = Workspace::open(&options.home, &options.store)?;
+    let workspace = Workspace::open_spec(&options.home, &options.store)?;
     let keyset_created = !workspace.keysets()?.iter().any(|keyset| keyset.name == DEFAULT);
     if keyset_created {
         match workspace.create_keyset(DEFAULT) {
@@ -63,15 +63,17 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         device: workspace.device().to_string(),
         device_file,
         device_created: created,
-        store: options.store.clone(),
+        store: options.store.to_string(),
         keyset_created,
     })
 }
 
 /// Makes the workspace in one transaction; the files of root and device are on disk before it is committed. `false`:
 /// another process was faster.
-fn found(options: &InitOptions, device_file: &Path, store: &Sqlite) -> Result<bool, KeysError> {
-    let wrap = RootWrap::load_or_create(&root_key_path(&options.store))?;
+fn found(options: &InitOptions, device_file: &Path, store: &dyn Store) -> Result<bool, KeysError> {
+    let root_key = root_key_of(&options.store, &options.home);
+    files::private_folder(root_key.parent().expect("the path ends in root.key"))?;
+    let wrap = RootWrap::load_or_create(&root_key)?;
     store::write(store, |tx| {
         if workspace::find(tx)?.is_some() {
             return Ok(false);
@@ -146,7 +148,7 @@ fn insert(tx: &dyn Tx, wrap: &RootWrap, founders: &Founders, name: &str) -> Resu
         device: name.to_owned(),
     };
     clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
-    audit::append(tx, now, record.id(), "workspace.create", &record.what())
+    audit::append(tx, Entry::new(now, record.id(), "workspace.create", &record.what())).map(drop)
 }
 
 fn recovery_kit(root: &RootKey, fingerprint: RootFingerprint) -> Zeroizing<String> {

@@ -32,8 +32,9 @@ use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Call};
 use crate::keys::service::read_answer;
 
-use super::engine::Engine;
+use super::engine::{Engine, root_key_of};
 use super::files;
+use super::store::spec::StoreSpec;
 use access::Access;
 use view::{KeysetView, View};
 
@@ -50,8 +51,8 @@ const TRIES: u32 = 8;
 pub struct InitOptions {
     /// `COLUMNSEAL_HOME`.
     pub home: PathBuf,
-    /// The store, usually `store/keystore.db` in `home`.
-    pub store: PathBuf,
+    /// The store, usually the file `store/keystore.db` in `home`.
+    pub store: StoreSpec,
     /// Where the recovery kit goes, usually `recovery-kit.txt` in `home`.
     pub recovery_file: PathBuf,
     /// Name for this device's client, usually the host's name.
@@ -74,8 +75,13 @@ impl Workspace {
 
     /// Opens the store with the device key of `home`.
     pub fn open(home: &Path, store: &Path) -> Result<Self, KeysError> {
+        Self::open_spec(home, &StoreSpec::Sqlite(store.to_owned()))
+    }
+
+    /// As [`open`](Self::open), of a store anywhere.
+    pub fn open_spec(home: &Path, store: &StoreSpec) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
-        Ok(Self { access: Access::Here(Engine::open(store, root)?), key, root })
+        Ok(Self { access: Access::Here(Engine::open_spec(store, &root_key_of(store, home), root)?), key, root })
     }
 
     /// Fingerprint of the workspace root.
