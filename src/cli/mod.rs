@@ -9,6 +9,7 @@ mod keyset;
 mod output;
 mod proxy;
 mod rotate;
+mod store;
 mod types;
 mod workspace;
 
@@ -61,6 +62,9 @@ enum Command {
     /// Manage keysets
     #[command(subcommand)]
     Keyset(keyset::Keyset),
+    /// Back up and restore the key store
+    #[command(subcommand)]
+    Store(store::Store),
     /// Manage encrypted types and pins
     #[command(subcommand)]
     Type(types::Type),
@@ -142,6 +146,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Init(command) => command.run(&context),
         Command::Client(command) => command.run(&context),
         Command::Keyset(command) => command.run(&context),
+        Command::Store(command) => command.run(&context),
         Command::Type(command) => command.run(&context),
         Command::Db(command) => command.run(&context),
         Command::Bench(arguments) => context.bench(arguments),

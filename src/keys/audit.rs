@@ -135,7 +135,13 @@ mod tests {
     fn heads_are_read_as_they_are_written() {
         assert_eq!(head().to_string().parse(), Ok(head()));
         let hash = "09".repeat(32);
-        for bad in ["", "x", "03030303-0303-0303-0303-030303030303:7", &format!("x:7:{hash}"), &format!("{}:-1:{hash}", head().replica)] {
+        for bad in [
+            "",
+            "x",
+            "03030303-0303-0303-0303-030303030303:7",
+            &format!("x:7:{hash}"),
+            &format!("{}:-1:{hash}", head().replica),
+        ] {
             assert!(bad.parse::<AuditHead>().is_err(), "{bad}");
         }
     }

@@ -6,6 +6,7 @@ use crate::crypto::json::b64;
 use crate::crypto::split::PublicShare;
 use crate::crypto::{ClientId, Epoch, KeysetId, Kref};
 
+use super::super::audit::ReplicaId;
 use super::super::claims::{RootSigned, Signed};
 use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
 

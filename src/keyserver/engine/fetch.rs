@@ -53,7 +53,10 @@ impl Engine {
         let jobs = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
-            body.groups.iter().map(|group| self.decrypt_job(tx, (&permit, &mut *trail), group)).collect::<Result<Vec<_>, _>>()
+            body.groups
+                .iter()
+                .map(|group| self.decrypt_job(tx, (&permit, &mut *trail), group))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         let evaluate = |(share, tags): Job| evaluate(&share, &tags, body.proved);
         Ok(jobs.into_iter().map(|job| DecryptedGroup::from(job.and_then(evaluate))).collect())
@@ -110,10 +113,7 @@ impl Engine {
     }
 
     /// What `work` finds, given only when what it wrote down is kept. Fetches do not wait for changes, nor for each other.
-    fn written_down<T>(
-        &self,
-        work: impl Fn(&dyn Tx, &mut Vec<Entry>) -> Result<T, KeysError>,
-    ) -> Result<T, KeysError> {
+    fn written_down<T>(&self, work: impl Fn(&dyn Tx, &mut Vec<Entry>) -> Result<T, KeysError>) -> Result<T, KeysError> {
         let look = || {
             store::peek(self.store(), |tx| {
                 let mut entries = Vec::new();

@@ -2,6 +2,7 @@
 //! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
 
 mod admin;
+mod backup;
 mod dispatch;
 mod epochs;
 mod fetch;

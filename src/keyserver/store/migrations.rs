@@ -122,11 +122,6 @@ pub fn version(tx: &dyn Tx) -> Result<u32, KeysError> {
     version.ok_or_else(|| tx.corrupt("the schema version is unreadable"))
 }
 
-/// Applies every version after `from`.
-pub fn apply(tx: &dyn Tx, from: u32) -> Result<(), KeysError> {
-    apply_until(tx, from, newest())
-}
-
 /// Applies every version after `from` up to `until`.
 pub fn apply_until(tx: &dyn Tx, from: u32, until: u32) -> Result<(), KeysError> {
     for (version, parts) in (1u32..).zip(VERSIONS).filter(|(version, _)| (from + 1..=until).contains(version)) {

@@ -1,6 +1,7 @@
 //! Where a key service keeps its state. [`Store`] is transactions over portable SQL; `tables` is what is kept; `sqlite` and
-//! `postgres` are where, `spec` names which. No signature or permission is checked here.
+//! `postgres` are where, `spec` names which, `backup` takes it from one to the other. No signature or permission is checked here.
 
+pub mod backup;
 pub mod migrations;
 pub mod postgres;
 pub mod spec;

@@ -38,6 +38,14 @@ impl StoreSpec {
         })
     }
 
+    /// Makes an empty store with the schema of that version; one that is there is opened as it is.
+    pub(super) fn create_at(&self, version: u32) -> Result<Box<dyn Store>, KeysError> {
+        Ok(match self {
+            StoreSpec::Sqlite(path) => Box::new(Sqlite::create_at(path, version)?),
+            StoreSpec::Postgres(url) => Box::new(Postgres::create_at(url.expose_secret(), version)?),
+        })
+    }
+
     /// The file, where it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {

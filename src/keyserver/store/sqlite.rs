@@ -37,11 +37,15 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens an existing store and brings its schema up to date. Never makes one.
     pub fn open(path: &Path) -> Result<Self, KeysError> {
+        Self::open_at(path, migrations::newest())
+    }
+
+    fn open_at(path: &Path, version: u32) -> Result<Self, KeysError> {
         check_file(path)?;
         let fault = |e| fault(path, &e);
         let mut connection = connect(path).map_err(fault)?;
         quick_check(path, &connection)?;
-        migrate(path, &mut connection)?;
+        migrate(path, &mut connection, version)?;
         let watch = connect(path).map_err(fault)?;
         let (connection, watch) = (Mutex::new(connection), Mutex::new(watch));
         Ok(Self { path: path.to_owned(), file: identity(path)?, connection, watch })
@@ -49,6 +53,11 @@ impl Sqlite {
 
     /// Makes an empty store, in a folder made for it where there is none; one that is there is opened.
     pub fn create(path: &Path) -> Result<Self, KeysError> {
+        Self::create_at(path, migrations::newest())
+    }
+
+    /// As [`create`](Self::create), with an older schema.
+    pub(super) fn create_at(path: &Path, version: u32) -> Result<Self, KeysError> {
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
         }
@@ -66,7 +75,7 @@ impl Sqlite {
         }
         tx.commit().map_err(fault)?;
         drop(connection);
-        Self::open(path)
+        Self::open_at(path, version)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -240,7 +249,7 @@ fn quick_check(path: &Path, connection: &Connection) -> Result<(), KeysError> {
     }
 }
 
-fn migrate(path: &Path, connection: &mut Connection) -> Result<(), KeysError> {
+fn migrate(path: &Path, connection: &mut Connection, until: u32) -> Result<(), KeysError> {
     let fault = |e| fault(path, &e);
     let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_versions'";
     if connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault)? == 0 {
@@ -252,10 +261,10 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), KeysError> {
     if found > newest {
         return Err(KeysError::StoreNewer { path: path.to_owned(), found, known: newest });
     }
-    if found < newest {
+    if found < until {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         let from = version(&tx)?;
-        migrations::apply(&Open { tx: &tx, path }, from)?;
+        migrations::apply_until(&Open { tx: &tx, path }, from, until)?;
         tx.commit().map_err(fault)?;
     }
     Ok(())

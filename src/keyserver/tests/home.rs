@@ -125,6 +125,11 @@ impl<K: Kind> Home<K> {
         self.kind.sql(&self.path(), sql);
     }
 
+    /// Asks for a number behind the engine's back.
+    pub(super) fn number(&self, sql: &str) -> i64 {
+        self.kind.number(&self.path(), sql)
+    }
+
     /// Bytes in hex, as the store's SQL writes them.
     pub(super) fn bytes(hex: &str) -> String {
         K::bytes(hex)

@@ -15,6 +15,8 @@ pub(super) trait Kind: Send + Sync {
     fn spec(&self, home: &Path) -> StoreSpec;
     /// Runs SQL behind the engine's back.
     fn sql(&self, home: &Path, sql: &str);
+    /// Asks for a number behind the engine's back.
+    fn number(&self, home: &Path, sql: &str) -> i64;
     /// Deletes the store.
     fn lose(&self, home: &Path);
     /// Bytes in hex, as the database writes them.
@@ -42,6 +44,12 @@ impl Kind for Sqlite {
         let spec = self.spec(home);
         let connection = rusqlite::Connection::open(spec.path().expect("a file")).expect("open");
         connection.execute_batch(sql).expect("sql");
+    }
+
+    fn number(&self, home: &Path, sql: &str) -> i64 {
+        let spec = self.spec(home);
+        let connection = rusqlite::Connection::open(spec.path().expect("a file")).expect("open");
+        connection.query_row(sql, [], |row| row.get(0)).expect("a number")
     }
 
     fn lose(&self, home: &Path) {
@@ -72,6 +80,10 @@ impl Kind for Postgres {
 
     fn sql(&self, _: &Path, sql: &str) {
         self.0.sql(sql);
+    }
+
+    fn number(&self, _: &Path, sql: &str) -> i64 {
+        self.0.sql(sql).trim().parse().expect("a number")
     }
 
     fn lose(&self, _: &Path) {

@@ -2,8 +2,10 @@
 //! for each.
 #![cfg_attr(test, expect(clippy::duplicate_mod, reason = "the same tests on another store"))]
 
+mod database;
 mod home;
 mod kinds;
+mod migrate;
 mod on_postgres;
 mod on_sqlite;
 mod store;

@@ -19,6 +19,10 @@ use super::home::{Secret, TYPE, decrypt, encrypt, name, seal, until};
 
 type Home = super::home::Home<super::kinds::Postgres>;
 
+#[path = "backup.rs"]
+mod backup;
+#[path = "crash.rs"]
+mod crash;
 #[path = "engine.rs"]
 mod engine;
 #[path = "epochs.rs"]

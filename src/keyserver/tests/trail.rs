@@ -6,7 +6,7 @@ use crate::crypto::{ClientId, Epoch};
 use crate::keys::audit::{AuditHead, ReplicaId};
 use crate::keys::claims::{Claim, Grant};
 use crate::keys::request::Request;
-use crate::keys::service::{EncryptKeys, GetState};
+use crate::keys::service::{EncryptKeys, GetGrants, GetState};
 use crate::keyserver::store::tables::audit::{Entry, Finding, Flaw};
 
 use super::*;
@@ -14,13 +14,13 @@ use super::*;
 /// Fetches keys, each written down.
 fn fetch(engine: &Engine, secret: &Secret, times: usize) -> Result<(), KeysError> {
     let key = secret.parts().0;
-    let state = engine.state(&Request::sign(engine.service_id(), &key, GetState)?)?;
-    let grant = &state.grants.first().expect("a grant").grant;
+    let state = engine.state(&Request::sign(engine.service_id(), &key, GetState {})?)?;
+    let keysets = state.granted.iter().take(1).map(|granted| granted.keyset).collect();
+    let grants = engine.grants(&Request::sign(engine.service_id(), &key, GetGrants { keysets })?)?;
+    let grant = &grants.first().expect("a grant").grant;
     let keyset = Grant::decode(&grant.body).expect("a grant").keyset;
     let body = || EncryptKeys { keyset, grant: grant.digest(), epoch: Epoch(1), nonce: [1; 16], count: 1 };
-    (0..times).try_for_each(|_| {
-        engine.encrypt_keys(&Request::sign(engine.service_id(), &key, body())?).map(drop)
-    })
+    (0..times).try_for_each(|_| engine.encrypt_keys(&Request::sign(engine.service_id(), &key, body())?).map(drop))
 }
 
 fn flaws(engine: &Engine) -> Vec<(u64, Flaw)> {
@@ -84,7 +84,6 @@ fn cut(home: &Home, sequence: u64) {
 fn a_cut_that_fits_is_found_by_the_signed_head() {
     let home = Home::new();
     home.application();
-    let workspace = home.open();
     home.service().sign_heads().expect("sign");
     cut(&home, 2);
     assert_eq!(flaws(&home.service()), [(2, Flaw::Truncated)]);
@@ -208,4 +207,23 @@ fn many_fetches_at_once_make_one_whole_trail() {
     });
     let opened = engines.iter().filter(|engine| engine.head().expect("head").sequence == 40).count() as u64;
     assert_eq!(home.open().audit_verify(), Ok(before + 80 + 5 + opened));
+}
+
+/// Prints key fetches a second, alone and from eight threads: `cargo nextest run --run-ignored only fetches_a_second`.
+#[test]
+#[ignore = "measures, and asserts nothing"]
+fn fetches_a_second() {
+    let home = Home::new();
+    let secret = home.application();
+    let engine = home.engine(&secret);
+    for threads in [1, 8] {
+        let begin = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| fetch(&engine, &secret, 500).expect("fetch"));
+            }
+        });
+        let each = f64::from(threads) * 500.0 / begin.elapsed().as_secs_f64();
+        eprintln!("{}: {threads} threads, {each:.0} requests/s", module_path!());
+    }
 }

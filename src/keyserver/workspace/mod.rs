@@ -84,6 +84,13 @@ impl Workspace {
         Ok(Self { access: Access::Here(Engine::open_spec(store, &root_key_of(store, home), root)?), key, root })
     }
 
+    /// Lets a restored store serve again. `false`: it was not sealed.
+    pub fn unseal(&self) -> Result<bool, KeysError> {
+        match &self.access {
+            Access::Here(engine) => engine.unseal(self.device()),
+        }
+    }
+
     /// Fingerprint of the workspace root.
     pub fn root(&self) -> String {
         self.root.to_string()

@@ -64,7 +64,9 @@ impl Place {
             &SqlState::READ_ONLY_SQL_TRANSACTION => self.unavailable("it is read-only"),
             &SqlState::QUERY_CANCELED => self.unavailable("it did not answer in time"),
             &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => self.corrupt("a table is missing"),
-            &SqlState::CHARACTER_NOT_IN_REPERTOIRE => KeysError::invalid("a name holds characters that cannot be stored"),
+            &SqlState::CHARACTER_NOT_IN_REPERTOIRE => {
+                KeysError::invalid("a name holds characters that cannot be stored")
+            }
             &SqlState::DUPLICATE_TABLE => KeysError::Exists { what: "a table of the key store".to_owned() },
             code if code.code().starts_with("23") => self.corrupt("its rows contradict each other"),
             code if code.code().starts_with("XX") => self.corrupt("a page is damaged"),
@@ -76,7 +78,8 @@ impl Place {
 impl Remedy {
     pub(super) fn of(error: &Error) -> Self {
         let Some(code) = error.code() else {
-            let lost = error.is_closed() || std::error::Error::source(error).is_some_and(|why| why.is::<std::io::Error>());
+            let lost =
+                error.is_closed() || std::error::Error::source(error).is_some_and(|why| why.is::<std::io::Error>());
             return if lost { Remedy::Reconnect } else { Remedy::Tell };
         };
         match code.code() {

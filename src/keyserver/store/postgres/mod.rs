@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// One snapshot for all statements.
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Each statement sees what was committed before it; nothing is, while it is our turn.
-const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// A writer that was not heard of for this long is forgotten.
 const FORGET_MS: u64 = 24 * 60 * 60 * 1000;
 

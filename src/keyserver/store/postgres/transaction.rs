@@ -125,7 +125,8 @@ impl Tx for Open<'_> {
         let parameters = used(&statement, parameters);
         let session = self.session.borrow();
         let rows = self.answered(self.driver.wait(PATIENCE, session.client.query(&statement, &parameters)))?;
-        let cells = |row: tokio_postgres::Row| (0..row.len()).map(|i| row.try_get::<_, Cell>(i)).collect::<Result<_, _>>();
+        let cells =
+            |row: tokio_postgres::Row| (0..row.len()).map(|i| row.try_get::<_, Cell>(i)).collect::<Result<_, _>>();
         let row = |row| cells(row).map(Row::new).map_err(|_| self.corrupt("a row is not as it was written"));
         rows.into_iter().map(row).collect()
     }

@@ -92,7 +92,8 @@ pub fn admins(tx: &dyn Tx) -> Result<RootSigned, KeysError> {
 
 /// The newest admin set, and whether the store is sealed.
 pub fn admins_and_seal(tx: &dyn Tx) -> Result<(RootSigned, bool), KeysError> {
-    let sql = "SELECT root, body, signature, (SELECT sealed FROM workspace) FROM admin_sets ORDER BY version DESC LIMIT 1";
+    let sql =
+        "SELECT root, body, signature, (SELECT sealed FROM workspace) FROM admin_sets ORDER BY version DESC LIMIT 1";
     let found = one(tx, "admin_sets", sql, &[], |row| {
         let set = RootSigned { root: row.fixed()?, body: row.bytes()?, signature: Signature(row.fixed()?) };
         Ok((set, row.int()? != 0))

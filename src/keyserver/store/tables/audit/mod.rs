@@ -155,9 +155,7 @@ pub fn keep_signed(tx: &dyn Tx, signed: &SignedHead) -> Result<(), KeysError> {
 
 /// The last `limit` entries of all chains, by time, oldest first.
 pub fn tail(tx: &dyn Tx, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
-    let sql = format!(
-        "SELECT {NAMES} FROM audit_entries ORDER BY time_ms DESC, replica DESC, sequence DESC LIMIT $1"
-    );
+    let sql = format!("SELECT {NAMES} FROM audit_entries ORDER BY time_ms DESC, replica DESC, sequence DESC LIMIT $1");
     let mut rows = all(tx, "audit_entries", &sql, &[Value::Int(limit.into())], row)?;
     rows.reverse();
     Ok(rows)
@@ -188,9 +186,8 @@ pub fn export(tx: &dyn Tx, after: &Positions, limit: u32) -> Result<Vec<AuditRow
 
 /// Entries of one chain after `sequence`, at most `limit`.
 pub fn page(tx: &dyn Tx, replica: ReplicaId, sequence: u64, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
-    let sql = format!(
-        "SELECT {NAMES} FROM audit_entries WHERE replica = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
-    );
+    let sql =
+        format!("SELECT {NAMES} FROM audit_entries WHERE replica = $1 AND sequence > $2 ORDER BY sequence LIMIT $3");
     let values = [Value::Bytes(&replica.0), Value::Int(sequence), Value::Int(limit.into())];
     all(tx, "audit_entries", &sql, &values, row)
 }

@@ -104,7 +104,13 @@ pub fn follow(tx: &dyn Tx, seen: &AuditHead) -> Result<Option<Finding>, KeysErro
     let Some(ChainRow { head, .. }) = chain(tx, seen.replica)? else { return found(0, Flaw::ChainMissing) };
     let holds = |hash: &[u8; 32]| *hash == seen.hash;
     match seen.sequence {
-        0 => if holds(&[0; 32]) { Ok(None) } else { found(0, Flaw::HeadElsewhere) },
+        0 => {
+            if holds(&[0; 32]) {
+                Ok(None)
+            } else {
+                found(0, Flaw::HeadElsewhere)
+            }
+        }
         sequence => match page(tx, seen.replica, sequence - 1, 1)?.pop() {
             Some(row) if row.sequence == sequence && holds(&row.hash) => Ok(None),
             Some(row) if row.sequence == sequence => found(sequence, Flaw::HeadElsewhere),
@@ -196,7 +202,7 @@ fn moved(page: &[AuditRow], place: usize) -> bool {
     let first = near.first().map_or(1, |row| row.sequence.saturating_sub(1).max(1));
     let befores = near.iter().map(|row| row.hash).chain([[0; 32]]).collect::<Vec<_>>();
     let places = first..=first + 2 * NEAR as u64 + 2;
-    places.filter(|sequence| *sequence != row.sequence).any(|sequence| {
-        befores.iter().any(|before| row.at(sequence, before) == row.hash)
-    })
+    places
+        .filter(|sequence| *sequence != row.sequence)
+        .any(|sequence| befores.iter().any(|before| row.at(sequence, before) == row.hash))
 }
