@@ -179,7 +179,7 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
 async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<Ring>, StartError> {
     let (client, root) = client_key(config.client.as_ref())?;
     let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
-    let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store, &root_key, root)).await;
+    let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
     let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
     let service = Metered::new(Arc::new(engine), metrics);
     Ok(Ring::start(&config.keys, Arc::new(client), root, Arc::new(service)).await?)

@@ -10,7 +10,7 @@
 //! schema    -> crypto wire net     encrypted types, `seal` schema, catalog snapshot
 //! sql       -> crypto wire schema  statement -> plan. Sync, pure
 //! keys      -> crypto telemetry    client side of keys: grants, data-key pool, decrypt cache, lease
-//! keyserver -> crypto keys telemetry   key service engine and its store
+//! keyserver -> crypto keys telemetry net wire   key service engine and its store
 //! session   -> wire crypto telemetry net schema sql keys   one connection
 //! config    -> Settings of every room
 //! app       -> all

@@ -46,7 +46,7 @@ impl Init {
             recovery_file: recovery.unwrap_or_else(|| keys.home.join("recovery-kit.txt")),
             device_name: device_name(),
             home: keys.home,
-            store: keys.store,
+            store: keys.store.into(),
             root_key,
         };
         let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
@@ -116,7 +116,7 @@ fn described(report: &InitReport) -> Vec<String> {
     let made = |made: bool| if made { "made" } else { "there already" };
     vec![
         format!("workspace  {} ({})", report.root, made(report.created)),
-        format!("store      {}", report.store.display()),
+        format!("store      {}", report.store),
         format!("device     {} ({}, {})", report.device, report.device_file.display(), made(report.device_created)),
         format!("keyset     default ({})", made(report.keyset_created)),
     ]

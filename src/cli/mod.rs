@@ -10,6 +10,7 @@ mod output;
 mod proxy;
 mod rewrap;
 mod rotate;
+mod store;
 mod types;
 mod workspace;
 
@@ -62,15 +63,15 @@ enum Command {
     /// Manage keysets
     #[command(subcommand)]
     Keyset(keyset::Keyset),
+    /// Look after the key store: backups, root keys
+    #[command(subcommand)]
+    Store(store::Store),
     /// Manage encrypted types and pins
     #[command(subcommand)]
     Type(types::Type),
     /// Install and look after the seal schema
     #[command(subcommand)]
     Db(db::Db),
-    /// Look after the key store: its root keys
-    #[command(subcommand)]
-    Store(rewrap::Store),
     /// Measure statements direct, through the proxy, and encrypted
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell

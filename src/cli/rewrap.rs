@@ -12,15 +12,6 @@ use super::Context;
 use super::output::{Exit, Outcome};
 use super::workspace::failure;
 
-/// Subcommands of `store`.
-#[derive(clap::Subcommand, Debug)]
-pub(super) enum Store {
-    /// Show which root keys open the store, and try the configured one
-    Status,
-    /// Make another root key open the store, while it is in use
-    Rewrap(Rewrap),
-}
-
 /// Arguments of `store rewrap`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Rewrap {
@@ -32,17 +23,8 @@ pub(super) struct Rewrap {
     finish: bool,
 }
 
-impl Store {
-    pub(super) fn run(&self, context: &Context) -> Outcome {
-        match self {
-            Self::Status => status(context),
-            Self::Rewrap(command) => command.run(context),
-        }
-    }
-}
-
 impl Rewrap {
-    fn run(&self, context: &Context) -> Outcome {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
         let attempted = if self.finish { "finish the rewrap of the key store" } else { "rewrap the key store" };
         let (store, from) = open(context, attempted)?;
         let to = context.settings(attempted, load_root_key(&context.environment, &self.to))?;
@@ -70,7 +52,7 @@ impl Rewrap {
     }
 }
 
-fn status(context: &Context) -> Outcome {
+pub(super) fn status(context: &Context) -> Outcome {
     let attempted = "read the root keys of the key store";
     let (store, source) = open(context, attempted)?;
     let (keys, usable) = root_key::status(&store, &source).map_err(|error| failure(attempted, &error))?;

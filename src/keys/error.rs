@@ -184,6 +184,9 @@ pub enum KeysError {
         /// Why renewal failed.
         why: String,
     },
+    /// The connection was lost at the very end of a change.
+    #[error("the connection to the key store was lost while a change was committed: it may have been done or not")]
+    OutcomeUnknown,
     /// The key service does not answer.
     #[error("the key service is unavailable: {why}")]
     Unavailable {
@@ -300,6 +303,7 @@ impl KeysError {
                 | Self::StoreCorrupt { .. }
                 | Self::Unavailable { .. }
                 | Self::LeaseExpired { .. }
+                | Self::OutcomeUnknown
                 | Self::File { .. }
                 | Self::TooManyRequests { .. }
                 | Self::Sealed
@@ -343,6 +347,7 @@ impl KeysError {
             Self::LeaseExpired { .. } | Self::Unavailable { .. } => {
                 "Make the key service or its store reachable and try again."
             }
+            Self::OutcomeUnknown => "Look whether the change was made before making it again.",
             Self::BadAnswer { .. } => "Do not trust this key service: check what runs there.",
             Self::Refused { .. } | Self::GrantChanged | Self::Conflict => "Try again.",
             Self::ClockSkew { .. } => "Set this machine's clock: requests may be at most 60 s off.",

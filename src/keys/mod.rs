@@ -6,9 +6,11 @@
 //! request      signed requests
 //! claims       everything signed, and the trust that checks it
 //! admin        an admin's arithmetic: keysets, grants
+//! audit        heads of audit chains
 //! ```
 
 pub mod admin;
+pub mod audit;
 pub mod claims;
 pub mod clock;
 pub mod codec;

@@ -6,6 +6,7 @@ use crate::crypto::json::b64;
 use crate::crypto::split::PublicShare;
 use crate::crypto::{ClientId, Epoch, KeysetId, Kref};
 
+use super::super::audit::ReplicaId;
 use super::super::claims::{RootSigned, Signed};
 use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
 
@@ -260,6 +261,8 @@ pub struct GetAudit {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
+    /// Its chain.
+    pub replica: ReplicaId,
     /// Place in the chain, from 1.
     pub sequence: u64,
     /// Milliseconds since 1970.
@@ -270,6 +273,12 @@ pub struct AuditEntry {
     pub action: String,
     /// On what.
     pub detail: String,
+    /// `ok`, or the code of the refusal.
+    pub result: String,
+    /// Where the request came from, as the service saw it.
+    pub address: Option<String>,
+    /// Version of the client's program, as it said.
+    pub version: Option<String>,
     /// Over all of it and the hash before.
     #[serde(with = "b64")]
     pub hash: [u8; 32],

@@ -290,7 +290,12 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
             not_default(&row.name)?;
             keysets::enable(tx, *keyset, *on)?;
             changes::of_keyset(tx, *keyset)?;
-            log(tx, permit, if *on { "keyset.enable" } else { "keyset.disable" }, &format!("\"{}\"", row.name))?;
+            log(
+                tx,
+                permit,
+                if *on { "keyset.enable" } else { "keyset.disable" },
+                &format!("{keyset} \"{}\"", row.name),
+            )?;
         }
         Act::PutKeyset { record } => put_keyset(tx, permit, record)?,
         Act::AbandonEpoch { keyset, epoch } => epochs::abandon(tx, permit, *keyset, *epoch)?,
@@ -345,7 +350,7 @@ fn revoke(
         keep_a_granter(tx, permit.trust(), client, *id)?;
         grants::delete(tx, client, *id)?;
         grants::insert_revocation(tx, client, *id, wall_ms())?;
-        log(tx, permit, "grant.revoke", &format!("keyset \"{name}\" of {client}"))?;
+        log(tx, permit, "grant.revoke", &format!("keyset {id} \"{name}\" of {client}"))?;
     }
     Ok(taken)
 }

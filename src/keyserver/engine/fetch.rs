@@ -1,5 +1,7 @@
 //! Giving keys: the service's half only, and a line in the audit trail before it is given.
 
+use std::time::{Duration, Instant};
+
 use crate::crypto::key_id::key_id;
 use crate::crypto::random;
 use crate::crypto::split::{ServerShare, Tag};
@@ -14,9 +16,13 @@ use crate::keys::service::{
 };
 
 use super::super::authorize::Permit;
-use super::super::store::tables::{audit, keysets};
+use super::super::store::tables::audit::{self, Entry};
+use super::super::store::tables::keysets;
 use super::super::store::{self, Tx};
 use super::Engine;
+
+/// Writing down took longer: what was allowed then may be revoked by now.
+const STALE: Duration = Duration::from_millis(250);
 
 /// A share with the tags to answer.
 type Job = (ServerShare, Vec<Tag>);
@@ -27,12 +33,12 @@ impl Engine {
         let body = &request.body;
         let count = batch(body.count as usize)?;
         let server_nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
-        let share = store::write(self.store(), |tx| {
+        let share = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
             let allowed = permit.allowed(tx, body.keyset, Permissions::ENCRYPT, Some(&body.grant))?;
             let share = allowed.share(tx, &self.inner.wrap, Split::Data, body.epoch)?;
-            log(tx, &permit, "keys.encrypt", &format!("{count} of keyset \"{}\"", allowed.keyset_name()))?;
+            trail.push(entry(&permit, "keys.encrypt", &format!("{count} of keyset \"{}\"", allowed.keyset_name())));
             Ok(share)
         })?;
         let tags = (0..body.count).map(|k| Tag::data(body.keyset, body.epoch, key_id(&body.nonce, &server_nonce, k)));
@@ -44,10 +50,13 @@ impl Engine {
     pub fn decrypt_keys(&self, request: &Request<DecryptKeys>) -> Result<Vec<DecryptedGroup>, KeysError> {
         let body = &request.body;
         batch(body.groups.iter().map(|group| group.ids.len()).sum())?;
-        let jobs = store::write(self.store(), |tx| {
+        let jobs = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
-            body.groups.iter().map(|group| self.decrypt_job(tx, &permit, group)).collect::<Result<Vec<_>, _>>()
+            body.groups
+                .iter()
+                .map(|group| self.decrypt_job(tx, (&permit, &mut *trail), group))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         let evaluate = |(share, tags): Job| evaluate(&share, &tags, body.proved);
         Ok(jobs.into_iter().map(|job| DecryptedGroup::from(job.and_then(evaluate))).collect())
@@ -57,7 +66,7 @@ impl Engine {
     fn decrypt_job(
         &self,
         tx: &dyn Tx,
-        permit: &Permit,
+        (permit, trail): (&Permit, &mut Vec<Entry>),
         group: &DecryptGroup,
     ) -> Result<Result<Job, KeysError>, KeysError> {
         let Some((keyset, epoch)) = keysets::of_kref(tx, group.kref)? else {
@@ -68,7 +77,7 @@ impl Engine {
             Err(e) if e.is_transient() || matches!(e, KeysError::StoreCorrupt { .. }) => return Err(e),
             Err(e) => return Ok(Err(e)),
         };
-        log(tx, permit, "keys.decrypt", &format!("{} of keyset \"{name}\"", group.ids.len()))?;
+        trail.push(entry(permit, "keys.decrypt", &format!("{} of keyset \"{name}\"", group.ids.len())));
         Ok(Ok((share, group.ids.iter().map(|id| Tag::data(keyset, epoch, *id)).collect())))
     }
 
@@ -88,7 +97,7 @@ impl Engine {
     pub fn term_roots(&self, request: &Request<TermRoots>) -> Result<Evaluated, KeysError> {
         let body = &request.body;
         let count = batch(body.types.len())?;
-        let share = store::write(self.store(), |tx| {
+        let share = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.service_id(), request)?;
             let allowed = permit.allowed(tx, body.keyset, Permissions::QUERY, Some(&body.grant))?;
@@ -96,12 +105,30 @@ impl Engine {
                 return Err(KeysError::missing(allowed.keyset_name(), "query"));
             }
             let share = allowed.share(tx, &self.inner.wrap, Split::Index, body.epoch)?;
-            log(tx, &permit, "terms", &format!("{count} of keyset \"{}\"", allowed.keyset_name()))?;
+            trail.push(entry(&permit, "terms", &format!("{count} of keyset \"{}\"", allowed.keyset_name())));
             Ok(share)
         })?;
         let tags = body.types.iter().map(|id| Tag::index(body.keyset, body.epoch, *id));
         evaluate(&share, &tags.collect::<Vec<_>>(), true)
     }
+
+    /// What `work` finds, given only when what it wrote down is kept. Fetches do not wait for changes, nor for each other.
+    fn written_down<T>(&self, work: impl Fn(&dyn Tx, &mut Vec<Entry>) -> Result<T, KeysError>) -> Result<T, KeysError> {
+        let look = || {
+            store::peek(self.store(), |tx| {
+                let mut entries = Vec::new();
+                work(tx, &mut entries).map(|found| (found, entries))
+            })
+        };
+        let begin = Instant::now();
+        let (found, entries) = look()?;
+        self.record(entries)?;
+        if begin.elapsed() > STALE { look().map(|(found, _)| found) } else { Ok(found) }
+    }
+}
+
+fn entry(permit: &Permit, action: &str, detail: &str) -> Entry {
+    Entry::new(wall_ms(), permit.client(), action, detail)
 }
 
 fn batch(count: usize) -> Result<usize, KeysError> {
@@ -122,5 +149,5 @@ pub(super) fn evaluate(share: &ServerShare, tags: &[Tag], proved: bool) -> Resul
 }
 
 pub(super) fn log(tx: &dyn Tx, permit: &Permit, action: &str, detail: &str) -> Result<(), KeysError> {
-    audit::append(tx, wall_ms(), permit.client(), action, detail)
+    audit::append(tx, entry(permit, action, detail)).map(drop)
 }

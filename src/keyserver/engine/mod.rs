@@ -2,12 +2,14 @@
 //! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
 
 mod admin;
+mod backup;
 mod dispatch;
 mod epochs;
 mod fetch;
 mod inventory;
 mod service;
 mod state;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,9 +27,10 @@ use crate::keys::request::ServiceId;
 use crate::keys::service::{Revision, Standing};
 
 use super::root_key::{Place, Source, StoreKey, unlock};
-use super::store::sqlite::Sqlite;
+use super::store::spec::StoreSpec;
 use super::store::tables::workspace::{self, WorkspaceRow};
 use super::store::{self, Store, Tx};
+use trail::Trail;
 
 pub use admin::{TEST_KEY, TEST_TYPE};
 pub use service::WATCH;
@@ -42,6 +45,9 @@ struct Inner {
     store: Box<dyn Store>,
     wrap: StoreKey,
     service: ServiceId,
+    /// Signs heads of the audit trail.
+    signing: SigningKey,
+    trail: Trail,
     /// Opens what admins seal to the service.
     opening: OpenKey,
     root: RootFingerprint,
@@ -58,21 +64,22 @@ impl Engine {
     /// Opens an existing store with the root key beside it, whose workspace must be the one with this root. Never makes a
     /// store.
     pub fn open(path: &Path, root: RootFingerprint) -> Result<Self, KeysError> {
-        Self::open_with(path, &Source::File(root_key_path(path)), root)
+        Self::open_with(&StoreSpec::Sqlite(path.to_owned()), &Source::File(root_key_path(path)), root)
     }
 
-    /// As [`Engine::open`], with another root key. It is asked now and never again.
-    pub fn open_with(path: &Path, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
-        Self::over(Box::new(Sqlite::open(path)?), root_key, root)
+    /// As [`Engine::open`], of a store anywhere and with another root key. It is asked now and never again.
+    pub fn open_with(spec: &StoreSpec, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
+        Self::over(spec.open()?, root_key, root)
     }
 
     fn over(store: Box<dyn Store>, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
         let wrap = unlock(&*store, root_key)?;
-        let opening = open_service(&row, &admins, &wrap, root)?;
+        let (signing, opening) = open_service(&row, &admins, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
-        Ok(Self { inner: Arc::new(Inner { store, wrap, service: row.service, opening, root, trust }) })
+        let (service, trail) = (row.service, Trail::new(&*store, row.service)?);
+        Ok(Self { inner: Arc::new(Inner { store, wrap, service, signing, trail, opening, root, trust }) })
     }
 
     /// Which service this is.
@@ -112,9 +119,13 @@ impl Engine {
         &*self.inner.store
     }
 
-    /// The admin set of the store, checked against the root.
+    /// The admin set of the store, checked against the root. A restored store that nobody acknowledged serves nobody.
     fn trust(&self, tx: &dyn Tx) -> Result<Arc<Trust>, KeysError> {
-        let signed = workspace::admins(tx)?;
+        let (signed, sealed) = workspace::admins_and_seal(tx)?;
+        if sealed { Err(KeysError::Sealed) } else { self.trusted(signed) }
+    }
+
+    fn trusted(&self, signed: RootSigned) -> Result<Arc<Trust>, KeysError> {
         if let Some(known) = self.inner.trust.load().as_deref().filter(|known| known.0 == signed) {
             return Ok(Arc::clone(&known.1));
         }
@@ -124,13 +135,13 @@ impl Engine {
     }
 }
 
-/// The service's key that opens what admins seal to it, checked against the record that the root signed.
+/// The service's key that signs and the one that opens what admins seal to it, checked against the record that the root signed.
 fn open_service(
     row: &WorkspaceRow,
     admins: &RootSigned,
     wrap: &StoreKey,
     root: RootFingerprint,
-) -> Result<OpenKey, KeysError> {
+) -> Result<(SigningKey, OpenKey), KeysError> {
     let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
     let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
@@ -140,5 +151,5 @@ fn open_service(
     let signing = SigningKey::service(&Key32::new(*signing));
     let opening = OpenKey::new(&Key32::new(opening.try_into().map_err(|_| wrong())?));
     let same = (record.id, record.verify, record.seal) == (row.service, signing.verify_key(), opening.seal_key());
-    if same { Ok(opening) } else { Err(KeysError::tampered(what)) }
+    if same { Ok((signing, opening)) } else { Err(KeysError::tampered(what)) }
 }

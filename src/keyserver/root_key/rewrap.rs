@@ -8,7 +8,7 @@ use crate::keys::RootKeyFault;
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 
-use super::super::store::tables::audit;
+use super::super::store::tables::audit::{self, Entry};
 use super::super::store::tables::root_keys::{self, RootKeyRow};
 use super::super::store::{self, Store};
 use super::unlock::Sight;
@@ -100,7 +100,7 @@ fn add(store: &dyn Store, from: &Root, to: &Root) -> Result<u64, KeysError> {
             return Err(to.fault(RootKeyFault::Wrong));
         }
         let id = root_keys::insert(tx, to.key.kind().name(), &to.name, &wrapped)?;
-        audit::append(tx, wall_ms(), OPERATOR, "root_key.add", &to.name)?;
+        audit::append(tx, Entry::new(wall_ms(), OPERATOR, "root_key.add", &to.name))?;
         Ok(id)
     })
 }
@@ -118,7 +118,7 @@ fn keep_only(store: &dyn Store, root: &Root) -> Result<Vec<String>, KeysError> {
         let mut removed = Vec::new();
         for row in rows.into_iter().filter(|row| row.id != id) {
             root_keys::delete(tx, row.id)?;
-            audit::append(tx, wall_ms(), OPERATOR, "root_key.remove", &row.description)?;
+            audit::append(tx, Entry::new(wall_ms(), OPERATOR, "root_key.remove", &row.description))?;
             removed.push(row.description);
         }
         Ok(removed)

@@ -7,7 +7,7 @@ use crate::keys::error::KeysError;
 use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
-const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS]];
+const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS, V2_AUDIT, V2_SERVERS, V2_SEAL]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -66,9 +66,53 @@ const V2_ROOT_KEYS: &[&str] = &["CREATE TABLE root_keys (
         id BIGINT PRIMARY KEY, kind TEXT NOT NULL, description TEXT NOT NULL, wrapped BYTEA NOT NULL,
         created_ms BIGINT NOT NULL)"];
 
+/// One chain became several; the one there was goes on as the chain of changes, which bears the service's id.
+const V2_AUDIT: &[&str] = &[
+    "CREATE TABLE replicas (
+        replica BYTEA PRIMARY KEY, started_ms BIGINT NOT NULL, sequence BIGINT NOT NULL, head BYTEA NOT NULL,
+        signed_sequence BIGINT, signed_head BYTEA, signature BYTEA)",
+    "CREATE TABLE audit_entries (
+        replica BYTEA NOT NULL, sequence BIGINT NOT NULL, format BIGINT NOT NULL, time_ms BIGINT NOT NULL,
+        client BYTEA NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL, result TEXT NOT NULL, address TEXT, version TEXT,
+        hash BYTEA NOT NULL, PRIMARY KEY (replica, sequence))",
+    "CREATE INDEX audit_by_time ON audit_entries (time_ms, replica, sequence)",
+    "INSERT INTO replicas (replica, started_ms, sequence, head)
+        SELECT service_id, created_ms, audit_sequence, audit_head FROM workspace",
+    "INSERT INTO audit_entries (replica, sequence, format, time_ms, client, action, detail, result, hash)
+        SELECT w.service_id, a.sequence, 1, a.time_ms, a.client, a.action, a.detail, 'ok', a.hash
+        FROM audit a CROSS JOIN workspace w",
+    "DROP TABLE audit",
+    "ALTER TABLE workspace DROP COLUMN audit_sequence",
+    "ALTER TABLE workspace DROP COLUMN audit_head",
+];
+
+/// What servers on one PostgreSQL take turns by: the number of changes, and each one's last change.
+const V2_SERVERS: &[&str] = &[
+    "CREATE TABLE turns (one BIGINT PRIMARY KEY CHECK (one = 1), number BIGINT NOT NULL)",
+    "INSERT INTO turns (one, number) VALUES (1, 0)",
+    "CREATE TABLE writers (writer BYTEA PRIMARY KEY, marker BIGINT NOT NULL, time_ms BIGINT NOT NULL)",
+];
+
+/// A restored store serves nobody until an admin says so.
+const V2_SEAL: &[&str] = &["ALTER TABLE workspace ADD COLUMN sealed BIGINT NOT NULL DEFAULT 0"];
+
 /// The newest version this binary knows.
 pub fn newest() -> u32 {
     u32::try_from(VERSIONS.len()).expect("there are few versions")
+}
+
+/// Tables of a schema version, each after those it refers to.
+pub fn tables(version: u32) -> Vec<&'static str> {
+    let statements = VERSIONS.iter().take(version as usize).flat_map(|parts| parts.iter().copied().flatten());
+    let mut tables = Vec::new();
+    for statement in statements {
+        if let Some(rest) = statement.strip_prefix("CREATE TABLE ") {
+            tables.extend(rest.split_whitespace().next());
+        } else if let Some(name) = statement.strip_prefix("DROP TABLE ") {
+            tables.retain(|table| *table != name);
+        }
+    }
+    tables
 }
 
 /// Makes the table of versions.
@@ -84,10 +128,10 @@ pub fn version(tx: &dyn Tx) -> Result<u32, KeysError> {
     version.ok_or_else(|| tx.corrupt("the schema version is unreadable"))
 }
 
-/// Applies every version after `from`.
-pub fn apply(tx: &dyn Tx, from: u32) -> Result<(), KeysError> {
-    for (version, statements) in (1u32..).zip(VERSIONS).filter(|(version, _)| *version > from) {
-        for statement in statements.iter().copied().flatten() {
+/// Applies every version after `from` up to `until`.
+pub fn apply_until(tx: &dyn Tx, from: u32, until: u32) -> Result<(), KeysError> {
+    for (version, parts) in (1u32..).zip(VERSIONS).filter(|(version, _)| (from + 1..=until).contains(version)) {
+        for statement in parts.iter().copied().flatten() {
             tx.execute(statement, &[])?;
         }
         let row = [Value::Int(version.into()), Value::Int(wall_ms())];

@@ -1,7 +1,10 @@
-//! Where a key service keeps its state. [`Store`] is transactions over portable SQL; `tables` is what is kept; `sqlite` is
-//! the file-based implementation. No signature or permission is checked here.
+//! Where a key service keeps its state. [`Store`] is transactions over portable SQL; `tables` is what is kept; `sqlite` and
+//! `postgres` are where, `spec` names which, `backup` takes it from one to the other. No signature or permission is checked here.
 
+pub mod backup;
 pub mod migrations;
+pub mod postgres;
+pub mod spec;
 pub mod sqlite;
 pub mod tables;
 
@@ -14,6 +17,12 @@ pub trait Store: Send + Sync {
 
     /// Runs `work` alone among writers; what it wrote is kept, durably, if it returns `Ok`, and undone otherwise.
     fn write(&self, work: &mut dyn FnMut(&dyn Tx) -> Result<(), KeysError>) -> Result<(), KeysError>;
+
+    /// As [`write`](Self::write), but not alone where [`shared`](Self::shared): for what no other server writes.
+    fn append(&self, work: &mut dyn FnMut(&dyn Tx) -> Result<(), KeysError>) -> Result<(), KeysError>;
+
+    /// Several servers may write at the same time.
+    fn shared(&self) -> bool;
 
     /// As [`read`](Self::read), but never waits behind a writer of this process.
     fn peek(&self, work: &mut dyn FnMut(&dyn Tx) -> Result<(), KeysError>) -> Result<(), KeysError>;
@@ -33,6 +42,9 @@ pub trait Tx {
     /// Runs a statement; the number of rows it changed.
     fn execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, KeysError>;
 
+    /// Names of a table's columns.
+    fn columns(&self, table: &str) -> Result<Vec<String>, KeysError>;
+
     /// Runs a query.
     fn rows(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, KeysError>;
 
@@ -51,6 +63,18 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// NULL.
     Null,
+}
+
+/// Its kind alone: values may be secrets.
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Value::Int(_) => "Int",
+            Value::Text(_) => "Text",
+            Value::Bytes(_) => "Bytes",
+            Value::Null => "Null",
+        })
+    }
 }
 
 /// A row's cells, taken in order.
@@ -106,6 +130,29 @@ impl Row {
         }
     }
 
+    /// The next cell, a number that is not negative, or NULL.
+    pub fn optional_int(&mut self) -> Result<Option<u64>, WrongCell> {
+        self.optional(Self::int)
+    }
+
+    /// The next cell, a text or NULL.
+    pub fn optional_text(&mut self) -> Result<Option<String>, WrongCell> {
+        self.optional(Self::text)
+    }
+
+    /// Every cell that is left.
+    pub fn rest(self) -> Vec<Cell> {
+        self.0.collect()
+    }
+
+    fn optional<T>(&mut self, some: impl Fn(&mut Self) -> Result<T, WrongCell>) -> Result<Option<T>, WrongCell> {
+        if let Some(Cell::Null) = self.0.as_slice().first() {
+            self.0.next();
+            return Ok(None);
+        }
+        some(self).map(Some)
+    }
+
     /// The next cell, `N` bytes.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], WrongCell> {
         self.bytes()?.try_into().map_err(|_| WrongCell)
@@ -126,6 +173,16 @@ pub fn read<T>(store: &dyn Store, work: impl Fn(&dyn Tx) -> Result<T, KeysError>
 pub fn peek<T>(store: &dyn Store, work: impl Fn(&dyn Tx) -> Result<T, KeysError>) -> Result<T, KeysError> {
     let mut result = None;
     store.peek(&mut |tx| {
+        result = Some(work(tx)?);
+        Ok(())
+    })?;
+    Ok(result.expect("a store runs the work before it returns Ok"))
+}
+
+/// Appends, and returns what `work` returns.
+pub fn append<T>(store: &dyn Store, mut work: impl FnMut(&dyn Tx) -> Result<T, KeysError>) -> Result<T, KeysError> {
+    let mut result = None;
+    store.append(&mut |tx| {
         result = Some(work(tx)?);
         Ok(())
     })?;

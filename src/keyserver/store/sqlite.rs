@@ -37,11 +37,15 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens an existing store and brings its schema up to date. Never makes one.
     pub fn open(path: &Path) -> Result<Self, KeysError> {
+        Self::open_at(path, migrations::newest())
+    }
+
+    fn open_at(path: &Path, version: u32) -> Result<Self, KeysError> {
         check_file(path)?;
         let fault = |e| fault(path, &e);
         let mut connection = connect(path).map_err(fault)?;
         quick_check(path, &connection)?;
-        migrate(path, &mut connection)?;
+        migrate(path, &mut connection, version)?;
         let watch = connect(path).map_err(fault)?;
         let (connection, watch) = (Mutex::new(connection), Mutex::new(watch));
         Ok(Self { path: path.to_owned(), file: identity(path)?, connection, watch })
@@ -49,6 +53,11 @@ impl Sqlite {
 
     /// Makes an empty store, in a folder made for it where there is none; one that is there is opened.
     pub fn create(path: &Path) -> Result<Self, KeysError> {
+        Self::create_at(path, migrations::newest())
+    }
+
+    /// As [`create`](Self::create), with an older schema.
+    pub(super) fn create_at(path: &Path, version: u32) -> Result<Self, KeysError> {
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
         }
@@ -66,7 +75,7 @@ impl Sqlite {
         }
         tx.commit().map_err(fault)?;
         drop(connection);
-        Self::open(path)
+        Self::open_at(path, version)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -102,6 +111,14 @@ impl Store for Sqlite {
 
     fn write(&self, work: Work<'_>) -> Result<(), KeysError> {
         self.run(&mut self.connection(), TransactionBehavior::Immediate, work)
+    }
+
+    fn append(&self, work: Work<'_>) -> Result<(), KeysError> {
+        self.write(work)
+    }
+
+    fn shared(&self) -> bool {
+        false
     }
 
     fn peek(&self, work: Work<'_>) -> Result<(), KeysError> {
@@ -144,6 +161,12 @@ impl Tx for Open<'_> {
         let mut statement = self.tx.prepare_cached(sql).map_err(fault)?;
         bind(&mut statement, parameters).map_err(fault)?;
         statement.raw_execute().map(|rows| rows as u64).map_err(fault)
+    }
+
+    fn columns(&self, table: &str) -> Result<Vec<String>, KeysError> {
+        let rows = self.rows("SELECT name FROM pragma_table_info($1) ORDER BY cid", &[Value::Text(table)])?;
+        let name = |mut row: Row| row.text().map_err(|_| self.corrupt("a table's columns are unreadable"));
+        rows.into_iter().map(name).collect()
     }
 
     fn rows(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, KeysError> {
@@ -226,7 +249,7 @@ fn quick_check(path: &Path, connection: &Connection) -> Result<(), KeysError> {
     }
 }
 
-fn migrate(path: &Path, connection: &mut Connection) -> Result<(), KeysError> {
+fn migrate(path: &Path, connection: &mut Connection, until: u32) -> Result<(), KeysError> {
     let fault = |e| fault(path, &e);
     let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_versions'";
     if connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault)? == 0 {
@@ -238,10 +261,10 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), KeysError> {
     if found > newest {
         return Err(KeysError::StoreNewer { path: path.to_owned(), found, known: newest });
     }
-    if found < newest {
+    if found < until {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         let from = version(&tx)?;
-        migrations::apply(&Open { tx: &tx, path }, from)?;
+        migrations::apply_until(&Open { tx: &tx, path }, from, until)?;
         tx.commit().map_err(fault)?;
     }
     Ok(())

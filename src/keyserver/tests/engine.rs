@@ -44,7 +44,7 @@ fn concurrent_inits_make_one_workspace() {
 fn an_interrupted_init_goes_on_and_a_foreign_kit_is_left_alone() {
     let home = Home::empty();
     let first = home.init().expect("init");
-    std::fs::remove_dir_all(home.path().join("store")).expect("remove");
+    home.lose_store();
     let again = home.init().expect("init");
     assert_eq!((again.created, again.root), (true, first.root));
 
@@ -52,7 +52,10 @@ fn an_interrupted_init_goes_on_and_a_foreign_kit_is_left_alone() {
     std::fs::create_dir_all(other.path()).expect("folder");
     std::fs::copy(home.options().recovery_file, other.options().recovery_file).expect("copy");
     assert!(matches!(other.init(), Err(KeysError::Exists { .. })));
-    assert!(matches!(Workspace::open(&other.path(), &other.store()), Err(KeysError::DeviceKeyMissing { .. })));
+    assert!(matches!(
+        Workspace::open_with(&other.path(), &other.spec(), &other.root_key()),
+        Err(KeysError::DeviceKeyMissing { .. })
+    ));
 }
 
 #[test]

@@ -13,8 +13,8 @@ fn kref(envelope: &[u8]) -> u32 {
 /// An admin's request past the workspace.
 fn ask<B: Body>(home: &Home, body: &B) -> B::Answer {
     let device = std::fs::read_to_string(crate::keyserver::workspace::device_path(&home.path())).expect("device");
-    let (key, root) = ClientKey::from_secret(device.trim()).expect("a key");
-    let engine = Engine::open(&home.store(), root).expect("open");
+    let (key, _) = ClientKey::from_secret(device.trim()).expect("a key");
+    let engine = home.service();
     let call = Call::sign(engine.service_id(), &key, body).expect("sign");
     let answer = engine.handle(call.path, call.auth, Default::default(), &call.body).expect("handle");
     read_answer::<B>(&answer).expect("answer")
@@ -112,10 +112,7 @@ async fn a_dropped_epoch_is_gone_and_says_so() {
     assert_eq!(decrypt(&fresh, &old).await, Err(dropped));
     let new = encrypt(&fresh, "new").await.expect("encrypt");
     assert_eq!(decrypt(&fresh, &new).await.expect("new"), "new");
-    let left: i64 = rusqlite::Connection::open(home.store())
-        .expect("open")
-        .query_row("SELECT count(*) FROM shares WHERE split = 1 AND epoch = 1", [], |row| row.get(0))
-        .expect("count");
+    let left = home.number("SELECT count(*) FROM shares WHERE split = 1 AND epoch = 1");
     assert_eq!(left, 0, "the shares are deleted");
     for bad in [0, 1, 2, 9] {
         assert!(matches!(workspace.drop_epoch("default", bad), Err(KeysError::Invalid { .. })), "{bad}");

@@ -249,7 +249,10 @@ async fn a_rename_changes_the_name_only() {
 #[test]
 fn child_process_revokes() {
     let Some(home) = std::env::var_os("COLUMNSEAL_TEST_CHILD").map(PathBuf::from) else { return };
-    let workspace = Workspace::open(&home, &home.join("store").join("keystore.db")).expect("open");
+    let store = std::env::var("COLUMNSEAL_TEST_STORE").expect("set with the other");
+    let store = store.parse::<StoreSpec>().expect("a store");
+    let workspace =
+        Workspace::open_with(&home, &store, &Source::File(home.join("store").join("root.key"))).expect("open");
     workspace.create_keyset("made-elsewhere").expect("keyset");
     assert_eq!(workspace.revoke("web", None).expect("revoke").len(), 1);
 }
@@ -261,7 +264,9 @@ async fn another_process_revokes() {
     let ring = home.ring(&secret).await.expect("start");
     let keyset = ring.default_keyset().expect("default");
     let mut child = std::process::Command::new(std::env::current_exe().expect("this binary"));
-    child.args(["--exact", "keyserver::tests::ring::child_process_revokes"]).env("COLUMNSEAL_TEST_CHILD", home.path());
+    let name = module_path!().split_once("::").expect("a module of the crate").1;
+    child.args(["--exact", &format!("{name}::child_process_revokes")]);
+    child.env("COLUMNSEAL_TEST_CHILD", home.path()).env("COLUMNSEAL_TEST_STORE", home.spec_text());
     let output = child.output().expect("run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     until(|| ring.data_key(keyset, 1).is_none()).await;

@@ -6,14 +6,23 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use secrecy::SecretString;
 
-use super::*;
+use std::sync::Arc;
+
+use super::super::root_key::Source;
+use super::super::{Engine, Workspace};
+use super::home::{decrypt, encrypt};
+use super::kinds::Sqlite as SqliteKind;
 use crate::crypto::derive::{ROOT_WRAP, STORE_KEY, expand32};
 use crate::crypto::wrap::WrapKey;
 use crate::keys::RootKeyFault;
+use crate::keys::error::KeysError;
+use crate::keys::{Permissions, Ring};
 use crate::keyserver::root_key::rewrap::Rewrapped;
 use crate::keyserver::root_key::{rewrap, status, unlock};
 use crate::keyserver::store::sqlite::Sqlite;
 use crate::keyserver::store::{Row, Store, Tx, Value};
+
+type Home = super::home::Home<SqliteKind>;
 
 fn file(home: &Home) -> Source {
     Source::File(home.store().with_file_name("root.key"))
@@ -191,7 +200,7 @@ async fn the_root_key_is_replaced_while_the_store_is_used() {
     // Replicas of either configuration run.
     let root = secret.parts().1;
     for source in [file(&home), new.clone()] {
-        Engine::open_with(&home.store(), &source, root).expect("either opens");
+        Engine::open_with(&home.spec(), &source, root).expect("either opens");
     }
     // Again changes nothing.
     let again = rewrap(&store(&home), &file(&home), &new, false).expect("again");
@@ -206,12 +215,12 @@ async fn the_root_key_is_replaced_while_the_store_is_used() {
     assert_eq!(decrypt(&running, &envelope).await.as_deref(), Ok("value"));
     encrypt(&running, "another").await.expect("encrypt");
     running.stop().await;
-    let service = Arc::new(Engine::open_with(&home.store(), &new, root).expect("open"));
+    let service = Arc::new(Engine::open_with(&home.spec(), &new, root).expect("open"));
     let (key, root) = secret.parts();
     let ring = Ring::start(&home.settings(), Arc::new(key), root, service).await.expect("ring");
     assert_eq!(decrypt(&ring, &envelope).await.as_deref(), Ok("value"));
     ring.stop().await;
-    let workspace = Workspace::open_with(&home.path(), &home.store(), &new).expect("open");
+    let workspace = Workspace::open_with(&home.path(), &home.spec(), &new).expect("open");
     let acts: Vec<String> = workspace.audit_tail(10).expect("audit").into_iter().map(|entry| entry.action).collect();
     assert!(
         acts.iter().any(|act| act == "root_key.add") && acts.iter().any(|act| act == "root_key.remove"),
@@ -265,6 +274,14 @@ impl Store for Faulty<'_> {
         self.step()
     }
 
+    fn append(&self, work: Work<'_>) -> Result<(), KeysError> {
+        self.inner.append(work)
+    }
+
+    fn shared(&self) -> bool {
+        self.inner.shared()
+    }
+
     fn peek(&self, work: Work<'_>) -> Result<(), KeysError> {
         self.inner.peek(work)
     }
@@ -286,6 +303,10 @@ impl Tx for FaultyTx<'_, '_> {
     fn execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, KeysError> {
         self.1.step()?;
         self.0.execute(sql, parameters)
+    }
+
+    fn columns(&self, table: &str) -> Result<Vec<String>, KeysError> {
+        self.0.columns(table)
     }
 
     fn rows(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, KeysError> {

@@ -4,8 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::*;
+use super::super::Engine;
+use super::super::workspace::Workspace;
+use super::kinds::Sqlite;
 use crate::keys::RootKeyFault;
+use crate::keys::error::KeysError;
+
+type Home = super::home::Home<Sqlite>;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("there").permissions().mode() & 0o777

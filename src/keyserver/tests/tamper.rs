@@ -10,16 +10,6 @@ async fn use_keys(home: &Home, secret: &Secret) -> Result<(), KeysError> {
     ring.fetch_eq_key(ring.default_keyset()?, TYPE).await.map(drop)
 }
 
-/// One flipped bit in the middle of a column.
-fn flip(table: &str, column: &str, of: &str) -> String {
-    let half = format!("(length({column}) / 2)");
-    let byte = format!("substr(hex({column}), {half} * 2 - 1, 2)");
-    let swapped = format!("CASE {byte} WHEN 'AA' THEN 'AB' ELSE 'AA' END");
-    format!(
-        "UPDATE {table} SET {column} = unhex(substr(hex({column}), 1, {half} * 2 - 2) || {swapped} || substr(hex({column}), {half} * 2 + 1)) {of}"
-    )
-}
-
 #[tokio::test]
 async fn altered_rows_are_refused() {
     let web = "WHERE client = (SELECT id FROM clients WHERE name = 'web')";
@@ -46,7 +36,7 @@ async fn altered_rows_are_refused() {
         let secret = home.application();
         home.open().sign_type("a definition", TYPE).expect("sign");
         use_keys(&home, &secret).await.expect("untouched");
-        home.sql(&flip(table, column, of));
+        home.sql(&Home::flip(table, column, of));
         let found = use_keys(&home, &secret).await;
         assert!(matches!(found, Err(KeysError::Tampered { .. })), "{table}.{column}: {found:?}");
     }
@@ -109,36 +99,14 @@ async fn a_revoked_grant_that_was_put_back_whole_is_refused() {
 #[tokio::test]
 async fn rows_of_the_wrong_type_are_corrupt() {
     for damage in [
-        "UPDATE clients SET signature = 'text'",
-        "UPDATE grants SET signer = x'00'",
-        "UPDATE workspace SET revision = -1",
+        "UPDATE clients SET signature = 'text'".to_owned(),
+        format!("UPDATE grants SET signer = {}", Home::bytes("00")),
+        "UPDATE workspace SET revision = -1".to_owned(),
     ] {
         let home = Home::new();
         let secret = home.application();
-        home.sql(damage);
+        home.sql(&damage);
         let found = use_keys(&home, &secret).await;
         assert!(matches!(found, Err(KeysError::StoreCorrupt { .. })), "{damage}: {found:?}");
-    }
-}
-
-#[test]
-fn the_audit_trail_shows_every_alteration() {
-    let damages = [
-        "UPDATE audit SET detail = 'nothing' WHERE sequence = 2",
-        "UPDATE audit SET time_ms = time_ms + 1 WHERE sequence = 1",
-        "DELETE FROM audit WHERE sequence = 2",
-        "DELETE FROM audit WHERE sequence = 1",
-        "DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)",
-        "UPDATE audit SET sequence = 1000 - sequence; UPDATE audit SET sequence = 1000 - sequence + 0 WHERE 0; UPDATE audit SET sequence = sequence - 990",
-        "UPDATE audit SET hash = x'0000000000000000000000000000000000000000000000000000000000000000' WHERE sequence = 3",
-    ];
-    for damage in damages {
-        let home = Home::new();
-        home.application();
-        let workspace = home.open();
-        let entries = workspace.audit_verify().expect("whole");
-        assert_eq!(workspace.audit_tail(100).expect("tail").len() as u64, entries);
-        home.sql(damage);
-        assert!(matches!(workspace.audit_verify(), Err(KeysError::Tampered { .. })), "{damage}");
     }
 }

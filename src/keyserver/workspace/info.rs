@@ -92,6 +92,8 @@ pub struct PinInfo {
 /// One line of the audit trail.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AuditInfo {
+    /// Id of its chain.
+    pub chain: String,
     /// Place in the chain, from 1.
     pub sequence: u64,
     /// RFC 3339, UTC.
@@ -102,6 +104,12 @@ pub struct AuditInfo {
     pub action: String,
     /// On what.
     pub detail: String,
+    /// `ok`, or the code of the refusal.
+    pub result: String,
+    /// Where the request came from; `None`: from the same process.
+    pub address: Option<String>,
+    /// Version of the client's program, as it said.
+    pub version: Option<String>,
     /// SHA-256 of this entry and the one before, hex.
     pub hash: String,
 }
@@ -122,7 +130,7 @@ pub struct InitReport {
     /// The device key was made just now.
     pub device_created: bool,
     /// The store.
-    pub store: PathBuf,
+    pub store: String,
     /// Keyset `default` was made just now.
     pub keyset_created: bool,
 }

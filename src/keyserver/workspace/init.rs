@@ -17,10 +17,10 @@ use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 
 use super::super::files;
-use super::super::root_key::{NewStoreKey, Place};
-use super::super::store::sqlite::Sqlite;
-use super::super::store::tables::{audit, clients, workspace};
-use super::super::store::{self, Tx};
+use super::super::root_key::{NewStoreKey, Place, Source};
+use super::super::store::tables::audit::{self, Entry};
+use super::super::store::tables::{clients, workspace};
+use super::super::store::{self, Store, Tx};
 use super::{InitOptions, InitReport, Workspace};
 
 /// The device key's file in `home`.
@@ -41,10 +41,10 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
     let device_file = device_path(&options.home);
     files::private_folder(&options.home)?;
     files::private_folder(device_file.parent().expect("the path ends in device/client.key"))?;
-    let store = Sqlite::create(&options.store)?;
-    let created = match store::read(&store, workspace::find)? {
+    let store = options.store.create()?;
+    let created = match store::read(&*store, workspace::find)? {
         Some(_) => false,
-        None => found(options, &device_file, &store)?,
+        None => found(options, &device_file, &*store)?,
     };
     drop(store);
     let workspace = Workspace::open_with(&options.home, &options.store, &options.root_key)?;
@@ -62,15 +62,18 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         device: workspace.device().to_string(),
         device_file,
         device_created: created,
-        store: options.store.clone(),
+        store: options.store.to_string(),
         keyset_created,
     })
 }
 
 /// Makes the workspace in one transaction; the files of root and device are on disk before it is committed. `false`:
 /// another process was faster.
-fn found(options: &InitOptions, device_file: &Path, store: &Sqlite) -> Result<bool, KeysError> {
+fn found(options: &InitOptions, device_file: &Path, store: &dyn Store) -> Result<bool, KeysError> {
     let service = ServiceId(random::array().map_err(no_random)?);
+    if let Source::File(path) = &options.root_key {
+        files::private_folder(path.parent().unwrap_or(Path::new("")))?;
+    }
     let key = NewStoreKey::make(&options.root_key, service.0)?;
     store::write(store, |tx| {
         if workspace::find(tx)?.is_some() {
@@ -152,7 +155,7 @@ fn insert(
         device: name.to_owned(),
     };
     clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
-    audit::append(tx, now, record.id(), "workspace.create", &record.what())
+    audit::append(tx, Entry::new(now, record.id(), "workspace.create", &record.what())).map(drop)
 }
 
 fn recovery_kit(root: &RootKey, fingerprint: RootFingerprint) -> Zeroizing<String> {

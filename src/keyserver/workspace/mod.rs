@@ -35,6 +35,7 @@ use crate::keys::service::read_answer;
 use super::engine::{Engine, root_key_path};
 use super::files;
 use super::root_key::Source;
+use super::store::spec::StoreSpec;
 use access::Access;
 use view::{KeysetView, View};
 
@@ -51,8 +52,8 @@ const TRIES: u32 = 8;
 pub struct InitOptions {
     /// `COLUMNSEAL_HOME`.
     pub home: PathBuf,
-    /// The store, usually `store/keystore.db` in `home`.
-    pub store: PathBuf,
+    /// The store, usually the file `store/keystore.db` in `home`.
+    pub store: StoreSpec,
     /// Where the recovery kit goes, usually `recovery-kit.txt` in `home`.
     pub recovery_file: PathBuf,
     /// Name for this device's client, usually the host's name.
@@ -77,13 +78,21 @@ impl Workspace {
 
     /// Opens the store with the device key of `home` and the root key beside the store.
     pub fn open(home: &Path, store: &Path) -> Result<Self, KeysError> {
-        Self::open_with(home, store, &Source::File(root_key_path(store)))
+        let spec = StoreSpec::Sqlite(store.to_owned());
+        Self::open_with(home, &spec, &Source::File(root_key_path(store)))
     }
 
-    /// As [`Workspace::open`], with another root key.
-    pub fn open_with(home: &Path, store: &Path, root_key: &Source) -> Result<Self, KeysError> {
+    /// As [`open`](Self::open), of a store anywhere and with another root key.
+    pub fn open_with(home: &Path, store: &StoreSpec, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
         Ok(Self { access: Access::Here(Engine::open_with(store, root_key, root)?), key, root })
+    }
+
+    /// Lets a restored store serve again. `false`: it was not sealed.
+    pub fn unseal(&self) -> Result<bool, KeysError> {
+        match &self.access {
+            Access::Here(engine) => engine.unseal(self.device()),
+        }
     }
 
     /// Fingerprint of the workspace root.

@@ -11,11 +11,15 @@ impl Workspace {
     pub fn audit_tail(&self, limit: u32) -> Result<Vec<AuditInfo>, KeysError> {
         let rows = self.ask(&GetAudit { limit })?;
         let info = |row: AuditEntry| AuditInfo {
+            chain: row.replica.to_string(),
             sequence: row.sequence,
             time: rfc3339(row.time_ms),
             client: row.client.to_string(),
             action: row.action,
             detail: row.detail,
+            result: row.result,
+            address: row.address,
+            version: row.version,
             hash: hex::encode(row.hash),
         };
         Ok(rows.into_iter().map(info).collect())

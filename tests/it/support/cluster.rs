@@ -317,8 +317,8 @@ fn temp_dir(account: Option<(u32, u32)>) -> PathBuf {
 
 /// A freshly initialised data directory of this version, made once and kept with the build.
 fn template(version: u32, account: Option<(u32, u32)>) -> PathBuf {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    std::fs::create_dir_all(base).unwrap();
+    let base = build_dir().join("tmp");
+    std::fs::create_dir_all(&base).unwrap();
     let lock = File::create(base.join("postgres-template.lock")).unwrap();
     lock.lock().unwrap();
     let binary = bin(version, "postgres").metadata().expect("this PostgreSQL version is installed");
@@ -336,6 +336,12 @@ fn template(version: u32, account: Option<(u32, u32)>) -> PathBuf {
         let _ = std::fs::remove_dir_all(&work);
     }
     ready
+}
+
+/// Where the build is: tests of the library know it by their own place in it alone.
+fn build_dir() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").to_owned()
 }
 
 fn initialise(version: u32, account: Option<(u32, u32)>, data: &Path) {

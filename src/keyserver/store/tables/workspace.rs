@@ -2,13 +2,14 @@
 
 use crate::crypto::sign::Signature;
 use crate::crypto::{ClientId, Kref};
+use crate::keys::audit::ReplicaId;
 use crate::keys::claims::RootSigned;
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 use crate::keys::service::Revision;
 
 use super::super::{Tx, Value};
-use super::{all, one};
+use super::{all, audit, one};
 
 /// The workspace's row.
 pub struct WorkspaceRow {
@@ -24,15 +25,13 @@ pub struct WorkspaceRow {
     pub changed_all: u64,
     /// The revision of the last change by an admin.
     pub administered: u64,
-    /// Entries of the audit trail.
-    pub audit_sequence: u64,
-    /// Hash of the last one.
-    pub audit_head: [u8; 32],
+    /// It was restored, and no admin has acknowledged that yet.
+    pub sealed: bool,
 }
 
 /// The row, if the workspace was made.
 pub fn find(tx: &dyn Tx) -> Result<Option<WorkspaceRow>, KeysError> {
-    let sql = "SELECT service_id, service_secret, service_body, service_signature, generation, revision, changed_all, administered, audit_sequence, audit_head FROM workspace";
+    let sql = "SELECT service_id, service_secret, service_body, service_signature, generation, revision, changed_all, administered, sealed FROM workspace";
     one(tx, "workspace", sql, &[], |row| {
         Ok(WorkspaceRow {
             service: ServiceId(row.fixed()?),
@@ -41,8 +40,7 @@ pub fn find(tx: &dyn Tx) -> Result<Option<WorkspaceRow>, KeysError> {
             revision: Revision { generation: row.int()?, revision: row.int()? },
             changed_all: row.int()?,
             administered: row.int()?,
-            audit_sequence: row.int()?,
-            audit_head: row.fixed()?,
+            sealed: row.int()? != 0,
         })
     })
 }
@@ -52,14 +50,15 @@ pub fn require(tx: &dyn Tx) -> Result<WorkspaceRow, KeysError> {
     find(tx)?.ok_or_else(|| tx.corrupt("it holds no workspace: `columnseal init` did not finish"))
 }
 
-/// Makes the row.
+/// Makes the row, and the chain of changes.
 pub fn insert(tx: &dyn Tx, id: ServiceId, secret: &[u8], record: &RootSigned, now_ms: u64) -> Result<(), KeysError> {
     let sql =
         "INSERT INTO workspace (one, service_id, service_secret, service_body, service_signature, generation, revision,
-        next_kref, audit_sequence, audit_head, created_ms) VALUES (1, $1, $2, $3, $4, 1, 1, 1, 0, $5, $6)";
+        next_kref, sealed, created_ms) VALUES (1, $1, $2, $3, $4, 1, 1, 1, 0, $5)";
     let (body, signature) = (Value::Bytes(&record.body), Value::Bytes(&record.signature.0));
-    let (id, secret) = (Value::Bytes(&id.0), Value::Bytes(secret));
-    tx.execute(sql, &[id, secret, body, signature, Value::Bytes(&[0; 32]), Value::Int(now_ms)]).map(drop)
+    let secret = Value::Bytes(secret);
+    tx.execute(sql, &[Value::Bytes(&id.0), secret, body, signature, Value::Int(now_ms)])?;
+    audit::open_chain(tx, ReplicaId(id.0), now_ms)
 }
 
 /// Counts a change; the new revision.
@@ -76,17 +75,28 @@ pub fn take_kref(tx: &dyn Tx) -> Result<Kref, KeysError> {
     Ok(Kref(next))
 }
 
-/// Sets the head of the audit trail.
-pub fn set_audit(tx: &dyn Tx, sequence: u64, head: &[u8; 32]) -> Result<(), KeysError> {
-    let values = [Value::Int(sequence), Value::Bytes(head)];
-    tx.execute("UPDATE workspace SET audit_sequence = $1, audit_head = $2", &values).map(drop)
+/// Marks the store as restored: it serves nobody. The generation tells clients that what they saw is another history.
+pub fn seal(tx: &dyn Tx) -> Result<(), KeysError> {
+    tx.execute("UPDATE workspace SET sealed = 1, generation = generation + 1, revision = revision + 1, changed_all = revision + 1", &[]).map(drop)
+}
+
+/// Lets the store serve again.
+pub fn unseal(tx: &dyn Tx) -> Result<(), KeysError> {
+    tx.execute("UPDATE workspace SET sealed = 0, revision = revision + 1, changed_all = revision + 1", &[]).map(drop)
 }
 
 /// The newest admin set.
 pub fn admins(tx: &dyn Tx) -> Result<RootSigned, KeysError> {
-    let sql = "SELECT root, body, signature FROM admin_sets ORDER BY version DESC LIMIT 1";
+    admins_and_seal(tx).map(|(admins, _)| admins)
+}
+
+/// The newest admin set, and whether the store is sealed.
+pub fn admins_and_seal(tx: &dyn Tx) -> Result<(RootSigned, bool), KeysError> {
+    let sql =
+        "SELECT root, body, signature, (SELECT sealed FROM workspace) FROM admin_sets ORDER BY version DESC LIMIT 1";
     let found = one(tx, "admin_sets", sql, &[], |row| {
-        Ok(RootSigned { root: row.fixed()?, body: row.bytes()?, signature: Signature(row.fixed()?) })
+        let set = RootSigned { root: row.fixed()?, body: row.bytes()?, signature: Signature(row.fixed()?) };
+        Ok((set, row.int()? != 0))
     })?;
     found.ok_or_else(|| tx.corrupt("it holds no admin set"))
 }

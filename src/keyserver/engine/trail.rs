@@ -1,0 +1,246 @@
+//! The audit trail of an engine: what it gives away is written down first, requests that come together in one
+//! transaction. Changes are written down in their own transactions ([`log`](super::fetch::log)).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::crypto::ClientId;
+use crate::keys::audit::{AuditHead, ReplicaId, SignedHead};
+use crate::keys::clock::wall_ms;
+use crate::keys::error::KeysError;
+use crate::keys::request::ServiceId;
+
+use super::super::store::tables::audit::{self, AuditRow, CHAIN_OPENED, Entry, Finding, Positions};
+use super::super::store::{self, Store, Tx};
+use super::Engine;
+
+/// A head is signed and kept this often, so that a cut of the chain is found.
+const SIGN_EVERY: u64 = 1_000;
+/// Entries in one transaction.
+const MOST: usize = 512;
+
+/// The engine's own chain.
+pub(super) struct Trail {
+    replica: ReplicaId,
+    /// The chain has its row.
+    opened: AtomicBool,
+    signed: AtomicU64,
+    queue: Mutex<Queue>,
+    turn: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Somebody is writing.
+    busy: bool,
+    entries: Vec<Entry>,
+    batch: Arc<Batch>,
+}
+
+/// Entries that are written together, and how that went.
+#[derive(Default)]
+struct Batch(OnceLock<Result<(), KeysError>>);
+
+impl Trail {
+    /// Where one file is all, writers take turns anyway, and the chain of changes serves for all.
+    pub(super) fn new(store: &dyn Store, service: ServiceId) -> Result<Self, KeysError> {
+        let shared = store.shared();
+        let own = || crate::crypto::random::array().map_err(|e| KeysError::unavailable(e.to_string()));
+        let replica = ReplicaId(if shared { own()? } else { service.0 });
+        let (queue, turn) = (Mutex::default(), Condvar::new());
+        Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), queue, turn })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds entries and waits until they are kept. Whoever comes while others write joins the next transaction.
+    fn add(&self, entries: Vec<Entry>, write: impl Fn(Vec<Entry>) -> Result<(), KeysError>) -> Result<(), KeysError> {
+        let mut queue = self.queue();
+        while queue.entries.len() >= MOST {
+            queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.entries.extend(entries);
+        let batch = Arc::clone(&queue.batch);
+        loop {
+            if let Some(result) = batch.0.get() {
+                return result.clone();
+            }
+            if !queue.busy {
+                break;
+            }
+            queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        // A batch is closed by its writer alone, so this is the open one.
+        queue.busy = true;
+        queue.batch = Arc::default();
+        let entries = std::mem::take(&mut queue.entries);
+        drop(queue);
+        let turn = Turn { trail: self, batch: &batch };
+        let result = write(entries);
+        let _ = turn.batch.0.set(result.clone());
+        drop(turn);
+        result
+    }
+}
+
+/// The turn to write. Ends also by a panic: nobody waits for ever.
+struct Turn<'a> {
+    trail: &'a Trail,
+    batch: &'a Batch,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.batch.0.get_or_init(|| Err(KeysError::unavailable("the audit trail could not be written")));
+        self.trail.queue().busy = false;
+        self.trail.turn.notify_all();
+    }
+}
+
+impl Engine {
+    /// Writes down what is not a change: keys given, requests refused. Returns when it is kept.
+    pub fn record(&self, entries: Vec<Entry>) -> Result<(), KeysError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.inner.trail.add(entries, |entries| self.write_down(&entries))
+    }
+
+    fn write_down(&self, entries: &[Entry]) -> Result<(), KeysError> {
+        let trail = &self.inner.trail;
+        if !trail.opened.load(Ordering::Acquire) {
+            self.open_chain()?;
+            trail.opened.store(true, Ordering::Release);
+        }
+        let due = |head: &AuditHead| head.sequence >= trail.signed.load(Ordering::Relaxed) + SIGN_EVERY;
+        let signed = store::append(self.store(), |tx| {
+            let head = audit::extend(tx, trail.replica, entries.to_vec())?;
+            if !due(&head) {
+                return Ok(None);
+            }
+            audit::keep_signed(tx, &self.sign(head))?;
+            Ok(Some(head.sequence))
+        })?;
+        if let Some(sequence) = signed {
+            trail.signed.store(sequence, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// A chain that was opened is named in the chain of changes, and missed there when it vanishes.
+    fn open_chain(&self) -> Result<(), KeysError> {
+        let (replica, now) = (self.inner.trail.replica, wall_ms());
+        store::write(self.store(), |tx| {
+            if audit::chain(tx, replica)?.is_some() {
+                return Ok(());
+            }
+            audit::open_chain(tx, replica, now)?;
+            let nobody = ClientId([0; 16]);
+            let head = audit::append(tx, Entry::new(now, nobody, CHAIN_OPENED, &replica.to_string()))?;
+            audit::keep_signed(tx, &self.sign(head))
+        })
+    }
+
+    fn sign(&self, head: AuditHead) -> SignedHead {
+        head.sign(self.inner.service, &self.inner.signing)
+    }
+
+    /// Signs and keeps where every chain ends that this engine writes. To be called before it stops.
+    pub fn sign_heads(&self) -> Result<(), KeysError> {
+        let own = self.inner.trail.replica;
+        let mine = |tx: &dyn Tx| Ok([own, audit::main(tx)?]);
+        let stale = |chain: &audit::ChainRow| chain.signed.is_none_or(|signed| signed.head != chain.head);
+        store::write(self.store(), |tx| {
+            let mine = mine(tx)?;
+            for chain in audit::chains(tx)?.iter().filter(|chain| mine.contains(&chain.head.replica) && stale(chain)) {
+                audit::keep_signed(tx, &self.sign(chain.head))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where every chain stands, signed now.
+    pub fn signed_heads(&self) -> Result<Vec<SignedHead>, KeysError> {
+        let chains = store::peek(self.store(), audit::chains)?;
+        Ok(chains.into_iter().map(|chain| self.sign(chain.head)).collect())
+    }
+
+    /// Where the chain stands that this engine writes key fetches to. Sequence 0: it has written none.
+    pub fn head(&self) -> Result<AuditHead, KeysError> {
+        let replica = self.inner.trail.replica;
+        let found = store::peek(self.store(), |tx| audit::chain(tx, replica))?;
+        Ok(found.map_or(AuditHead { replica, sequence: 0, hash: [0; 32] }, |chain| chain.head))
+    }
+
+    /// Walks every chain: the number of entries, and what is wrong.
+    pub fn check_trail(&self) -> Result<(u64, Vec<Finding>), KeysError> {
+        store::read(self.store(), |tx| self.check_trail_in(tx))
+    }
+
+    pub(super) fn check_trail_in(&self, tx: &dyn Tx) -> Result<(u64, Vec<Finding>), KeysError> {
+        audit::verify(tx, self.inner.service, &self.inner.signing.verify_key())
+    }
+
+    /// Checks heads that proxies have logged: one that is not on its chain tells of a trail that was cut or rewritten.
+    pub fn verify_heads(&self, seen: &[AuditHead]) -> Result<Vec<Finding>, KeysError> {
+        let found = store::read(self.store(), |tx| {
+            seen.iter().map(|head| audit::follow(tx, head)).collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// At most `limit` entries behind `after`, of all chains, by time.
+    pub fn export_trail(&self, after: &Positions, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
+        store::read(self.store(), |tx| audit::export(tx, after, limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn trail() -> Trail {
+        let (queue, turn) = (Mutex::default(), Condvar::new());
+        Trail { replica: ReplicaId([1; 16]), opened: true.into(), signed: 0.into(), queue, turn }
+    }
+
+    fn entry() -> Vec<Entry> {
+        vec![Entry::new(1, ClientId([1; 16]), "act", "")]
+    }
+
+    #[test]
+    fn who_comes_while_others_write_shares_one_transaction() {
+        let (trail, writes, entries) = (trail(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let waiting = || trail.queue().entries.len();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    trail.add(entry(), |written| {
+                        // The first waits for all the others.
+                        while writes.load(Ordering::SeqCst) == 0 && waiting() < 7 {
+                            std::thread::yield_now();
+                        }
+                        writes.fetch_add(1, Ordering::SeqCst);
+                        entries.fetch_add(written.len(), Ordering::SeqCst);
+                        Ok(())
+                    })
+                });
+            }
+        });
+        assert_eq!((writes.into_inner(), entries.into_inner()), (2, 8));
+    }
+
+    #[test]
+    fn a_failure_is_told_to_all_of_its_batch_and_the_next_goes_on() {
+        let trail = trail();
+        let failed = KeysError::unavailable("full");
+        assert_eq!(trail.add(entry(), |_| Err(failed.clone())), Err(failed.clone()));
+        assert_eq!(trail.add(entry(), |_| Ok(())), Ok(()));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trail.add(entry(), |_| panic!("no"))));
+        assert!(panicked.is_err());
+        assert_eq!(trail.add(entry(), |_| Ok(())), Ok(()));
+    }
+}
