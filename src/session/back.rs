@@ -226,6 +226,9 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
         state.names.drop_doomed();
         state.forget_prepared();
     }
+    if frame.tag == tag::COMMAND_COMPLETE {
+        state.completed(frame.body.strip_suffix(b"\0").unwrap_or(frame.body));
+    }
     state.row = 0;
     state.copying = false;
     if ends {
