@@ -245,7 +245,7 @@ fn warn_of_grants(config: &Config, ring: &Ring) {
 pub struct Checked {
     /// The client that the key belongs to.
     pub client: String,
-    /// The keyset for new values.
+    /// The keyset for new values; empty where every session must choose.
     pub keyset: String,
     /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
     pub schema: Option<database::Status>,

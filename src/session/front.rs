@@ -248,7 +248,12 @@ where
         let tokens = sql::literals(text);
         let value = |p: &Param| p.source.text(text, &tokens).map(|t| Zeroizing::new(t.into_owned()));
         let literals: Vec<_> = plan.params.iter().map(value).collect();
-        if plan.params.iter().zip(&literals).any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_) | Source::Shown)) {
+        if plan
+            .params
+            .iter()
+            .zip(&literals)
+            .any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_) | Source::Shown))
+        {
             return Ok(Some(Err(errors::unreadable_literal())));
         }
         if let Some(column) = told_in_plain(plan, text, &tokens, &literals) {

@@ -9,8 +9,8 @@ use crate::crypto::KeysetId;
 use crate::crypto::term::equality::EqKey;
 use crate::schema::catalog::{EncType, Oid};
 use crate::sql::own::Wish;
-use crate::sql::{Act, PositionMap};
 use crate::sql::plan::{Effects, Plan, Role};
+use crate::sql::{Act, PositionMap};
 use crate::wire::value;
 
 /// What an analysis was made of beside the text. Under another one the same text may mean something else.
@@ -123,6 +123,11 @@ impl Prepared {
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
         })
+    }
+
+    /// It is a SHOW of the proxy's own.
+    pub(super) fn shows(&self) -> bool {
+        matches!(&self.plan.params[..], [one] if matches!(one.role, Role::Shown(_)))
     }
 
     /// Some result column is encrypted.

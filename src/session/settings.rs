@@ -49,6 +49,11 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { encrypted: Vec::new(), trusted_functions: Vec::new(), keyset_by_sql: true, adopt_unsigned_types: false }
+        Policy {
+            encrypted: Vec::new(),
+            trusted_functions: Vec::new(),
+            keyset_by_sql: true,
+            adopt_unsigned_types: false,
+        }
     }
 }

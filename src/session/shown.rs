@@ -80,10 +80,10 @@ impl<C, S> Session<C, S> {
             .map(|keyset| {
                 json!({
                     "name": keyset.name,
-                    "id": keyset.id.to_string(),
+                    "id": keyset.keyset.to_string(),
                     "permissions": keyset.permissions.to_string(),
-                    "usable": keyset.usable,
-                    "chosen": Some(keyset.id) == chosen,
+                    "usable": keyset.enabled,
+                    "chosen": Some(keyset.keyset) == chosen,
                 })
             })
             .collect()

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_refused() {
-        for options in ["-ec columnseal.keyset=x", "-c columnseal.status=x", "--cipherstash.other=x", "columnseal.keyset=x"] {
+        for options in
+            ["-ec columnseal.keyset=x", "-c columnseal.status=x", "--cipherstash.other=x", "columnseal.keyset=x"]
+        {
             assert!(read(&[("options", options)]).is_err(), "{options}");
         }
         assert!(read(&[("columnseal.version", "1")]).is_err());

@@ -113,7 +113,9 @@ mod tests {
         assert_eq!(one("PREPARE TRANSACTION 'x'"), Act::Commit(false));
         assert_eq!(one("ABORT TRANSACTION"), Act::Rollback(false));
         assert_eq!(one("ROLLBACK AND CHAIN"), Act::Rollback(true));
-        for other in ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "PREPARE p AS SELECT 1", "RESET x", "DISCARD PLANS"] {
+        for other in
+            ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "PREPARE p AS SELECT 1", "RESET x", "DISCARD PLANS"]
+        {
             assert_eq!(one(other), Act::Other, "{other}");
         }
     }
@@ -133,9 +135,13 @@ mod tests {
     fn statements_are_counted_as_the_server_counts_them() {
         assert_eq!(acts(";; ; -- nothing\n", true), []);
         assert_eq!(acts("SELECT ';'; RESET ALL;;COMMIT", true), [Act::Other, Act::ResetAll, Act::Commit(false)]);
-        let function = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; ABORT";
+        let function =
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; ABORT";
         assert_eq!(acts(function, true), [Act::Other, Act::Rollback(false)]);
-        assert_eq!(acts("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); BEGIN", true), [Act::Other, Act::Begin]);
+        assert_eq!(
+            acts("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); BEGIN", true),
+            [Act::Other, Act::Begin]
+        );
         assert_eq!(acts("DO $$ BEGIN; END $$; CALL p()", true), [Act::Call, Act::Call]);
         assert_eq!(acts("SELECT 'open", true), []);
     }

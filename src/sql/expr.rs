@@ -14,12 +14,12 @@ use pg_query::protobuf::{
 
 use super::analyzer::Analyzer;
 use super::lex::{Kind, StringKind};
+use super::own::not_followed;
 use super::plan::Source;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope, Span};
 use super::tree;
 use super::types::{self, Named};
-use super::own::not_followed;
 use super::untouched::{names_ours, runs_sql};
 use crate::schema::catalog::EncType;
 use crate::wire::sqlstate::SqlState;

@@ -123,8 +123,9 @@ impl Show {
             Some(columns) => {
                 let list: Vec<String> = columns.iter().map(|(name, ty)| format!("{name} pg_catalog.{ty}")).collect();
                 let list = list.join(", ");
-                let sql =
-                    format!("SELECT * FROM pg_catalog.json_to_recordset($1::pg_catalog.text::pg_catalog.json) AS t({list})");
+                let sql = format!(
+                    "SELECT * FROM pg_catalog.json_to_recordset($1::pg_catalog.text::pg_catalog.json) AS t({list})"
+                );
                 (sql, columns.len())
             }
         };

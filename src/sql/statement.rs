@@ -8,8 +8,8 @@ use pg_query::protobuf::{Node, RawStmt};
 
 use super::analyzer::{Analyzer, Around, TopColumn};
 use super::lex::{Kind, Lexed, StringKind, Token};
-use super::parse;
 use super::own::{Show, Wish};
+use super::parse;
 use super::plan::{Action, Analysis, Check, Effects, OutColumn, Plan, Refusal, SessionState, Statement};
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
 use super::site::Decision;

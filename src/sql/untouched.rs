@@ -176,7 +176,15 @@ impl Seen {
                 e.executes |= second == "execute";
             }
             "do" | "call" => {
-                *e = Effects { ddl: true, settings: true, temp: true, writes: true, transaction: true, turns: true, ..*e };
+                *e = Effects {
+                    ddl: true,
+                    settings: true,
+                    temp: true,
+                    writes: true,
+                    transaction: true,
+                    turns: true,
+                    ..*e
+                };
                 out.suspect |= first == "do";
             }
             "create" | "alter" | "drop" | "import" | "reassign" | "comment" | "grant" | "revoke" | "security"

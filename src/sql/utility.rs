@@ -7,8 +7,8 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CopyStmt, CreateTrigStmt, ExplainStmt, Node};
 
 use super::analyzer::{Analyzer, TopColumn};
-use super::own;
 use super::lex::Kind;
+use super::own;
 use super::refuse::{self, Detail, Result};
 use super::scope::{Columns, Scope};
 use super::site::Decision;
@@ -24,7 +24,9 @@ impl Analyzer<'_> {
         let Some(kind) = tree::kind(node) else { return Ok(Outcome::Forward) };
         match kind {
             NodeEnum::VariableSetStmt(set) if names_ours(&set.name) => return self.set_own(set),
-            NodeEnum::VariableShowStmt(show) if names_ours(&show.name) => return own::show(&show.name).map(Outcome::Show),
+            NodeEnum::VariableShowStmt(show) if names_ours(&show.name) => {
+                return own::show(&show.name).map(Outcome::Show);
+            }
             // Strings with what the server is to run, or a setting for later sessions and calls.
             NodeEnum::DoStmt(_) if self.holds_own_setting() => return Err(own::not_followed("DO")),
             NodeEnum::VariableSetStmt(_) | NodeEnum::VariableShowStmt(_) | NodeEnum::DoStmt(_) => {}

@@ -23,4 +23,5 @@ mod revocation;
 mod rotation;
 mod rust_drivers;
 mod schema;
+mod tenants;
 mod values;

@@ -42,7 +42,7 @@ use super::clock::Boot;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::Body;
-use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType, Revision, Standing, ask};
+use super::service::{AddPins, GetPins, Granted, KeyService, PinnedObject, PutType, Revision, Standing, ask};
 use super::settings::Settings;
 use fetch::Wanted;
 use held::Held;
@@ -51,26 +51,6 @@ use supply::Order;
 
 /// A database object pinned to an encrypted type.
 pub type Pin = PinnedObject;
-
-/// A keyset that the client may use.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Granted {
-    /// Id.
-    pub id: KeysetId,
-    /// Name.
-    pub name: String,
-    /// What the grant allows.
-    pub permissions: Permissions,
-    /// It is enabled and the grant has not expired.
-    pub usable: bool,
-}
-
-impl Granted {
-    fn of(keyset: &Keyset, now: Boot) -> Self {
-        let usable = keyset.allows(Permissions::default(), now);
-        Self { id: keyset.id, name: keyset.name.clone(), permissions: keyset.grant.permissions, usable }
-    }
-}
 
 /// Most memory of the decrypt cache, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -187,17 +167,16 @@ impl Ring {
         self.shared.held.load().resolve(name)
     }
 
-    /// As [`resolve`](Self::resolve), where the keyset is enabled and the grant has not expired.
+    /// As [`resolve`](Self::resolve), of a keyset that is enabled.
     pub fn choose(&self, name: &str) -> Result<KeysetId, KeysError> {
         let held = self.shared.held.load();
         let id = held.resolve(name)?;
-        held.keyset(id)?.check(Permissions::default(), Boot::now())?;
-        Ok(id)
+        held.entry(id)?.enabled().map(|()| id)
     }
 
     /// The name of a granted keyset.
     pub fn name_of(&self, id: KeysetId) -> Option<String> {
-        self.shared.held.load().keysets.get(&id).map(|keyset| keyset.name.clone())
+        self.shared.held.load().keysets.get(&id).map(|entry| entry.listed.name.clone())
     }
 
     /// The keyset for new values as the settings name it.
@@ -207,8 +186,8 @@ impl Ring {
 
     /// All granted keysets, by name.
     pub fn granted(&self) -> Vec<Granted> {
-        let (held, now) = (self.shared.held.load(), Boot::now());
-        let mut all: Vec<Granted> = held.keysets.values().map(|keyset| Granted::of(keyset, now)).collect();
+        let held = self.shared.held.load();
+        let mut all: Vec<Granted> = held.keysets.values().map(|entry| entry.listed.clone()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
