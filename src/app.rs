@@ -104,7 +104,7 @@ impl App {
         let readiness = Readiness::default();
         let session = &config.session;
         let dialer = Dialer::new(session.database.clone())?;
-        let gate = Arc::new(Gate::new(session, dialer.clone(), shutdown.clone())?.metrics(Arc::clone(&metrics)));
+        let gate = Gate::new(session, dialer.clone(), shutdown.clone())?.metrics(Arc::clone(&metrics));
         // Ports first: they fail at once, and health can be asked while keys are fetched.
         let health = match config.telemetry.listen {
             Some(address) => Some((bind_health(address).await?, scrape)),
@@ -122,7 +122,9 @@ impl App {
             Arc::clone(&metrics),
             shutdown.clone(),
         );
-        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics };
+        let gate = Arc::new(gate.ring(Arc::clone(&ring)));
+        let keyset_by_sql = session.policy.keyset_by_sql;
+        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics, keyset_by_sql };
         Ok(App { listeners, gate, dialer, shared: Arc::new(shared), health, readiness, shutdown })
     }
 
@@ -168,6 +170,7 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
         database: login.opening.database,
         parameters: login.parameters,
         replication: login.opening.replication,
+        keyset: login.opening.keyset,
     };
     match session::serve(login, shared, drain).await {
         Ok(()) => tracing::debug!(%database, ?peer, "connection ended"),
@@ -242,7 +245,7 @@ fn warn_of_grants(config: &Config, ring: &Ring) {
 pub struct Checked {
     /// The client that the key belongs to.
     pub client: String,
-    /// The keyset for new values.
+    /// The keyset for new values; empty where every session must choose.
     pub keyset: String,
     /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
     pub schema: Option<database::Status>,
@@ -276,8 +279,12 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
     Ok(Checked { client: client.client_id().to_string(), keyset, schema })
 }
 
-/// New values can be sealed in the keyset that is configured.
+/// New values can be sealed in the keyset that is configured, if one is.
 async fn usable_keyset(ring: &Ring) -> Result<(), KeysError> {
-    let keyset = ring.default_keyset()?;
-    ring.ready(keyset).await
+    match ring.default_keyset() {
+        Ok(keyset) => ring.ready(keyset).await,
+        // Every session chooses.
+        Err(KeysError::NoKeysetChosen) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -112,7 +112,10 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
     let mut lines = vec![
         "settings   no faults".to_owned(),
         format!("client     {}: known, its grants can be used", checked.client),
-        format!("keyset     {}: new values can be encrypted and searched for", checked.keyset),
+        match &*checked.keyset {
+            "" => "keyset     none: every session must choose one".to_owned(),
+            keyset => format!("keyset     {keyset}: new values can be encrypted and searched for"),
+        },
     ];
     let (mut seal, mut problems) = (None, Vec::new());
     match &checked.schema {

@@ -55,7 +55,7 @@ pub const KEYS: &[Known] = &[
     plain("policy.encrypted"),
     plain("policy.trusted_functions"),
     plain("policy.unsigned_types"),
-    later("policy.keyset_scope", "remove it; the keyset of a proxy is the one of [keys] keyset"),
+    plain("policy.keyset_scope"),
     later("policy.roles", "remove it; use one client key per right, with grants that differ"),
     plain("log.level"),
     plain("log.format"),

@@ -42,16 +42,13 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
     let home = reader.environment.home();
     let store = reader.path("keys.store").unwrap_or_else(|| home.join("store").join("keystore.db"));
     let keyset = reader.text("keys.keyset").unwrap_or_else(|| "default".to_owned());
-    if keyset.is_empty() {
-        let advice = "name a keyset, or remove the setting; a session cannot choose one in this version";
-        reader.fault("keys.keyset", "is empty", advice);
-    }
     let values_per_key = reader.number("keys.values_per_key", 65_536, 1..=65_536);
     let pool = reader.number("keys.pool", 8, 1..=1_024);
     Keys {
         home,
         store,
-        keyset: Some(keyset),
+        // Empty: every session must choose.
+        keyset: Some(keyset).filter(|keyset| !keyset.is_empty()),
         values_per_key: u32::try_from(values_per_key).unwrap_or(65_536),
         key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
         lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
@@ -168,9 +165,11 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
     check_names(reader, "policy.encrypted", &encrypted, is_column_name, "schema.table.column");
     let trusted_functions = reader.list("policy.trusted_functions");
     check_names(reader, "policy.trusted_functions", &trusted_functions, is_function_name, "schema.function");
+    let scopes = [("session", true), ("startup", false)];
+    let keyset_by_sql = reader.choice("policy.keyset_scope", &scopes).unwrap_or(true);
     let choices = [("refuse", false), ("adopt", true)];
     let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
-    Policy { encrypted, trusted_functions, adopt_unsigned_types }
+    Policy { encrypted, trusted_functions, keyset_by_sql, adopt_unsigned_types }
 }
 
 /// A list in which one item cannot be read would protect less than it says.

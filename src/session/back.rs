@@ -220,11 +220,22 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
     if let (Await::Execute(Some(portal)), tag::PORTAL_SUSPENDED) = (&entry.what, frame.tag) {
         portal.rows.fetch_add(state.row, Ordering::Relaxed);
     }
-    let reader = entry.reader;
-    hand(state, reader, frame, out);
+    match &entry.what {
+        // The query that answers in place of SHOW is not the client's.
+        Await::Execute(Some(portal)) if portal.prepared.shows() && frame.tag == tag::COMMAND_COMPLETE => {
+            server::put_command_complete(out.client, b"SHOW").expect("a short tag");
+        }
+        _ => {
+            let reader = entry.reader;
+            hand(state, reader, frame, out);
+        }
+    }
     if frame.tag == tag::COMMAND_COMPLETE && matches!(frame.body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
         state.names.drop_doomed();
         state.forget_prepared();
+    }
+    if frame.tag == tag::COMMAND_COMPLETE {
+        state.completed(frame.body.strip_suffix(b"\0").unwrap_or(frame.body));
     }
     state.row = 0;
     state.copying = false;

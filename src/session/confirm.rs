@@ -35,6 +35,7 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
         Role::Equal(_) => UUID,
         Role::EqualArray(_) => UUID_ARRAY,
         Role::Test(_) => BOOL,
+        Role::Shown(_) => TEXT,
     };
     plan.params.iter().map(one).collect()
 }
@@ -56,6 +57,7 @@ pub(super) fn confirm(
         let agrees = match &param.role {
             Role::Plain => !may_be_encrypted(oid, catalog),
             Role::Test(_) => oid == BOOL,
+            Role::Shown(_) => oid == TEXT,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
             Role::EqualArray(enc) => oid == enc.array_oid,
         };
@@ -87,7 +89,7 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
             && told[n].is_none()
         {
             told[n] = match &param.role {
-                Role::Test(_) => None,
+                Role::Test(_) | Role::Shown(_) => None,
                 Role::Plain => Some(oid),
                 _ if param.cast.is_some() => param.cast,
                 Role::Equal(enc) if !param.listed => Some(operand_oids(enc).0),

@@ -13,6 +13,9 @@ use crate::wire::server::tag;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::ValueError;
 
+/// `invalid_parameter_value`.
+const INVALID_VALUE: SqlState = SqlState("22023");
+
 /// A refusal by analysis. `text`: what was analysed.
 pub(super) fn refusal(refusal: &Refusal, text: &str) -> PgError {
     let mut error = PgError::error(refusal.sqlstate, refusal.message.clone());
@@ -41,7 +44,11 @@ fn keys_advice(error: &KeysError) -> (SqlState, &'static str) {
         KeysError::ClientUnknown { .. } | KeysError::ClientDisabled { .. } | KeysError::ClientExpired { .. } => {
             (SqlState::INSUFFICIENT_PRIVILEGE, "See \"columnseal client list\" for the clients of the workspace.")
         }
-        KeysError::UnknownKeyset { .. } | KeysError::KeysetDisabled { .. } | KeysError::NoKeysetChosen => {
+        KeysError::NoKeysetChosen => (
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "SET columnseal.keyset = '<name>', or name one in the proxy's setting [keys] keyset.",
+        ),
+        KeysError::UnknownKeyset { .. } | KeysError::KeysetDisabled { .. } => {
             (SqlState::INSUFFICIENT_PRIVILEGE, "See \"columnseal keyset list\" and the setting [keys] keyset.")
         }
         KeysError::Tampered { .. } | KeysError::RolledBack { .. } | KeysError::OtherWorkspace { .. } => (
@@ -61,6 +68,36 @@ fn keys_advice(error: &KeysError) -> (SqlState, &'static str) {
             "Nothing was read or written in plain. Try again once the key service answers.",
         ),
     }
+}
+
+/// `cipherstash.keyset_id` takes ids alone.
+pub(super) fn no_id() -> PgError {
+    PgError::error(INVALID_VALUE, "the id of a keyset is a uuid")
+        .hint("Names are given by columnseal.keyset or cipherstash.keyset_name.")
+}
+
+/// SET where the keyset is settled when the session begins.
+pub(super) fn keyset_at_startup() -> PgError {
+    PgError::error(SqlState("55P02"), "the keyset cannot be set after connection start")
+        .hint("Give it as a startup option, options=-c columnseal.keyset=..., or ask for [policy] keyset_scope = \"session\".")
+}
+
+/// The server's answers do not say which choice holds.
+pub(super) fn lost_choice() -> PgError {
+    PgError::error(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "it is not known which keyset this session has chosen, since the server answered what cannot be",
+    )
+    .hint("SET columnseal.keyset again, outside a transaction, or RESET it.")
+}
+
+/// set_config with the name of a setting of ours among its parameters.
+pub(super) fn own_setting_by_parameter() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "settings columnseal.* and cipherstash.* cannot be changed by set_config",
+    )
+    .hint("Use SET columnseal.keyset = '...', SET LOCAL or RESET, with the value written out.")
 }
 
 /// A value that cannot be sealed.

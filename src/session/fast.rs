@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use super::choice::Turn;
 use super::errors;
 use super::ledger::Await;
-use super::prepared::{Bound, Forwarded, Source, Statement};
+use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
 use super::state::State;
 use crate::schema::catalog::Oid;
 use crate::sql::PlanCache;
@@ -166,7 +167,8 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         Some(effects) if objection(state, effects).is_none() && !effects.copies => {
             state.runs(effects);
             state.counted.untouched += 1;
-            state.ledger.expect(Await::Query);
+            let turns = state.turns(effects, message.sql);
+            state.ledger.expect_turns(Await::Query, turns);
             Verdict::Forward
         }
         _ => Verdict::Look,
@@ -211,7 +213,8 @@ fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     };
     match effects {
         Some(effects) if objection(state, effects).is_none() => {
-            forward_parse(state, &message, effects);
+            let turning = state.turning(effects, message.sql);
+            forward_parse(state, &message, effects, turning);
             Verdict::Forward
         }
         _ => Verdict::Look,
@@ -219,14 +222,14 @@ fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
 }
 
 /// Remembers a statement that is forwarded as it is.
-pub(super) fn forward_parse(state: &mut State, message: &client::Parse<'_>, effects: Effects) {
+pub(super) fn forward_parse(state: &mut State, message: &client::Parse<'_>, effects: Effects, turning: Turning) {
     let source = if message.name.is_empty() {
         state.names.keep_unnamed(message.sql, message.oids.iter());
         None
     } else {
         Some(Arc::new(Source { sql: message.sql.to_vec(), oids: message.oids.iter().collect() }))
     };
-    let known = Statement::Forwarded(Forwarded { effects, seen: state.seen(), source });
+    let known = Statement::Forwarded(Forwarded { effects, turning, seen: state.seen(), source });
     let undo = state.names.set_statement(message.name, Some(known));
     state.in_batch = true;
     state.ledger.expect(Await::Parse(undo));
@@ -243,23 +246,23 @@ fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
     if !state.catalog_is_current() || state.names.is_unsure(statement) {
         return false;
     }
-    let effects = match state.names.statement(statement) {
-        Some(Statement::Forwarded(known)) if known.seen == state.seen() => known.effects,
-        None if state.view.catalog.is_plain() => Effects::default(),
+    let (effects, turning) = match state.names.statement(statement) {
+        Some(Statement::Forwarded(known)) if known.seen == state.seen() => (known.effects, known.turning.clone()),
+        None if state.view.catalog.is_plain() => Default::default(),
         // Its values may be meant for a statement that was refused, or that means something else by now.
         _ => return false,
     };
-    if effects.transaction && state.batch.opens {
+    if effects.configures || (effects.transaction && state.batch.opens) {
         return false;
     }
-    bound(state, portal, effects);
+    bound(state, portal, effects, turning);
     true
 }
 
 /// Notes a Bind of a forwarded statement.
-pub(super) fn bound(state: &mut State, portal: &[u8], effects: Effects) {
+pub(super) fn bound(state: &mut State, portal: &[u8], effects: Effects, turning: Turning) {
     state.note(effects);
-    let kept = (effects != Effects::default()).then_some(Bound::Forwarded(effects));
+    let kept = (effects != Effects::default()).then_some(Bound::Forwarded(effects, turning));
     let undo = state.names.set_portal(portal, kept);
     state.in_batch = true;
     state.ledger.expect(Await::Bind(undo, None));
@@ -267,12 +270,18 @@ pub(super) fn bound(state: &mut State, portal: &[u8], effects: Effects) {
 
 fn execute(state: &mut State, body: &[u8]) -> Verdict {
     let Ok(message) = client::Execute::parse(body) else { return Verdict::Look };
+    let mut turns = Vec::new();
     let portal = match state.names.portal(message.portal).cloned() {
-        Some(Bound::Forwarded(effects)) if effects.copies || (effects.transaction && state.batch.opens) => {
+        Some(Bound::Forwarded(effects, _))
+            if effects.copies || effects.chooses || (effects.transaction && state.batch.opens) =>
+        {
             return Verdict::Look;
         }
-        Some(Bound::Forwarded(effects)) => {
+        Some(Bound::Forwarded(effects, turning)) => {
             state.runs(effects);
+            if let Turning::Act(act) = turning {
+                turns.push(Turn::Act(act));
+            }
             None
         }
         Some(Bound::Plan(portal)) => {
@@ -289,7 +298,9 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         Some(_) => state.counted.encrypted += 1,
         None => state.counted.untouched += 1,
     }
-    in_batch(state, Await::Execute(portal))
+    state.in_batch = true;
+    state.ledger.expect_turns(Await::Execute(portal), turns);
+    Verdict::Forward
 }
 
 fn describe(state: &mut State, body: &[u8]) -> Verdict {

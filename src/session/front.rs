@@ -12,10 +12,11 @@ use super::confirm;
 use super::fast::{self, may_read_otherwise};
 use super::ledger::{Await, Reader};
 use super::own::Answer;
-use super::prepared::{Bound, Prepared, Statement};
+use super::prepared::{Bound, Prepared, Statement, Turning};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
+use crate::sql::own::Wish;
 use crate::sql::plan::{Action, Analysis, Effects, Param, Plan, Role, Source};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
@@ -30,6 +31,8 @@ pub(super) enum Verdict {
     Forward(Effects),
     /// Send the plan's text instead.
     Plan(Arc<Plan>, Effects),
+    /// Forward its text, which chooses the keyset, if it may.
+    Choose(Arc<Wish>, Effects),
     /// Refuse it.
     Refuse(PgError),
 }
@@ -138,6 +141,7 @@ where
                 Some(error) => Verdict::Refuse(error),
                 None => Verdict::Forward(effects),
             },
+            Action::Choose(wish) => Verdict::Choose(Arc::clone(wish), effects),
             Action::Run(plan) => match self.objection(plan) {
                 Some(error) => Verdict::Refuse(error),
                 None => Verdict::Plan(Arc::clone(plan), effects),
@@ -150,7 +154,7 @@ where
             return Some(errors::client_encoding(&self.state.client_encoding));
         }
         let of_params = plan.params.iter().filter_map(|p| match &p.role {
-            Role::Plain | Role::Test(_) => None,
+            Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
         });
         let of_columns = plan.columns.iter().flatten().filter_map(|c| c.enc());
@@ -169,7 +173,13 @@ where
             Verdict::Refuse(error) => self.refuse_parse(message.name, error),
             Verdict::Forward(effects) => {
                 self.pipe.server.output.extend_from_slice(raw);
-                fast::forward_parse(&mut self.state, &message, effects);
+                let turning = self.state.turning(effects, message.sql);
+                fast::forward_parse(&mut self.state, &message, effects, turning);
+                Ok(())
+            }
+            Verdict::Choose(wish, effects) => {
+                self.pipe.server.output.extend_from_slice(raw);
+                fast::forward_parse(&mut self.state, &message, effects, Turning::Wish(wish));
                 Ok(())
             }
             Verdict::Plan(plan, effects) => {
@@ -196,7 +206,7 @@ where
     pub(super) async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
         let whole = 0..sql.len();
         let Ok(text) = std::str::from_utf8(sql) else {
-            return Ok(Some((self.not_utf8(), whole)));
+            return Ok(Some((self.not_utf8(sql), whole)));
         };
         let analysis = match self.analyze(text, oids).await? {
             None => return Ok(None),
@@ -215,9 +225,12 @@ where
     }
 
     /// Text that is not UTF-8 can be forwarded only where nothing is encrypted.
-    pub(super) fn not_utf8(&self) -> Verdict {
+    pub(super) fn not_utf8(&self, sql: &[u8]) -> Verdict {
+        if sql::holds_ours(&String::from_utf8_lossy(sql)) {
+            return Verdict::Refuse(errors::client_encoding(&self.state.client_encoding));
+        }
         if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
-            Verdict::Forward(Effects { ddl: true, settings: true, ..Effects::default() })
+            Verdict::Forward(Effects { ddl: true, settings: true, turns: true, ..Effects::default() })
         } else {
             Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
         }
@@ -235,7 +248,12 @@ where
         let tokens = sql::literals(text);
         let value = |p: &Param| p.source.text(text, &tokens).map(|t| Zeroizing::new(t.into_owned()));
         let literals: Vec<_> = plan.params.iter().map(value).collect();
-        if plan.params.iter().zip(&literals).any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_))) {
+        if plan
+            .params
+            .iter()
+            .zip(&literals)
+            .any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_) | Source::Shown))
+        {
             return Ok(Some(Err(errors::unreadable_literal())));
         }
         if let Some(column) = told_in_plain(plan, text, &tokens, &literals) {
@@ -306,10 +324,20 @@ where
         if unknown && self.ask_vars().await?.is_none() {
             return Ok(());
         }
-        let settings = Arc::clone(&self.state.settings);
-        let sealed =
-            seal::bind(&self.shared.ring, settings, prepared, portal, statement, given, &mut self.pipe.server.output);
-        match sealed.await {
+        if prepared.chooses() && self.state.ledger.is_moving() && !self.settled().await? {
+            return Ok(());
+        }
+        let shown = match self.shown(prepared) {
+            Ok(shown) => shown,
+            Err(error) => return self.poison(error),
+        };
+        let within = seal::Within {
+            ring: &self.shared.ring,
+            settings: Arc::clone(&self.state.settings),
+            pick: self.state.choice.active(),
+            shown: shown.as_deref(),
+        };
+        match seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await {
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
                 let portal_state = Arc::new(portal_state);

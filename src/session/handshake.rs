@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use super::link::{Link, Patience};
+use super::startup::keyset;
 use crate::net::acceptor::Acceptor;
 use crate::net::stream::{Socket, Stream};
+use crate::sql::own::Wish;
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::startup::{self, MAX_STARTUP, Packet, PacketError, Startup};
+use crate::wire::startup::{self as packets, MAX_STARTUP, Packet, PacketError, Startup};
 
 /// First byte of a TLS record that holds a handshake. No startup packet begins so: it would be too long.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -70,6 +72,8 @@ pub struct Opening {
     pub database: String,
     /// Kind of connection.
     pub replication: Replication,
+    /// The keyset that the session begins with, if one is named.
+    pub keyset: Option<Wish>,
 }
 
 /// What the startup parameter `replication` makes of a connection.
@@ -170,7 +174,7 @@ async fn upgrade(mut link: Link, acceptor: &Acceptor) -> Result<Link, Ended> {
 /// Not cancel safe in general; a connection whose time is over is closed anyway.
 async fn read(link: &mut Link, asked: &mut Asked) -> Result<Next, Ended> {
     loop {
-        match startup::packet(&link.input) {
+        match packets::packet(&link.input) {
             Err(error) => return Err(malformed(error).into()),
             Ok(Some((packet, total))) => {
                 let next = take(packet, asked)?;
@@ -218,6 +222,7 @@ fn opening(startup: &Startup<'_>) -> Result<Opening, PgError> {
         user,
         database,
         replication: replication(startup),
+        keyset: keyset(startup)?,
     })
 }
 
@@ -286,12 +291,12 @@ mod tests {
 
     fn packet(parameters: &[(&[u8], &[u8])]) -> Vec<u8> {
         let mut out = Vec::new();
-        startup::put_startup(&mut out, 0, parameters.iter().copied()).expect("small");
+        packets::put_startup(&mut out, 0, parameters.iter().copied()).expect("small");
         out
     }
 
     fn opened(parameters: &[(&[u8], &[u8])]) -> Result<Opening, PgError> {
-        match startup::packet(&packet(parameters)) {
+        match packets::packet(&packet(parameters)) {
             Ok(Some((Packet::Startup(startup), _))) => opening(&startup),
             _ => panic!("not a startup packet"),
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::choice::Turn;
 use super::prepared::{Bound, Portal, Seen, Source, Statement};
 use crate::schema::catalog::Oid;
 use crate::wire::error::PgError;
@@ -77,6 +78,10 @@ pub(super) struct Entry {
     pub(super) reader: Reader,
     /// Statement whose text the server sees, for mapping error positions.
     pub(super) statement: Option<Statement>,
+    /// What its statements do to the choice of keyset once they are complete, the next one last.
+    pub(super) turns: Vec<Turn>,
+    /// Its answer may change the choice.
+    moves: bool,
 }
 
 /// Statements and portals by name, as the server will have them once it has seen everything sent.
@@ -219,6 +224,10 @@ pub(super) struct Ledger {
     queue: VecDeque<Entry>,
     /// The server skips everything until the next Sync.
     pub(super) skipping: bool,
+    /// The open transaction holds a choice of keyset that its end may change.
+    pub(super) choice_open: bool,
+    /// Entries whose answer may change the choice.
+    moving: usize,
 }
 
 impl Ledger {
@@ -229,13 +238,35 @@ impl Ledger {
 
     /// A message was sent. While the server skips, only what ends with ReadyForQuery is answered.
     pub(super) fn push(&mut self, what: Await, reader: Reader, statement: Option<Statement>) {
+        self.push_entry(what, reader, statement, Vec::new());
+    }
+
+    /// As [`expect`](Self::expect), of statements that may change the choice of keyset.
+    pub(super) fn expect_turns(&mut self, what: Await, turns: Vec<Turn>) {
+        self.push_entry(what, Reader::Client, None, turns);
+    }
+
+    fn push_entry(&mut self, what: Await, reader: Reader, statement: Option<Statement>, turns: Vec<Turn>) {
         if self.skipping {
             if !matches!(what, Await::Sync) {
                 return;
             }
             self.skipping = false;
         }
-        self.queue.push_back(Entry { what, reader, statement });
+        let ends = what.ends_ready() || turns.iter().any(Turn::ends);
+        let moves = turns.iter().any(Turn::sets) || (ends && (self.choice_open || self.moving > 0));
+        self.moving += usize::from(moves);
+        self.queue.push_back(Entry { what, reader, statement, turns, moves });
+    }
+
+    /// The choice of keyset may be another once everything sent is answered.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving > 0
+    }
+
+    /// What the next complete statement does to the choice of keyset.
+    pub(super) fn turn(&mut self) -> Option<Turn> {
+        self.queue.front_mut()?.turns.pop()
     }
 
     /// What the next answer is for.
@@ -245,7 +276,9 @@ impl Ledger {
 
     /// The answer is complete.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        self.queue.pop_front()
+        let entry = self.queue.pop_front()?;
+        self.moving -= usize::from(entry.moves);
+        Some(entry)
     }
 
     /// Nothing is owed.
@@ -272,6 +305,7 @@ impl Ledger {
         let end = self.queue.iter().position(is_end);
         self.skipping = end.is_none();
         let dropped: Vec<Entry> = self.queue.drain(..end.unwrap_or(self.queue.len())).collect();
+        self.moving -= dropped.iter().filter(|e| e.moves).count();
         let mut parsed = Vec::new();
         for entry in dropped.into_iter().rev() {
             match entry.what {

@@ -17,11 +17,14 @@ use super::cancel::{self, Cancels};
 use super::handshake::{self, Ended, Request, Unopened};
 use super::link::{Link, Patience};
 use super::settings::Settings;
+use super::startup;
 use super::upstream::{self, LoggedIn};
+use crate::keys::Ring;
 use crate::net::TlsError;
 use crate::net::acceptor::Acceptor;
 use crate::net::dial::{Dialer, prepare};
 use crate::net::stream::Socket;
+use crate::sql::own::Wish;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
@@ -60,6 +63,7 @@ pub struct Gate {
     shutdown: CancellationToken,
     drain: Duration,
     metrics: Arc<Metrics>,
+    ring: Option<Arc<Ring>>,
 }
 
 impl Gate {
@@ -79,6 +83,7 @@ impl Gate {
             shutdown,
             drain: settings.shutdown_timeout,
             metrics: Arc::new(Metrics::detached()),
+            ring: None,
         })
     }
 
@@ -94,6 +99,21 @@ impl Gate {
     pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
+    }
+
+    /// Knowing the keysets that a startup packet may name.
+    #[must_use]
+    pub fn ring(mut self, ring: Arc<Ring>) -> Self {
+        self.ring = Some(ring);
+        self
+    }
+
+    /// Whether a session may begin with this keyset.
+    pub(super) fn allows(&self, keyset: Option<&Wish>) -> Result<(), PgError> {
+        match &self.ring {
+            Some(ring) => startup::pick(ring, keyset).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The keys of live sessions.

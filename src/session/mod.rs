@@ -12,6 +12,7 @@ mod back;
 pub mod cancel;
 pub mod catalog;
 mod cell;
+mod choice;
 mod confirm;
 mod errors;
 mod fast;
@@ -26,7 +27,9 @@ mod prepared;
 mod rows;
 mod run;
 mod seal;
+mod shown;
 mod simple;
+mod startup;
 mod state;
 
 pub mod settings;
@@ -42,12 +45,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::back::{Halt, Outputs};
 use self::catalog::Catalogs;
+use self::choice::Choice;
 use self::fast::Stop;
 use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
 use self::state::State;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
+use crate::sql::own::Wish;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::client;
 use crate::wire::error::PgError;
@@ -71,6 +76,8 @@ pub struct Shared {
     pub catalogs: Arc<Catalogs>,
     /// Metric handles.
     pub metrics: Arc<Metrics>,
+    /// Statements may choose the keyset, not the startup packet alone.
+    pub keyset_by_sql: bool,
 }
 
 /// A connection that was logged in.
@@ -85,6 +92,8 @@ pub struct Login<C, S> {
     pub parameters: HashMap<String, String>,
     /// What kind of replication connection it is, if one.
     pub replication: Replication,
+    /// The choice of keyset that the startup packet makes.
+    pub keyset: Option<Wish>,
 }
 
 /// Why a session ended early.
@@ -137,7 +146,8 @@ where
         return splice(login).await;
     }
     let slot = shared.catalogs.slot(&login.database);
-    let mut state = State::new(slot);
+    let pick = startup::pick(&shared.ring, login.keyset.as_ref());
+    let mut state = State::new(slot, Choice::new(pick.clone().unwrap_or_default()));
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());
@@ -151,7 +161,10 @@ where
         shared,
         database: login.database,
     };
-    let outcome = session.run(&drain).await;
+    let outcome = match pick {
+        Ok(_) => session.run(&drain).await,
+        Err(error) => Err(error.into()),
+    };
     if let Err(Fault::Tell(error)) = &outcome {
         error.write(&mut session.pipe.client.output);
     }

@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 use crate::crypto::KeysetId;
 use crate::crypto::term::equality::EqKey;
 use crate::schema::catalog::{EncType, Oid};
-use crate::sql::PositionMap;
-use crate::sql::plan::{Effects, Plan};
+use crate::sql::own::Wish;
+use crate::sql::plan::{Effects, Plan, Role};
+use crate::sql::{Act, PositionMap};
 use crate::wire::value;
 
 /// What an analysis was made of beside the text. Under another one the same text may mean something else.
@@ -53,9 +54,22 @@ impl Statement {
 pub(super) struct Forwarded {
     /// What running it may change in the session.
     pub(super) effects: Effects,
+    pub(super) turning: Turning,
     pub(super) seen: Seen,
     /// The text and the declared types, of a named one.
     pub(super) source: Option<Arc<Source>>,
+}
+
+/// What running a statement does to the choice of keyset.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Turning {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What its words tell.
+    Act(Act),
+    /// It chooses; whether it may is looked up when it is run.
+    Wish(Arc<Wish>),
 }
 
 /// What a client prepared. It holds no value of an encrypted column, or it would not have been forwarded.
@@ -69,7 +83,7 @@ pub(super) struct Source {
 #[derive(Clone, Debug)]
 pub(super) enum Bound {
     /// Of a statement that was forwarded: what running it may change.
-    Forwarded(Effects),
+    Forwarded(Effects, Turning),
     /// Of a plan.
     Plan(Arc<Portal>),
 }
@@ -100,6 +114,20 @@ impl Prepared {
     /// Position in the client's text of a position in the text that was sent; both count characters from 1.
     pub(super) fn to_client(&self, position: u32) -> Option<u32> {
         self.positions.to_client(position).map(|p| p + self.before)
+    }
+
+    /// Values are sealed, or terms made, in the keyset that the session chose; or the choice is shown.
+    pub(super) fn chooses(&self) -> bool {
+        self.plan.params.iter().any(|p| match &p.role {
+            Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc) => enc.def.keyset.is_none(),
+            Role::Shown(_) => true,
+            Role::Plain | Role::Test(_) => false,
+        })
+    }
+
+    /// It is a SHOW of the proxy's own.
+    pub(super) fn shows(&self) -> bool {
+        matches!(&self.plan.params[..], [one] if matches!(one.role, Role::Shown(_)))
     }
 
     /// Some result column is encrypted.

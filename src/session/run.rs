@@ -6,13 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::choice::{Pick, Turn};
 use super::fast;
 use super::front::{Part, Verdict, utf8};
 use super::ledger::{Await, Reader};
 use super::own::Answer;
-use super::prepared::{Bound, Forwarded, Source, Statement};
+use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::Oid;
+use crate::sql::names_ours;
+use crate::sql::own::Wish;
 use crate::wire::client::{self, Kind};
 use crate::wire::error::PgError;
 
@@ -39,13 +42,16 @@ where
             None => return Ok(()),
         };
         match statement {
-            Statement::Forwarded(Forwarded { effects, .. }) => {
+            Statement::Forwarded(Forwarded { effects, turning, .. }) => {
+                if effects.configures && message.params.iter().flatten().any(names_own_setting) {
+                    return self.poison(errors::own_setting_by_parameter());
+                }
                 if effects.transaction && self.state.batch.opens && !self.settled().await? {
                     // A row that did not open failed before the transaction's end.
                     return Ok(());
                 }
                 self.pipe.server.output.extend_from_slice(raw);
-                fast::bound(&mut self.state, message.portal, effects);
+                fast::bound(&mut self.state, message.portal, effects, turning);
                 Ok(())
             }
             Statement::Plan(prepared, _) => {
@@ -67,7 +73,7 @@ where
         let Some((verdict, _)) = self.verdict_of_one(&sql, &oids).await? else { return Ok(None) };
         let seen = self.state.seen();
         let same = match (&verdict, &known) {
-            (Verdict::Forward(_), Statement::Forwarded(_)) => true,
+            (Verdict::Forward(_) | Verdict::Choose(..), Statement::Forwarded(_)) => true,
             (Verdict::Plan(plan, _), Statement::Plan(prepared, _)) => Arc::ptr_eq(plan, &prepared.plan),
             _ => false,
         };
@@ -88,11 +94,13 @@ where
     ) -> Answer<Result<Statement, PgError>> {
         match verdict {
             Verdict::Refuse(error) => Ok(Some(Err(error))),
+            Verdict::Choose(..) => Ok(Some(Err(errors::internal("a statement became SET")))),
             Verdict::Forward(effects) => {
                 self.close_quietly(name)?;
                 client::parse(&mut self.pipe.server.output, name, sql, oids.iter().copied())?;
                 let source = Source { sql: sql.to_vec(), oids: oids.to_vec() };
-                let forwarded = Forwarded { effects, seen: self.state.seen(), source: Some(Arc::new(source)) };
+                let turning = self.state.turning(effects, sql);
+                let forwarded = Forwarded { effects, turning, seen: self.state.seen(), source: Some(Arc::new(source)) };
                 let statement = Statement::Forwarded(forwarded);
                 let undo = self.state.names.set_statement(name, Some(statement.clone()));
                 self.state.in_batch = true;
@@ -131,8 +139,16 @@ where
     /// Execute of a forwarded portal that the rest must wait for.
     pub(super) async fn execute(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Execute::parse(body).map_err(|_| Fault::Malformed)?;
-        let Some(Bound::Forwarded(effects)) = self.state.names.portal(message.portal).cloned() else {
+        let Some(Bound::Forwarded(effects, turning)) = self.state.names.portal(message.portal).cloned() else {
             return Err(Fault::Malformed);
+        };
+        let turn = match turning {
+            Turning::Nothing => None,
+            Turning::Act(act) => Some(Turn::Act(act)),
+            Turning::Wish(wish) => match self.wished(&wish) {
+                Ok(turn) => Some(turn),
+                Err(error) => return self.poison(error),
+            },
         };
         if effects.transaction && self.state.batch.opens && !self.settled().await? {
             return Ok(());
@@ -141,11 +157,21 @@ where
         self.state.counted.untouched += 1;
         self.state.in_batch = true;
         self.pipe.server.output.extend_from_slice(raw);
-        self.state.ledger.expect(Await::Execute(None));
+        self.state.ledger.expect_turns(Await::Execute(None), turn.into_iter().collect());
         if effects.copies {
             self.copy_begins().await?;
         }
         Ok(())
+    }
+
+    /// What SET or RESET of the keyset does, if it may.
+    pub(super) fn wished(&self, wish: &Wish) -> Result<Turn, PgError> {
+        let pick = match &wish.value {
+            None => self.state.choice.reset().clone(),
+            Some(_) if !self.shared.keyset_by_sql => return Err(errors::keyset_at_startup()),
+            Some(value) => Pick::wanted(&self.shared.ring, wish.spelling, value)?,
+        };
+        Ok(Turn::Set(pick, wish.local))
     }
 
     /// COPY FROM changes what the server makes of the messages that follow: it is awaited.
@@ -166,4 +192,9 @@ where
         self.state.ledger.expect(Await::Close(undo));
         Ok(())
     }
+}
+
+/// A value, in text or binary, that is the name of a setting of ours.
+fn names_own_setting(value: &[u8]) -> bool {
+    std::str::from_utf8(value).is_ok_and(names_ours)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
 
 use super::cell::{self, SealFault};
+use super::choice::Pick;
 use super::errors;
 use super::prepared::{Cell, Checked, Portal, Prepared};
 use super::rows;
@@ -40,6 +41,17 @@ fn format(code: i16) -> Format {
     if code == 1 { Format::Binary } else { Format::Text }
 }
 
+/// What of the session a Bind depends on.
+pub(super) struct Within<'a> {
+    pub(super) ring: &'a Ring,
+    /// How values are read, and printed later.
+    pub(super) settings: Arc<value::Settings>,
+    /// The keyset chosen.
+    pub(super) pick: &'a Pick,
+    /// What SHOW tells.
+    pub(super) shown: Option<&'a str>,
+}
+
 /// A parameter's value as the client gave it.
 struct Raw<'a> {
     bytes: Option<&'a [u8]>,
@@ -52,23 +64,24 @@ struct Raw<'a> {
 /// # Errors
 /// What the client is told: a value that is not one of its type, a key that cannot be had.
 pub(super) async fn bind(
-    ring: &Ring,
-    settings: Arc<value::Settings>,
+    within: Within<'_>,
     prepared: &Arc<Prepared>,
     portal: &[u8],
     statement: &[u8],
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
-    let raws = raw_values(prepared, given)?;
+    let Within { ring, settings, pick, shown } = within;
+    let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
     }
-    let keys = Keys::gather(ring, prepared, &raws).await?;
+    let keys = Keys::gather(ring, pick, prepared, &raws).await?;
     let mut portal_state = open_portal(prepared, given, &settings)?;
     let mut work = Work { keys, settings: &settings, sealed: 0, scratch: Zeroizing::default(), terms: Vec::new() };
     let formats = prepared.plan.params.iter().zip(&raws).map(|(param, raw)| match param.role {
         Role::Plain => i16::from(raw.format == Format::Binary),
+        Role::Shown(_) => 0,
         _ => 1,
     });
     let mut builder = BindBuilder::new(out, portal, statement, formats).map_err(|_| errors::too_many())?;
@@ -87,7 +100,11 @@ pub(super) async fn bind(
     Ok((portal_state, work.sealed))
 }
 
-fn raw_values<'a>(prepared: &'a Prepared, given: &'a Given<'_>) -> Result<Vec<Raw<'a>>, PgError> {
+fn raw_values<'a>(
+    prepared: &'a Prepared,
+    given: &'a Given<'_>,
+    shown: Option<&'a str>,
+) -> Result<Vec<Raw<'a>>, PgError> {
     let values: Vec<Option<&[u8]>> = match given {
         Given::Bind(bind) => bind.params.iter().collect(),
         Given::Text => Vec::new(),
@@ -99,6 +116,7 @@ fn raw_values<'a>(prepared: &'a Prepared, given: &'a Given<'_>) -> Result<Vec<Ra
         (Source::Client(n), Given::Bind(bind)) => {
             Raw { bytes: values[n], format: format(bind.formats.of(n)), declared: prepared.declared(n) }
         }
+        (Source::Shown, _) => Raw { bytes: shown.map(str::as_bytes), format: Format::Text, declared: 0 },
         (Source::Client(_), Given::Text) => Raw { bytes: None, format: Format::Text, declared: 0 },
         (Source::Literal(_) | Source::Negated(_) | Source::Bool(_), _) => {
             Raw { bytes: literal.as_ref().map(|text| text.as_bytes()), format: Format::Text, declared: 0 }
@@ -178,19 +196,22 @@ fn open_portal(
 struct Keys {
     eq: Vec<(crate::crypto::TypeId, Arc<EqKey>)>,
     data: Vec<(KeysetId, Arc<DataKey>, u32)>,
-    default: Option<KeysetId>,
+    chosen: Option<KeysetId>,
 }
 
 impl Keys {
-    async fn gather(ring: &Ring, prepared: &Prepared, raws: &[Raw<'_>]) -> Result<Keys, PgError> {
-        let mut keys = Keys { eq: Vec::new(), data: Vec::new(), default: None };
+    async fn gather(ring: &Ring, pick: &Pick, prepared: &Prepared, raws: &[Raw<'_>]) -> Result<Keys, PgError> {
+        let mut keys = Keys { eq: Vec::new(), data: Vec::new(), chosen: None };
         let mut values: Vec<(KeysetId, u32)> = Vec::new();
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
             let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
             if raw.bytes.is_none() {
                 continue;
             }
-            let keyset = keys.keyset(ring, enc).map_err(|e| errors::keys(&e, &param.column))?;
+            let keyset = match enc.def.keyset.or(keys.chosen) {
+                Some(keyset) => keyset,
+                None => *keys.chosen.insert(pick.keyset(ring, &param.column)?),
+            };
             if enc.def.terms.eq && !keys.eq.iter().any(|(id, _)| *id == enc.def.id) {
                 let key = match ring.eq_key(keyset, enc.def.id) {
                     Some(key) => key,
@@ -211,16 +232,6 @@ impl Keys {
         Ok(keys)
     }
 
-    fn keyset(&mut self, ring: &Ring, enc: &EncType) -> Result<KeysetId, KeysError> {
-        if let Some(keyset) = enc.def.keyset {
-            return Ok(keyset);
-        }
-        if self.default.is_none() {
-            self.default = Some(ring.default_keyset()?);
-        }
-        Ok(self.default.expect("set just now"))
-    }
-
     async fn take(&mut self, ring: &Ring, keyset: KeysetId, mut n: u32) -> Result<(), KeysError> {
         while n > 0 {
             match ring.data_key(keyset, n) {
@@ -236,7 +247,7 @@ impl Keys {
     }
 
     fn data_key(&mut self, enc: &EncType) -> Option<&DataKey> {
-        let keyset = enc.def.keyset.or(self.default)?;
+        let keyset = enc.def.keyset.or(self.chosen)?;
         let (_, key, left) = self.data.iter_mut().find(|(k, _, left)| *k == keyset && *left > 0)?;
         *left -= 1;
         Some(key)
@@ -262,7 +273,7 @@ impl Work<'_> {
             let (_, term) = self.terms.iter().find(|(param, _)| *param == check.param)?;
             let enc = prepared.plan.params.get(check.param)?.role.enc()?;
             let (_, key) = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id)?;
-            let keyset = enc.def.keyset.or(self.keys.default)?;
+            let keyset = enc.def.keyset.or(self.keys.chosen)?;
             Some(Checked { column: check.column, term: *term, keyset, key: Arc::clone(key) })
         };
         prepared.plan.checks.iter().filter_map(one).collect()
@@ -278,7 +289,7 @@ impl Work<'_> {
     ) -> Result<(), PgError> {
         let outcome = match &param.role {
             // Tests are bound by themselves.
-            Role::Plain | Role::Test(_) => {
+            Role::Plain | Role::Test(_) | Role::Shown(_) => {
                 out.extend_from_slice(bytes);
                 Ok(())
             }

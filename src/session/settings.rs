@@ -35,12 +35,25 @@ pub struct Settings {
 }
 
 /// `[policy]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Columns that must be encrypted, as `schema.table.column`.
     pub encrypted: Vec<String>,
     /// Functions that are known not to touch encrypted columns, as `schema.name`.
     pub trusted_functions: Vec<String>,
+    /// Statements may choose the keyset of a session; else only its startup packet may.
+    pub keyset_by_sql: bool,
     /// Unsigned types are adopted at first use (development) instead of refused.
     pub adopt_unsigned_types: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            encrypted: Vec::new(),
+            trusted_functions: Vec::new(),
+            keyset_by_sql: true,
+            adopt_unsigned_types: false,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::choice::Turn;
 use super::front::{Part, Verdict};
 use super::ledger::{Await, Reader, Undo};
 use super::own::Answer;
@@ -23,10 +24,10 @@ where
     pub(super) async fn query(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Query::parse(body).map_err(|_| Fault::Malformed)?;
         let Ok(text) = std::str::from_utf8(message.sql) else {
-            return match self.not_utf8() {
-                Verdict::Forward(effects) => self.forward_query(raw, effects).await,
+            return match self.not_utf8(message.sql) {
+                Verdict::Forward(effects) => self.forward_query(raw, message.sql, effects).await,
                 Verdict::Refuse(error) => self.poison_query(error),
-                Verdict::Plan(..) => Ok(()),
+                Verdict::Plan(..) | Verdict::Choose(..) => Ok(()),
             };
         };
         let analysis = match self.analyze(text, &[]).await? {
@@ -37,7 +38,7 @@ where
         match analysis {
             Analysis::Untouched(effects) => match self.judge(&Action::Forward, effects, text) {
                 Verdict::Refuse(error) => self.poison_query(error),
-                _ => self.forward_query(raw, effects).await,
+                _ => self.forward_query(raw, message.sql, effects).await,
             },
             Analysis::Statements(list) => {
                 self.each(text, &list).await?;
@@ -47,11 +48,12 @@ where
         }
     }
 
-    async fn forward_query(&mut self, raw: &Bytes, effects: Effects) -> Result<(), Fault> {
+    async fn forward_query(&mut self, raw: &Bytes, sql: &[u8], effects: Effects) -> Result<(), Fault> {
+        let turns = self.state.turns(effects, sql);
         self.state.runs(effects);
         self.state.counted.untouched += 1;
         self.pipe.server.output.extend_from_slice(raw);
-        self.state.ledger.expect(Await::Query);
+        self.state.ledger.expect_turns(Await::Query, turns);
         if effects.copies {
             self.copy_begins().await?;
         }
@@ -126,10 +128,22 @@ where
                 Ok(false)
             }
             Verdict::Forward(effects) => {
+                let turns = self.state.turns(effects, part.text.as_bytes());
                 self.state.runs(effects);
-                self.forward_one(part.text)?;
+                self.forward_one(part.text, turns)?;
                 Ok(true)
             }
+            Verdict::Choose(wish, effects) => match self.wished(&wish) {
+                Ok(turn) => {
+                    self.state.runs(effects);
+                    self.forward_one(part.text, vec![turn])?;
+                    Ok(true)
+                }
+                Err(error) => {
+                    self.poison(error)?;
+                    Ok(false)
+                }
+            },
             Verdict::Plan(plan, effects) => {
                 let (prepared, sql) = match self.prepare(&plan, effects, part, &[]).await? {
                     Some(Ok(prepared)) => prepared,
@@ -159,7 +173,7 @@ where
     }
 
     /// A statement that touches nothing, among others that do.
-    fn forward_one(&mut self, text: &str) -> Result<(), Fault> {
+    fn forward_one(&mut self, text: &str, turns: Vec<Turn>) -> Result<(), Fault> {
         let out = &mut self.pipe.server.output;
         client::parse(out, b"", text.as_bytes(), [])?;
         BindBuilder::new(out, b"", b"", [])?.finish([])?;
@@ -173,7 +187,7 @@ where
         let undo = self.state.names.set_portal(b"", None);
         ledger.push(Await::Bind(undo, None), Reader::Nobody, None);
         ledger.push(Await::DescribeQuietly, Reader::Client, None);
-        ledger.push(Await::Execute(None), Reader::Client, None);
+        ledger.expect_turns(Await::Execute(None), turns);
         Ok(())
     }
 }

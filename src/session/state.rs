@@ -5,12 +5,14 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::catalog::Slot;
+use super::choice::{Choice, Turn};
 use super::ledger::{Await, Ledger, Names, Reader};
-use super::prepared::{Seen, Statement};
+use super::prepared::{Seen, Statement, Turning};
 use crate::crypto::envelope::DataKey;
 use crate::crypto::{KeyId, Kref};
 use crate::schema::catalog::Catalog;
 use crate::sql::plan::{Effects, SessionState};
+use crate::sql::{self, Act};
 use crate::wire::server::TransactionStatus;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value;
@@ -84,6 +86,8 @@ pub(super) struct State {
     pub(super) names: Names,
     pub(super) status: TransactionStatus,
     pub(super) vars: Vars,
+    /// The keyset for new values and for search.
+    pub(super) choice: Choice,
     pub(super) batch: Batch,
     pub(super) view: View,
     /// How values are printed and read.
@@ -129,7 +133,7 @@ pub(super) struct State {
 
 impl State {
     /// A session that was just logged in.
-    pub(super) fn new(slot: Arc<Slot>) -> Self {
+    pub(super) fn new(slot: Arc<Slot>, choice: Choice) -> Self {
         let view = View {
             slot,
             catalog: Arc::default(),
@@ -145,6 +149,7 @@ impl State {
             names: Names::default(),
             status: TransactionStatus::Idle,
             vars: Vars::default(),
+            choice,
             batch: Batch::default(),
             view,
             settings: Arc::new(value::Settings::default()),
@@ -228,6 +233,31 @@ impl State {
         }
     }
 
+    fn acts(&self, effects: Effects, text: &[u8]) -> Vec<Act> {
+        match effects.turns {
+            true => sql::acts(&String::from_utf8_lossy(text), self.standard_conforming_strings),
+            false => Vec::new(),
+        }
+    }
+
+    /// What the statements of a text do to the choice of keyset, the next one last.
+    pub(super) fn turns(&self, effects: Effects, text: &[u8]) -> Vec<Turn> {
+        self.acts(effects, text).into_iter().rev().map(Turn::Act).collect()
+    }
+
+    /// As [`turns`](Self::turns), of a single statement.
+    pub(super) fn turning(&self, effects: Effects, text: &[u8]) -> Turning {
+        self.acts(effects, text).pop().map_or(Turning::Nothing, Turning::Act)
+    }
+
+    /// A statement is complete. `tag`: of its CommandComplete.
+    pub(super) fn completed(&mut self, tag: &[u8]) {
+        if let Some(turn) = self.ledger.turn() {
+            self.choice.completed(&turn, tag);
+            self.ledger.choice_open = self.choice.is_open();
+        }
+    }
+
     /// Statements prepared by SQL are gone.
     pub(super) fn forget_prepared(&mut self) {
         self.prepared_by_sql = None;
@@ -268,6 +298,8 @@ impl State {
     /// ReadyForQuery came.
     pub(super) fn ready(&mut self, status: TransactionStatus) {
         self.status = status;
+        self.choice.ready(status);
+        self.ledger.choice_open = self.choice.is_open();
         self.row = 0;
         self.proved = None;
         if status == TransactionStatus::Idle {
@@ -307,6 +339,7 @@ impl State {
     /// Returns the names of statements whose Parse the client must take for skipped.
     pub(super) fn failed(&mut self) -> Vec<Box<[u8]>> {
         let parsed = self.ledger.fail(&mut self.names);
+        self.choice.failed();
         self.row = 0;
         self.copying = false;
         let own = self.ledger.own();

@@ -182,6 +182,10 @@ impl<'a> Login<'a> {
                     Step::On => {}
                     Step::NotAdmitted(message) => return Ok(Outcome::NotAdmitted(message)),
                     step @ (Step::Ready | Step::Over) => {
+                        if matches!(step, Step::Ready) {
+                            // Who is not logged in is told nothing of keysets.
+                            self.gate.allows(self.opening.keyset.as_ref())?;
+                        }
                         client.send(&self.to_client).await?;
                         return if matches!(step, Step::Ready) { Ok(Outcome::Ready) } else { Err(Ended::Quiet) };
                     }

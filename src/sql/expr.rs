@@ -14,6 +14,7 @@ use pg_query::protobuf::{
 
 use super::analyzer::Analyzer;
 use super::lex::{Kind, StringKind};
+use super::own::not_followed;
 use super::plan::Source;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope, Span};
@@ -431,7 +432,7 @@ impl Analyzer<'_> {
         }
         if name == "set_config" && call.args.first().is_some_and(sets_ours) {
             self.touched = true;
-            return Err(own_setting().at(at));
+            return Err(not_followed("set_config").at(at));
         }
         let counts = builtin && name == "count" && !call.agg_distinct && call.args.len() == 1;
         let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
@@ -539,12 +540,6 @@ fn sets_ours(node: &Node) -> bool {
         Some(NodeEnum::TypeCast(cast)) => tree::child(&cast.arg).is_some_and(sets_ours),
         _ => false,
     }
-}
-
-/// Settings of this proxy cannot be changed by SQL yet; the server would take them and nothing would happen.
-pub(super) fn own_setting() -> Box<super::plan::Refusal> {
-    refuse::unsupported("settings columnseal.* and cipherstash.* cannot be changed by SQL")
-        .hint("Choose the keyset in the proxy's configuration.")
 }
 
 fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {

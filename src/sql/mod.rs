@@ -4,9 +4,10 @@
 //!
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
 //! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
-//! `expr`, `combine`, `compare`, `alone`, `select`, `dml`, `utility`) follow encrypted values through the tree and note `site`s and edits;
+//! `expr`, `combine`, `compare`, `alone`, `select`, `dml`, `utility`, `own`) follow encrypted values through the tree and note `site`s and edits;
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found.
 
+mod acts;
 mod alone;
 mod analyzer;
 pub mod cache;
@@ -20,6 +21,7 @@ mod from;
 pub mod lex;
 pub mod literal;
 mod outputs;
+pub mod own;
 mod parse;
 pub mod plan;
 mod refuse;
@@ -39,7 +41,9 @@ mod utility;
 #[cfg(test)]
 mod tests;
 
+pub use acts::{Act, acts};
 pub use cache::PlanCache;
 pub use literal::{Literal, Literals, literals};
 pub use render::{PositionMap, Rendered};
 pub use statement::{after_failure, analyze};
+pub use untouched::{holds_ours, names_ours};

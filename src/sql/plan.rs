@@ -10,6 +10,7 @@ use crate::wire::sqlstate::SqlState;
 use crate::wire::value::Digits;
 
 use super::literal::Literals;
+use super::own::{Show, Wish};
 
 /// What analysis needs to know of a session.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub enum Action {
     Forward,
     /// Touches encrypted columns and is covered.
     Run(Arc<Plan>),
+    /// Sets or resets the keyset of the session: forwarded as it is, once that is granted.
+    Choose(Arc<Wish>),
     /// Refused before anything is sent.
     Refuse(Arc<Refusal>),
 }
@@ -81,6 +84,13 @@ pub struct Effects {
     pub copies: bool,
     /// Begins, ends or rolls back a transaction or savepoint.
     pub transaction: bool,
+    /// May turn what settings are: the end of a transaction or savepoint, RESET ALL, DISCARD ALL. [`acts`](super::acts)
+    /// says what of it.
+    pub turns: bool,
+    /// Sets or resets the keyset of the session.
+    pub chooses: bool,
+    /// Calls set_config, whose parameters name a setting.
+    pub configures: bool,
 }
 
 /// A touching statement, rewritten.
@@ -173,13 +183,15 @@ pub enum Source {
     Negated(usize),
     /// `TRUE` or `FALSE`.
     Bool(bool),
+    /// What the proxy shows of itself.
+    Shown,
 }
 
 impl Source {
     /// The value as text, unless it is the client's parameter or a literal that PostgreSQL could not read either.
     pub fn text<'t>(&self, text: &'t str, literals: &Literals) -> Option<Cow<'t, str>> {
         match *self {
-            Source::Client(_) => None,
+            Source::Client(_) | Source::Shown => None,
             Source::Literal(k) => literals.get(k)?.value(text),
             Source::Negated(k) => Some(Cow::Owned(format!("-{}", literals.get(k)?.value(text)?))),
             Source::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
@@ -217,6 +229,8 @@ pub enum Role {
     EqualArray(Arc<EncType>),
     /// A condition over the value alone, decided by the proxy: its outcome, as bool.
     Test(Test),
+    /// What SHOW answers, as text.
+    Shown(Show),
 }
 
 /// A condition over one value alone.
@@ -248,7 +262,7 @@ impl Role {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            Role::Plain | Role::Test(_) => None,
+            Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
         }
     }

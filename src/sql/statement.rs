@@ -8,6 +8,7 @@ use pg_query::protobuf::{Node, RawStmt};
 
 use super::analyzer::{Analyzer, Around, TopColumn};
 use super::lex::{Kind, Lexed, StringKind, Token};
+use super::own::{Show, Wish};
 use super::parse;
 use super::plan::{Action, Analysis, Check, Effects, OutColumn, Plan, Refusal, SessionState, Statement};
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
@@ -65,7 +66,7 @@ pub(super) fn first_look(text: &str, around: Around<'_>) -> Result<FirstLook> {
     if !words.ours && (catalog.is_plain() || !words.suspect) {
         return Ok(FirstLook::Decided(Analysis::Untouched(words.effects)));
     }
-    if !session.standard_conforming_strings && !catalog.is_plain() {
+    if !session.standard_conforming_strings && (words.ours || !catalog.is_plain()) {
         // The grammar reads a backslash in a plain string as one of its letters, and would see the string end elsewhere.
         let odd = |t: &&Token| t.kind == Kind::Str(StringKind::Plain) && t.text(text).contains('\\');
         if let Some(token) = lexed.tokens.iter().find(odd) {
@@ -105,7 +106,8 @@ fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) ->
                 action
             }
         };
-        out.push(Statement { span, effects: words.effects, action, renew });
+        let effects = Effects { chooses: matches!(action, Action::Choose(_)), ..words.effects };
+        out.push(Statement { span, effects, action, renew });
         renew |= words.effects.ddl || words.effects.settings;
     }
     let touched = out.iter().any(|s| !matches!(s.action, Action::Forward));
@@ -200,6 +202,10 @@ pub(super) enum Outcome {
     Described,
     /// Rewritten; the executed form is all there is.
     Utility,
+    /// The proxy answers of itself.
+    Show(Show),
+    /// The keyset of the session is chosen.
+    Choose(Wish),
 }
 
 impl Analyzer<'_> {
@@ -221,9 +227,12 @@ impl Analyzer<'_> {
     }
 
     fn finish(mut self, kind: Outcome) -> Result<Action> {
-        if matches!(kind, Outcome::Forward) {
-            return Ok(Action::Forward);
-        }
+        let kind = match kind {
+            Outcome::Forward => return Ok(Action::Forward),
+            Outcome::Show(show) => return Ok(Action::Run(Arc::new(show.plan(self.client_params)))),
+            Outcome::Choose(wish) => return Ok(Action::Choose(Arc::new(wish))),
+            other => other,
+        };
         let (params, index) = self.place_sites()?;
         let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
         let mut checks: Vec<Check> =

@@ -4,6 +4,9 @@ use super::lex::{Kind, Lexed, Token};
 use super::plan::Effects;
 use crate::schema::catalog::Catalog;
 
+/// First words of statements whose strings are run by the server.
+const BODIES: &[&str] = &["do", "create"];
+
 /// Functions that run SQL given as text. A trailing `*` stands for any ending.
 const SQL_RUNNING: &[&str] = &[
     "query_to_xml*",
@@ -32,7 +35,7 @@ pub(super) fn runs_sql(name: &str) -> bool {
 pub(super) struct Words {
     /// It may touch something encrypted: look at the tree.
     pub(super) suspect: bool,
-    /// It may set or read a setting of this proxy: look at the tree, encrypted columns or not.
+    /// It may set or show a setting of this proxy: look at the tree, encrypted columns or not.
     pub(super) ours: bool,
     pub(super) effects: Effects,
 }
@@ -41,9 +44,13 @@ pub(super) struct Words {
 pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
     let mut out = Words::default();
     let mut seen = Seen::default();
+    let runs_text = tokens.first().is_some_and(|t| BODIES.iter().any(|word| t.is_word(text, word)));
     for (i, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::UnicodeQuoted => out.suspect = true,
+            Kind::UnicodeQuoted => {
+                out.suspect = true;
+                seen.odd = true;
+            }
             Kind::Word | Kind::Quoted => {
                 let Some(name) = token.name(text) else { continue };
                 let qualified = i > 0 && tokens[i - 1].text(text) == ".";
@@ -56,9 +63,11 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
                     out.effects.settings = true;
                     out.effects.writes = true;
                 }
+                out.effects.configures |= name == "set_config";
                 seen.note(&name, token.kind);
             }
             Kind::Str(_) if seen.sets_config => out.ours |= names_ours(token.text(text)),
+            Kind::Str(_) if runs_text => out.ours |= holds_ours(token.text(text)),
             _ => {}
         }
     }
@@ -107,6 +116,8 @@ struct Seen {
     explain_ddl: bool,
     sets_config: bool,
     ours: bool,
+    /// A name is written as `U&"…"`: it may be any.
+    odd: bool,
     /// A setting that changes no statement's meaning is named.
     harmless: bool,
 }
@@ -139,19 +150,21 @@ impl Seen {
             "insert" | "update" | "delete" | "merge" | "refresh" => e.writes = true,
             "truncate" => (e.writes, e.ddl) = (true, false),
             "copy" => (e.copies, e.writes) = (true, true),
-            "begin" | "start" | "commit" | "end" | "savepoint" | "release" => e.transaction = true,
-            "rollback" | "abort" => (e.transaction, e.settings) = (true, true),
-            "prepare" if second == "transaction" => e.transaction = true,
+            "begin" | "start" | "commit" | "end" | "savepoint" | "release" => (e.transaction, e.turns) = (true, true),
+            "rollback" | "abort" => (e.transaction, e.settings, e.turns) = (true, true, true),
+            "prepare" if second == "transaction" => (e.transaction, e.turns) = (true, true),
             "prepare" => (e.writes, e.prepares) = (true, true),
             "declare" => e.writes = true,
             "set" | "reset" => {
-                e.settings |= self.path || !self.harmless;
-                out.ours |= self.ours;
+                e.settings |= self.path || !(self.harmless || self.ours);
+                e.turns |= first == "reset" && second == "all";
+                out.ours |= self.ours || self.odd;
             }
-            "show" => {}
+            "show" => out.ours |= self.ours || self.odd,
             "discard" => {
                 e.deallocates = second == "all";
                 e.settings |= second == "all";
+                e.turns |= second == "all";
                 e.temp |= matches!(second, "all" | "temp" | "temporary");
                 e.ddl |= e.temp;
             }
@@ -163,7 +176,15 @@ impl Seen {
                 e.executes |= second == "execute";
             }
             "do" | "call" => {
-                *e = Effects { ddl: true, settings: true, temp: true, writes: true, transaction: true, ..*e };
+                *e = Effects {
+                    ddl: true,
+                    settings: true,
+                    temp: true,
+                    writes: true,
+                    transaction: true,
+                    turns: true,
+                    ..*e
+                };
                 out.suspect |= first == "do";
             }
             "create" | "alter" | "drop" | "import" | "reassign" | "comment" | "grant" | "revoke" | "security"
@@ -173,6 +194,8 @@ impl Seen {
                 e.temp |= self.temp || first == "drop";
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
+                // ALTER ROLE ... SET and the like; a function's own settings.
+                out.ours |= self.ours && matches!(first, "create" | "alter");
             }
             "fetch" | "move" => e.fetches = true,
             "close" | "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze" | "analyse" | "vacuum"
@@ -182,15 +205,25 @@ impl Seen {
     }
 }
 
-/// Prefix of settings that are this proxy's own.
-pub(super) fn is_ours(name: &str) -> bool {
-    matches!(name, "columnseal" | "cipherstash")
+/// Prefixes of settings that are this proxy's own.
+const OURS: [&str; 2] = ["columnseal", "cipherstash"];
+
+/// Such a prefix, or a whole name with one in a single pair of quotes.
+fn is_ours(name: &str) -> bool {
+    let prefix = name.split_once('.').map_or(name, |(prefix, _)| prefix);
+    OURS.iter().any(|ours| prefix.eq_ignore_ascii_case(ours))
+}
+
+/// The text holds the name of a setting that is this proxy's own, wherever it stands.
+pub fn holds_ours(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    OURS.iter().any(|ours| lower.contains(ours))
 }
 
 /// A text that begins with such a prefix and a point, in quotes or not.
-pub(super) fn names_ours(text: &str) -> bool {
-    let name = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_lowercase();
-    name.split_once('.').is_some_and(|(prefix, _)| is_ours(prefix))
+pub fn names_ours(text: &str) -> bool {
+    let name = text.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    name.contains('.') && is_ours(name)
 }
 
 impl Effects {
@@ -207,6 +240,9 @@ impl Effects {
             fetches: self.fetches | other.fetches,
             copies: self.copies | other.copies,
             transaction: self.transaction | other.transaction,
+            turns: self.turns | other.turns,
+            chooses: self.chooses | other.chooses,
+            configures: self.configures | other.configures,
         }
     }
 }

@@ -7,13 +7,14 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CopyStmt, CreateTrigStmt, ExplainStmt, Node};
 
 use super::analyzer::{Analyzer, TopColumn};
-use super::expr::own_setting;
 use super::lex::Kind;
+use super::own;
 use super::refuse::{self, Detail, Result};
 use super::scope::{Columns, Scope};
 use super::site::Decision;
 use super::statement::Outcome;
 use super::tree;
+use super::untouched::names_ours;
 
 const OVER: &str = "on a relation with encrypted columns is not supported";
 
@@ -22,7 +23,19 @@ impl Analyzer<'_> {
     pub(super) fn utility(&mut self, node: &Node) -> Result<Outcome> {
         let Some(kind) = tree::kind(node) else { return Ok(Outcome::Forward) };
         match kind {
-            NodeEnum::VariableSetStmt(set) if super::untouched::names_ours(&set.name) => return Err(own_setting()),
+            NodeEnum::VariableSetStmt(set) if names_ours(&set.name) => return self.set_own(set),
+            NodeEnum::VariableShowStmt(show) if names_ours(&show.name) => {
+                return own::show(&show.name).map(Outcome::Show);
+            }
+            // Strings with what the server is to run, or a setting for later sessions and calls.
+            NodeEnum::DoStmt(_) if self.holds_own_setting() => return Err(own::not_followed("DO")),
+            NodeEnum::VariableSetStmt(_) | NodeEnum::VariableShowStmt(_) | NodeEnum::DoStmt(_) => {}
+            _ if (own::may_keep(kind) || self.calls_set_config()) && self.holds_own_setting() => {
+                return Err(own::not_followed("this statement"));
+            }
+            _ => {}
+        }
+        match kind {
             NodeEnum::DoStmt(_) => return self.body("DO", true),
             NodeEnum::CreateFunctionStmt(_) if !self.touches(node) => return self.body("CREATE FUNCTION", false),
             _ if !self.touches(node) => return Ok(Outcome::Forward),

@@ -59,6 +59,8 @@ states! {
     INVALID_OBJECT_DEFINITION = "42P17";
     /// The key service cannot be reached or refused.
     EXTERNAL_ROUTINE_EXCEPTION = "38000";
+    /// The session is not in the state that the act needs.
+    OBJECT_NOT_IN_PREREQUISITE_STATE = "55000";
     /// An internal fault of the proxy.
     INTERNAL_ERROR = "XX000";
 }

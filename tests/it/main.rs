@@ -24,4 +24,5 @@ mod root_keys;
 mod rotation;
 mod rust_drivers;
 mod schema;
+mod tenants;
 mod values;

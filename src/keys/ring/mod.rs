@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ use crate::crypto::client_key::ClientKey;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::term::equality::EqKey;
-use crate::crypto::{KeyId, KeysetId, Kref, TypeId};
+use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
 use super::claims::typedef::MAX_DEFINITION;
 use super::claims::{Signed, TypeClaim};
@@ -42,7 +42,7 @@ use super::clock::Boot;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::Body;
-use super::service::{AddPins, GetPins, KeyService, PinnedObject, PutType, Revision, Standing, ask};
+use super::service::{AddPins, GetPins, Granted, KeyService, PinnedObject, PutType, Revision, Standing, ask};
 use super::settings::Settings;
 use fetch::Wanted;
 use held::Held;
@@ -84,6 +84,8 @@ struct Shared {
     lease_until: AtomicU64,
     /// Purges so far.
     generation: AtomicU64,
+    /// Why the last question to the service failed.
+    trouble: ArcSwapOption<KeysError>,
     cache: Cache<(Kref, KeyId), Arc<DataKey>>,
     refetched: Cache<(Kref, KeyId), ()>,
     to_warden: mpsc::Sender<warden::Ask>,
@@ -126,6 +128,7 @@ impl Ring {
             seen: ArcSwap::default(),
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            trouble: ArcSwapOption::empty(),
             cache: cache.build(),
             refetched: Cache::builder().time_to_live(REFETCH).max_capacity(65_536).build(),
             to_warden,
@@ -162,6 +165,47 @@ impl Ring {
     /// As [`keyset_named`](Self::keyset_named), and why not.
     pub fn resolve(&self, name: &str) -> Result<KeysetId, KeysError> {
         self.shared.held.load().resolve(name)
+    }
+
+    /// As [`resolve`](Self::resolve), of a keyset that is enabled.
+    pub fn choose(&self, name: &str) -> Result<KeysetId, KeysError> {
+        let held = self.shared.held.load();
+        let id = held.resolve(name)?;
+        held.entry(id)?.enabled().map(|()| id)
+    }
+
+    /// The name of a granted keyset.
+    pub fn name_of(&self, id: KeysetId) -> Option<String> {
+        self.shared.held.load().keysets.get(&id).map(|entry| entry.listed.name.clone())
+    }
+
+    /// The keyset for new values as the settings name it.
+    pub fn configured(&self) -> Option<&str> {
+        self.shared.keyset.as_deref()
+    }
+
+    /// All granted keysets, by name.
+    pub fn granted(&self) -> Vec<Granted> {
+        let held = self.shared.held.load();
+        let mut all: Vec<Granted> = held.keysets.values().map(|entry| entry.listed.clone()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// The client.
+    pub fn client(&self) -> ClientId {
+        self.shared.key.client_id()
+    }
+
+    /// What is left of the lease; zero once it is over.
+    pub fn lease_left(&self) -> Duration {
+        Duration::from_nanos(self.shared.lease_until.load(Ordering::Acquire).saturating_sub(Boot::now().0))
+    }
+
+    /// Why keys are refused, or the key service fails, if so.
+    pub fn trouble(&self) -> Option<KeysError> {
+        let refused = self.shared.held.load().refused.clone();
+        refused.or_else(|| self.shared.trouble.load_full().map(|error| KeysError::clone(&error)))
     }
 
     /// Names and ids of all granted keysets, by name.

@@ -57,6 +57,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
             _ => {}
         }
         failing = outcome.is_err();
+        shared.trouble.store(outcome.err().map(Arc::new));
         watch_again = Instant::now() + if failing { RETRY } else { Duration::ZERO };
     }
 }

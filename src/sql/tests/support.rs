@@ -145,6 +145,10 @@ pub(crate) fn describe(text: &str, catalog: &Catalog, path: &[String]) -> String
                 let renew = if statement.renew { " (renew)" } else { "" };
                 match &statement.action {
                     Action::Forward => _ = writeln!(out, "forward{renew}"),
+                    Action::Choose(wish) => {
+                        let local = if wish.local { "local " } else { "" };
+                        _ = writeln!(out, "choose {local}{:?} {:?}{renew}", wish.spelling, wish.value);
+                    }
                     Action::Refuse(r) => refusal(&mut out, text, r),
                     Action::Run(plan) => {
                         _ = write!(out, "run{renew}\n{}", show(plan, &text[statement.span.clone()]));
@@ -198,6 +202,7 @@ fn param(p: &Param) -> String {
         Source::Literal(k) => format!("literal {k}"),
         Source::Negated(k) => format!("- literal {k}"),
         Source::Bool(b) => b.to_string(),
+        Source::Shown => "shown".into(),
     };
     let role = match &p.role {
         Role::Plain => return source,
@@ -205,6 +210,7 @@ fn param(p: &Param) -> String {
         Role::Equal(t) => format!("equal {}", t.def.name),
         Role::EqualArray(t) => format!("equal {}[]", t.def.name),
         Role::Test(test) => format!("whether {test:?}"),
+        Role::Shown(show) => format!("{show:?}"),
     };
     let cast = p.cast.map(|oid| format!(" cast {oid}")).unwrap_or_default();
     format!("{source} {role} for {}{cast}", p.column)

@@ -1,0 +1,148 @@
+//! What statements do to settings as a whole: the ends of transactions and savepoints, RESET ALL, DISCARD ALL. Told by
+//! words alone, statement by statement, so that the server's answers can be followed one by one.
+
+use super::lex::{Kind, Lexed, Token};
+
+/// What one statement does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// None of the others.
+    Other,
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END, PREPARE TRANSACTION. `true`: AND CHAIN.
+    Commit(bool),
+    /// ROLLBACK, ABORT. `true`: AND CHAIN.
+    Rollback(bool),
+    /// SAVEPOINT of this name.
+    Savepoint(Box<str>),
+    /// RELEASE of this savepoint.
+    Release(Box<str>),
+    /// ROLLBACK TO this savepoint.
+    RollbackTo(Box<str>),
+    /// RESET ALL.
+    ResetAll,
+    /// DISCARD ALL.
+    DiscardAll,
+    /// CALL, DO: outside a transaction block they may commit and roll back within.
+    Call,
+}
+
+/// What the statements of a text do, one by one, empty ones left out. A text that cannot be read does nothing.
+pub fn acts(text: &str, standard_conforming_strings: bool) -> Vec<Act> {
+    let Ok(lexed) = Lexed::new(text, standard_conforming_strings) else { return Vec::new() };
+    let mut out = Vec::new();
+    let mut rest = &lexed.tokens[..];
+    while !rest.is_empty() {
+        let end = end(text, rest);
+        if end > 0 {
+            out.push(act(text, &rest[..end]));
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    out
+}
+
+/// Index of the semicolon that ends the first statement. Those within brackets, and within the SQL body of a function,
+/// end none.
+fn end(text: &str, tokens: &[Token]) -> usize {
+    let makes = tokens.first().is_some_and(|t| t.is_word(text, "create"));
+    let (mut brackets, mut blocks) = (0i32, 0i32);
+    for (i, token) in tokens.iter().enumerate() {
+        let word = |word: &str| token.is_word(text, word);
+        match token.kind {
+            Kind::Punct => match token.text(text) {
+                "(" | "[" => brackets += 1,
+                ")" | "]" => brackets -= 1,
+                ";" if brackets <= 0 && blocks <= 0 => return i,
+                _ => {}
+            },
+            Kind::Word if makes && (blocks > 0 || word("begin")) => match () {
+                () if word("begin") || word("case") => blocks += 1,
+                () if word("end") => blocks -= 1,
+                () => {}
+            },
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
+fn act(text: &str, tokens: &[Token]) -> Act {
+    let word = |i: usize| tokens.get(i).and_then(|t| t.name(text)).unwrap_or_default();
+    let has = |w: &str| tokens.iter().any(|t| t.is_word(text, w));
+    // The last word is the name of a savepoint. One written as U&"…" is known by its text, and found again by the same.
+    let name = || {
+        let last = tokens.last().copied();
+        last.map_or_else(Box::default, |t| t.name(text).unwrap_or_else(|| t.text(text).into()).into())
+    };
+    let chains = || has("chain") && !has("no");
+    match (&*word(0), &*word(1)) {
+        ("begin" | "start", _) => Act::Begin,
+        ("commit" | "rollback", "prepared") => Act::Other,
+        ("commit" | "end", _) => Act::Commit(chains()),
+        ("prepare", "transaction") => Act::Commit(false),
+        ("rollback" | "abort", _) if tokens.iter().skip(1).take(2).any(|t| t.is_word(text, "to")) => {
+            Act::RollbackTo(name())
+        }
+        ("rollback" | "abort", _) => Act::Rollback(chains()),
+        ("savepoint", _) => Act::Savepoint(name()),
+        ("release", _) => Act::Release(name()),
+        ("reset", "all") => Act::ResetAll,
+        ("discard", "all") => Act::DiscardAll,
+        ("call" | "do", _) => Act::Call,
+        _ => Act::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Act {
+        let [act] = &acts(text, true)[..] else { panic!("{text} is one statement") };
+        act.clone()
+    }
+
+    #[test]
+    fn transactions_and_savepoints_are_told_apart() {
+        assert_eq!(one("begin isolation level serializable"), Act::Begin);
+        assert_eq!(one("START TRANSACTION;"), Act::Begin);
+        assert_eq!(one("/* c */ END WORK AND NO CHAIN"), Act::Commit(false));
+        assert_eq!(one("COMMIT AND CHAIN"), Act::Commit(true));
+        assert_eq!(one("PREPARE TRANSACTION 'x'"), Act::Commit(false));
+        assert_eq!(one("ABORT TRANSACTION"), Act::Rollback(false));
+        assert_eq!(one("ROLLBACK AND CHAIN"), Act::Rollback(true));
+        for other in
+            ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "PREPARE p AS SELECT 1", "RESET x", "DISCARD PLANS"]
+        {
+            assert_eq!(one(other), Act::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn savepoints_keep_their_names() {
+        assert_eq!(one("SAVEPOINT Aa"), Act::Savepoint("aa".into()));
+        assert_eq!(one("SAVEPOINT \"A\"\"b\""), Act::Savepoint("A\"b".into()));
+        assert_eq!(one("RELEASE SAVEPOINT a"), Act::Release("a".into()));
+        assert_eq!(one("RELEASE savepoint"), Act::Release("savepoint".into()));
+        assert_eq!(one("ROLLBACK TO a"), Act::RollbackTo("a".into()));
+        assert_eq!(one("ROLLBACK WORK TO SAVEPOINT \"to\""), Act::RollbackTo("to".into()));
+        assert_eq!(one("ROLLBACK TRANSACTION TO TO"), Act::RollbackTo("to".into()));
+    }
+
+    #[test]
+    fn statements_are_counted_as_the_server_counts_them() {
+        assert_eq!(acts(";; ; -- nothing\n", true), []);
+        assert_eq!(acts("SELECT ';'; RESET ALL;;COMMIT", true), [Act::Other, Act::ResetAll, Act::Commit(false)]);
+        let function =
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; ABORT";
+        assert_eq!(acts(function, true), [Act::Other, Act::Rollback(false)]);
+        assert_eq!(
+            acts("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); BEGIN", true),
+            [Act::Other, Act::Begin]
+        );
+        assert_eq!(acts("DO $$ BEGIN; END $$; CALL p()", true), [Act::Call, Act::Call]);
+        assert_eq!(acts("SELECT 'open", true), []);
+    }
+}
