@@ -42,6 +42,10 @@ pub(crate) const WRAP: &[u8] = b"columnseal wrap v1";
 pub(crate) const ROOT_WRAP: &[u8] = b"columnseal root key wrap v1";
 /// First bytes of what binds a wrapped store key to its service.
 pub(crate) const STORE_KEY: &[u8] = b"columnseal store key v1";
+/// Hash prefix of a device's commitment to its opening.
+pub(crate) const ENROL_COMMIT: &[u8] = b"columnseal enrol commit v1";
+/// Hash prefix of the code by which a device is let in.
+pub(crate) const ENROL_CODE: &[u8] = b"columnseal enrol code v1";
 /// Hash prefix of a data key's id.
 pub(crate) const KEY_ID: &[u8] = b"kid";
 
@@ -95,6 +99,8 @@ pub(crate) fn all() -> Vec<&'static [u8]> {
         WRAP,
         ROOT_WRAP,
         STORE_KEY,
+        ENROL_COMMIT,
+        ENROL_CODE,
         KEY_ID,
     ];
     labels.extend(Domain::ALL.iter().map(|domain| domain.label()));

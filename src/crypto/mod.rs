@@ -12,8 +12,10 @@
 
 mod aead;
 pub mod client_key;
+pub mod client_request;
 pub mod derive;
 pub mod dleq;
+pub mod enrol;
 pub mod envelope;
 pub mod group;
 pub mod hpke;

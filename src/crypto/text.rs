@@ -66,6 +66,26 @@ pub(super) fn decode<const N: usize>(prefix: &'static str, text: &str) -> Result
     if checksum(prefix, payload) != sum { Err(TextError::Checksum) } else { Ok(Zeroizing::new(*payload)) }
 }
 
+/// The payload of a text, of a length within `range`, checked. For what is not secret.
+pub(super) fn decode_within(
+    prefix: &'static str,
+    text: &str,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<Vec<u8>, TextError> {
+    let body = text.strip_prefix(prefix).ok_or(TextError::Prefix(prefix))?;
+    if let Some(at) = body.chars().position(|c| !is_body(c)) {
+        return Err(TextError::Character(prefix.len() + at + 1));
+    }
+    let (least, most) = (text_len(prefix, *range.start()), text_len(prefix, *range.end()));
+    if text.len() < least || text.len() > most {
+        let expected = if text.len() < least { least } else { most };
+        return Err(TextError::Length { expected, found: text.len() });
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| TextError::Checksum)?;
+    let (payload, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(TextError::Checksum)?;
+    if checksum(prefix, payload) != *sum { Err(TextError::Checksum) } else { Ok(payload.to_vec()) }
+}
+
 /// Whether base64url has this character.
 pub(super) fn is_body(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
