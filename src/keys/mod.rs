@@ -7,6 +7,7 @@
 //! claims       everything signed, and the trust that checks it
 //! admin        an admin's arithmetic: keysets, grants
 //! audit        heads of audit chains
+//! enrol        how a new device is let in
 //! ```
 
 pub mod admin;
@@ -14,6 +15,7 @@ pub mod audit;
 pub mod claims;
 pub mod clock;
 pub mod codec;
+pub mod enrol;
 pub mod error;
 mod metered;
 pub mod permissions;
