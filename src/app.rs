@@ -13,7 +13,7 @@ use crate::config::{Config, Credentials};
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
 use crate::keys::{KeysError, Metered, Ring};
-use crate::keyserver::Engine;
+use crate::keyserver::{Engine, Policy};
 use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
@@ -183,8 +183,9 @@ async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<R
     let (client, root) = client_key(config.client.as_ref())?;
     let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
     let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
+    let policy = Policy { devices: config.keys.devices };
     let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-    let service = Metered::new(Arc::new(engine), metrics);
+    let service = Metered::new(Arc::new(engine.under(policy)), metrics);
     Ok(Ring::start(&config.keys, Arc::new(client), root, Arc::new(service)).await?)
 }
 

@@ -2,19 +2,23 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use columnseal::config::load_store;
-use columnseal::keyserver::workspace::{InitOptions, InitReport, Workspace};
+use columnseal::keyserver::workspace::{EnrolReport, Enrolling, InitOptions, InitReport, Progress, Workspace};
 use columnseal::net::settings::{SslMode, Target};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::Context;
 use super::db;
-use super::output::{Exit, Failure, Outcome};
-use super::workspace::failure;
+use super::device::enrolment;
+use super::output::{self, Exit, Failure, Outcome};
+use super::workspace::{failure, json as as_json};
 
 const ATTEMPTED: &str = "set up the workspace";
+/// How often a waiting device asks.
+const POLL: Duration = Duration::from_millis(300);
 const SETTINGS_FILE: &str = "columnseal.toml";
 
 /// Arguments of `init`.
@@ -26,6 +30,9 @@ pub(super) struct Init {
     /// Where the recovery kit goes [default: recovery-kit.txt in COLUMNSEAL_HOME]
     #[arg(long, value_name = "FILE")]
     recovery_file: Option<PathBuf>,
+    /// Whose device this is, for the admin who lets it in [default: the user's name]
+    #[arg(long, value_name = "TEXT")]
+    owner: Option<String>,
     /// Ask nothing
     #[arg(long)]
     yes: bool,
@@ -39,7 +46,8 @@ impl Init {
             None => None,
         };
         if !self.yes && !keys.store.exists() {
-            confirm(&keys.home)?;
+            let question = format!("This makes a workspace, its keys and a recovery kit in {}.", keys.home.display());
+            confirm(ATTEMPTED, &question, "init --yes")?;
         }
         let recovery = self.recovery_file.as_ref().map(|file| context.environment.directory().join(file));
         let options = InitOptions {
@@ -48,9 +56,15 @@ impl Init {
             home: keys.home,
             store: keys.store.into(),
             root_key,
+            devices: keys.devices,
         };
-        let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
-        let mut lines = described(&report);
+        let (workspace, mut lines, report) = if Enrolling::is_needed(&options) {
+            let enrolled = self.enrol(context, &options)?;
+            (as_json(&enrolled), enrolled_lines(&enrolled), None)
+        } else {
+            let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
+            (as_json(&report), described(&report), Some(report))
+        };
         let mut schema = None;
         if let Some(target) = &target {
             let attempted = "install the seal schema";
@@ -63,10 +77,46 @@ impl Init {
         if let Some(path) = &settings {
             lines.push(format!("settings   {} is written", path.display()));
         }
-        let value = json!({ "workspace": report, "seal_version": schema, "settings_file": settings });
+        let value = json!({ "workspace": workspace, "seal_version": schema, "settings_file": settings });
         context.output.result(&value, &lines.join("\n"));
-        advise(context, &report);
+        if let Some(report) = &report {
+            advise(context, report);
+        }
         Ok(())
+    }
+
+    /// The workspace is there, but no key of this device: shows a code and waits for an admin.
+    fn enrol(&self, context: &Context, options: &InitOptions) -> Result<EnrolReport, Failure> {
+        let attempted = "have this device let in";
+        let owner = self.owner.as_deref().or_else(|| context.environment.variable("USER")).unwrap_or_default();
+        let failed = |error| enrolment(attempted, &error);
+        let mut waiting = Enrolling::begin(options, owner).map_err(failed)?;
+        let said = "This workspace has an admin already. Ask one to run, within five minutes: columnseal device list";
+        output::stderr(said);
+        let mut shown = false;
+        loop {
+            match waiting.poll().map_err(failed)? {
+                Progress::Waiting => {}
+                Progress::Code(code) => {
+                    if !shown {
+                        output::stderr(&format!("code  {code}\nRead it to the admin: columnseal device approve CODE"));
+                    }
+                    shown = true;
+                }
+                Progress::Approved(report) => return Ok(report),
+                Progress::Refused(why) => {
+                    let advice = "talk to the admin, and begin again";
+                    return Err(Failure::new(
+                        Exit::Keys,
+                        "enrolment",
+                        attempted,
+                        format!("the admin's side says: {why}"),
+                        advice,
+                    ));
+                }
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Writes a starter file where there is none, and says where. It is a convenience: failing is a remark.
@@ -88,15 +138,24 @@ impl Init {
     }
 }
 
+fn enrolled_lines(report: &EnrolReport) -> Vec<String> {
+    vec![
+        format!("workspace  {} (let in by an admin)", report.root),
+        format!("device     {} as {} ({})", report.device, report.name, report.device_file.display()),
+        format!("keysets    {}", report.keysets.join(", ")),
+    ]
+}
+
 /// Asks on the terminal; without one, `--yes` is needed.
-fn confirm(home: &Path) -> Outcome {
-    let refused = |why: &str| Failure::new(Exit::Failed, "init", ATTEMPTED, why, "run `columnseal init --yes`");
+pub(super) fn confirm(attempted: &str, question: &str, instead: &str) -> Outcome {
+    let advice = format!("run `columnseal {instead}`");
+    let refused = |why: &str| Failure::new(Exit::Failed, "init", attempted, why, advice.clone());
     let input = std::io::stdin();
     if !input.is_terminal() {
         return Err(refused("there is no terminal to ask on"));
     }
     let mut error = std::io::stderr().lock();
-    drop(write!(error, "This makes a workspace, its keys and a recovery kit in {}. Go on? [Y/n] ", home.display()));
+    drop(write!(error, "{question} Go on? [Y/n] "));
     drop(error.flush());
     let mut answer = String::new();
     let read = input.read_line(&mut answer).is_ok();
@@ -107,7 +166,7 @@ fn confirm(home: &Path) -> Outcome {
 }
 
 /// The host's name.
-fn device_name() -> String {
+pub(super) fn device_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "device".to_owned() } else { name }
 }

@@ -13,6 +13,9 @@ pub(super) enum Keyset {
     Create {
         /// A name, unique in the workspace
         name: String,
+        /// For development: device keys may have it
+        #[arg(long)]
+        development: bool,
     },
     /// List all keysets
     List,
@@ -52,7 +55,7 @@ impl Keyset {
                 list(context, &keysets);
                 return Ok(());
             }
-            Keyset::Create { name } => (workspace.create_keyset(name), Some("is made")),
+            Keyset::Create { name, development } => (workspace.create_keyset_for(name, *development), Some("is made")),
             Keyset::Show { keyset } => (workspace.keyset(keyset), None),
             Keyset::Rename { keyset, name } => (workspace.rename_keyset(keyset, name), Some("has its new name")),
             Keyset::Disable { keyset } => (workspace.set_keyset_enabled(keyset, false), Some("is disabled")),
@@ -70,7 +73,7 @@ impl Keyset {
 
     fn attempted(&self) -> String {
         match self {
-            Keyset::Create { name } => format!("create keyset {name}"),
+            Keyset::Create { name, .. } => format!("create keyset {name}"),
             Keyset::List => "list keysets".to_owned(),
             Keyset::Show { keyset } => format!("show keyset {keyset}"),
             Keyset::Rename { keyset, .. } => format!("rename keyset {keyset}"),
@@ -96,6 +99,7 @@ fn described(keyset: &KeysetInfo) -> String {
     [
         format!("id       {}", keyset.id),
         format!("name     {}", keyset.name),
+        format!("for      {}", if keyset.development { "development" } else { "production" }),
         format!("status   {}", keyset.status),
         epochs(keyset),
         format!("kref     {}", keyset.kref),

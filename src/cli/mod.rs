@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand. The only code that prints.
 
+mod admin;
 mod bench;
 mod client;
 mod completions;
 mod db;
+mod device;
 mod init;
 mod keyset;
 mod output;
@@ -60,6 +62,14 @@ enum Command {
     /// Manage client keys and their grants
     #[command(subcommand)]
     Client(client::Client),
+    /// Let developers' devices in
+    #[command(subcommand)]
+    Device(device::Device),
+    /// See and change who the admins are
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Make this device the admin, with the recovery kit, when every admin's device is lost
+    Recover(admin::Recover),
     /// Manage keysets
     #[command(subcommand)]
     Keyset(keyset::Keyset),
@@ -146,6 +156,9 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Proxy(command) => command.run(&context),
         Command::Init(command) => command.run(&context),
         Command::Client(command) => command.run(&context),
+        Command::Device(command) => command.run(&context),
+        Command::Admin(command) => command.run(&context),
+        Command::Recover(command) => command.run(&context),
         Command::Keyset(command) => command.run(&context),
         Command::Type(command) => command.run(&context),
         Command::Db(command) => command.run(&context),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use columnseal::config::{load_store, parse_span};
 use columnseal::keys::RootKeyFault;
 use columnseal::keys::error::KeysError;
+use columnseal::keyserver::Policy;
 use columnseal::keyserver::workspace::Workspace;
 
 use super::Context;
@@ -13,7 +14,9 @@ use super::output::{Exit, Failure};
 /// Opens the workspace of this device for `attempted`.
 pub(super) fn open(context: &Context, attempted: &str) -> Result<Workspace, Failure> {
     let (settings, root_key) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
-    Workspace::open_with(&settings.home, &settings.store.into(), &root_key).map_err(|error| failure(attempted, &error))
+    let policy = Policy { devices: settings.devices };
+    let workspace = Workspace::open_with(&settings.home, &settings.store.into(), &root_key);
+    Ok(workspace.map_err(|error| failure(attempted, &error))?.under(policy))
 }
 
 /// What the user sees of an error of the keys rooms.
@@ -75,6 +78,10 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         }
         E::Sealed => (Exit::Store, "sealed", "an admin runs `columnseal store unseal`"),
         E::OutcomeUnknown => (Exit::Store, "outcome-unknown", "look whether it was done, and run this again if not"),
+        E::Policy { .. } => {
+            (Exit::Keys, "policy", "use an application key, or a keyset that was made with --development")
+        }
+        E::Conflict => (Exit::Failed, "conflict", "run this again"),
         E::Exists { .. } => (Exit::Failed, "exists", "choose another name, or use the one there is"),
         _ => (Exit::Failed, "invalid", "correct what is named"),
     }

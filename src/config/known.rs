@@ -52,6 +52,7 @@ pub const KEYS: &[Known] = &[
     plain("keys.key_lifetime"),
     plain("keys.lease"),
     plain("keys.pool"),
+    plain("keyserver.devices"),
     plain("policy.encrypted"),
     plain("policy.trusted_functions"),
     plain("policy.unsigned_types"),

@@ -53,6 +53,7 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
         key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
         lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
         pool: usize::try_from(pool).unwrap_or(8),
+        devices: reader.choice("keyserver.devices", &[("allow", true), ("refuse", false)]).unwrap_or(true),
     }
 }
 

@@ -20,4 +20,6 @@ pub struct Settings {
     pub lease: Duration,
     /// Data keys kept ready.
     pub pool: usize,
+    /// The embedded key service takes device keys of clients that are no admins; `false`: production.
+    pub devices: bool,
 }

@@ -5,17 +5,27 @@ use std::sync::Arc;
 
 use crate::crypto::split::ServerShare;
 use crate::crypto::{ClientId, Epoch, KeysetId};
-use crate::keys::claims::{ClientRecord, Grant, Split, Trust};
+use crate::keys::claims::{ClientKind, ClientRecord, Grant, KeysetRecord, Split, Trust};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Request, ServiceId, WINDOW_MS};
 use crate::keys::service::Revision;
 
+use super::policy::Policy;
 use super::root_key::{Place, StoreKey};
 use super::store::Tx;
 use super::store::tables::keysets::KeysetRow;
 use super::store::tables::{clients, grants, keysets, workspace};
+
+/// The service at whose door a request is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// Requests are signed for it.
+    pub service: ServiceId,
+    /// Whom it lets in.
+    pub policy: Policy,
+}
 
 /// A request that its client signed, just now, and that client is in good standing.
 pub struct Permit {
@@ -36,7 +46,7 @@ impl Permit {
     pub fn check<B: Body>(
         tx: &dyn Tx,
         trust: &Arc<Trust>,
-        service: ServiceId,
+        gate: Gate,
         request: &Request<B>,
     ) -> Result<Self, KeysError> {
         let (id, now) = (request.auth.client, wall_ms());
@@ -46,12 +56,15 @@ impl Permit {
         if record.id() != id {
             return Err(KeysError::tampered(format!("the record of client {id}")));
         }
-        request.verify(service, &record.public)?;
+        request.verify(gate.service, &record.public)?;
         if !row.enabled {
             return Err(KeysError::ClientDisabled { client: record.name });
         }
         if record.expired(now) {
             return Err(KeysError::ClientExpired { client: record.name });
+        }
+        if record.kind == ClientKind::Device && !trust.is_admin(id) {
+            gate.policy.lets_devices_in()?;
         }
         if B::CHANGES
             && !workspace::use_nonce(
@@ -71,10 +84,10 @@ impl Permit {
     pub fn check_admin<B: Body>(
         tx: &dyn Tx,
         trust: &Arc<Trust>,
-        service: ServiceId,
+        gate: Gate,
         request: &Request<B>,
     ) -> Result<Self, KeysError> {
-        let permit = Self::check(tx, trust, service, request)?;
+        let permit = Self::check(tx, trust, gate, request)?;
         let admin = trust.is_admin(permit.client());
         if admin { Ok(permit) } else { Err(KeysError::NotAdmin { client: permit.record.name }) }
     }
@@ -83,14 +96,35 @@ impl Permit {
     pub fn check_change<B: Body>(
         tx: &dyn Tx,
         trust: &Arc<Trust>,
-        service: ServiceId,
+        gate: Gate,
         request: &Request<B>,
         expected: Revision,
     ) -> Result<Self, KeysError> {
-        let permit = Self::check_admin(tx, trust, service, request)?;
+        let permit = Self::check_admin(tx, trust, gate, request)?;
         let row = workspace::require(tx)?;
         let same = expected.generation == row.revision.generation && row.administered <= expected.revision;
         if same { Ok(permit) } else { Err(KeysError::Conflict) }
+    }
+
+    /// A request of a client that the root names an admin in a set that is to be: whether the present one knows it does
+    /// not matter. `trust` is that of the new set, `record` the client's.
+    pub fn by_root<B: Body>(
+        tx: &dyn Tx,
+        trust: &Arc<Trust>,
+        gate: Gate,
+        request: &Request<B>,
+        record: ClientRecord,
+    ) -> Result<Self, KeysError> {
+        let id = request.auth.client;
+        if record.id() != id || !trust.is_admin(id) {
+            return Err(KeysError::NotAdmin { client: id.to_string() });
+        }
+        request.verify(gate.service, &record.public)?;
+        let forget = wall_ms().saturating_sub(3 * WINDOW_MS);
+        if !workspace::use_nonce(tx, id, &request.auth.nonce, request.auth.time_ms, forget)? {
+            return Err(KeysError::refused("it was made before"));
+        }
+        Ok(Self { trust: Arc::clone(trust), record })
     }
 
     /// The client.
@@ -156,6 +190,11 @@ impl Permit {
 }
 
 impl Allowed {
+    /// The keyset's record.
+    pub fn keyset_record(&self, trust: &Trust) -> Result<KeysetRecord, KeysError> {
+        trust.check(&self.keyset.record, || format!("the record of keyset \"{}\"", self.keyset.name))
+    }
+
     /// The keyset's name.
     pub fn keyset_name(&self) -> &str {
         &self.keyset.name

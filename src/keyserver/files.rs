@@ -26,6 +26,20 @@ pub(super) fn create(path: &Path, content: &str) -> Result<bool, KeysError> {
     Ok(true)
 }
 
+/// Puts a file in the place of the one there is, if there is one, at once.
+pub(super) fn replace(path: &Path, content: &str) -> Result<(), KeysError> {
+    let next = path.with_extension("new");
+    if let Err(e) = std::fs::remove_file(&next)
+        && e.kind() != ErrorKind::NotFound
+    {
+        return Err(file_error(&next, &e));
+    }
+    if !create(&next, content)? {
+        return Err(KeysError::File { path: next, why: "another process writes it just now".to_owned() });
+    }
+    std::fs::rename(&next, path).map_err(|e| file_error(path, &e))
+}
+
 /// Reads a secret file. `None`: there is none.
 pub(super) fn load(path: &Path) -> Result<Option<Zeroizing<String>>, KeysError> {
     let error = |e: std::io::Error| file_error(path, &e);

@@ -5,6 +5,7 @@
 //! engine       what clients and admins may ask, each in one transaction
 //! authorize    request -> permit -> allowed
 //! store        transactions, tables, migrations, SQLite
+//! policy       whom the service lets in
 //! root_key     store key, and the root keys that open it: file, environment, AWS KMS, Vault, PKCS#11
 //! workspace    an admin's device and an embedded store: init, clients, keysets, grants
 //! ```
@@ -12,11 +13,13 @@
 pub mod authorize;
 pub mod engine;
 mod files;
+pub mod policy;
 pub mod root_key;
 pub mod store;
 pub mod workspace;
 
 pub use engine::Engine;
+pub use policy::Policy;
 pub use workspace::Workspace;
 
 #[cfg(test)]

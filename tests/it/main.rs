@@ -11,6 +11,7 @@
 mod support;
 
 mod catalog;
+mod clients;
 mod commands;
 mod differential;
 mod drivers;

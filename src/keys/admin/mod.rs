@@ -5,6 +5,8 @@
 //! grant    admin draws c_i;  δ = a − c_i (sealed to the service);  service: s_i = s_A + δ, checks s_i·B = X − C_i
 //! ```
 
+mod admins;
+mod clients;
 mod requests;
 
 use crate::crypto::client_key::{ClientKey, ClientPublic};
@@ -21,9 +23,11 @@ use super::error::KeysError;
 use super::permissions::Permissions;
 use super::service::{Revision, SealedShare};
 
+pub use admins::{Again, Hello, MAX_ADMINS, SetAdmins};
+pub use clients::RotateClient;
 pub use requests::{
     Act, Answers, AuditEntry, Change, ClientEntry, EpochOffer, GetAudit, GetInventory, Inventory, KeysetEntry,
-    NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, TestEpoch, TestKeyset,
+    NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, Seen, TestEpoch, TestKeyset,
     VerifyAudit,
 };
 

@@ -231,6 +231,20 @@ pub struct ClientEntry {
     pub enabled: bool,
     /// Its record.
     pub record: Signed,
+    /// When it last asked for something.
+    pub seen: Option<Seen>,
+}
+
+/// When a client last asked for something, and from where. Only what the service says: nothing is signed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// Network address; `None`: the same machine.
+    pub address: Option<String>,
+    /// Version of its program, as it says.
+    pub version: Option<String>,
 }
 
 /// A keyset.

@@ -148,6 +148,18 @@ impl Trust {
         self.admins.contains_key(&client)
     }
 
+    /// Ids of the admins.
+    pub fn admins(&self) -> impl Iterator<Item = ClientId> {
+        self.admins.keys().copied()
+    }
+
+    /// Public keys of the admins, in the order of their ids.
+    pub fn keys(&self) -> Vec<ClientPublic> {
+        let mut keys: Vec<_> = self.admins.values().cloned().collect();
+        keys.sort_by_key(ClientPublic::client_id);
+        keys
+    }
+
     /// The trusted root.
     pub fn root(&self) -> RootFingerprint {
         self.root

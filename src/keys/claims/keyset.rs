@@ -49,6 +49,8 @@ pub struct KeysetRecord {
     pub created_ms: u64,
     /// The data epochs that are alive.
     pub epochs: Epochs,
+    /// For development: device keys may have it.
+    pub development: bool,
 }
 
 /// Data epochs: from the oldest whose values can still be read to the one for new values. Newer ones are being handed out.
@@ -76,22 +78,27 @@ impl Claim for KeysetRecord {
     fn write(&self, writer: &mut Writer) {
         writer.fixed(&self.id.0).text(&self.name).u64(self.created_ms);
         // Records of before there were further epochs stay as they were signed.
-        if self.epochs != Epochs::FIRST {
+        if self.epochs != Epochs::FIRST || self.development {
             writer.u32(self.epochs.oldest.0).u32(self.epochs.current.0);
+        }
+        if self.development {
+            writer.u8(1);
         }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (id, name, created_ms) = (KeysetId(reader.fixed()?), reader.text()?, reader.u64()?);
-        let mut epochs = Epochs::FIRST;
+        let (mut epochs, mut development) = (Epochs::FIRST, false);
         if !reader.is_empty() {
             epochs = Epochs { oldest: Epoch(reader.u32()?), current: Epoch(reader.u32()?) };
-            let whole = epochs.oldest.0 > 0 && epochs.oldest <= epochs.current && epochs != Epochs::FIRST;
-            if !whole {
+            development = !reader.is_empty() && reader.u8()? == 1;
+            let whole = epochs.oldest.0 > 0 && epochs.oldest <= epochs.current;
+            // One record has one encoding: what is as it was before there were epochs and development is left away.
+            if !whole || (epochs == Epochs::FIRST && !development) {
                 return Err(Malformed);
             }
         }
-        Ok(Self { id, name, created_ms, epochs })
+        Ok(Self { id, name, created_ms, epochs, development })
     }
 
     fn what(&self) -> String {

@@ -78,6 +78,12 @@ impl Signed {
         Self { body, signer: key.client_id(), signature }
     }
 
+    /// The same claim, word for word, under another signature.
+    pub fn again<C: Claim>(&self, key: &ClientKey) -> Self {
+        let signature = key.sign(C::DOMAIN, &self.body);
+        Self { body: self.body.clone(), signer: key.client_id(), signature }
+    }
+
     /// SHA-256 of the body: the version of a grant that a share belongs to.
     pub fn digest(&self) -> [u8; 32] {
         use sha2::Digest;

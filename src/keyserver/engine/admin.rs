@@ -7,7 +7,9 @@ use crate::keys::admin::{
     Act, Answers, Change, NewGrant, Offer, OfferKeyset, PublishKeyset, PutClient, TestKeyset, needs, place,
 };
 use crate::keys::claims::keyset::DEFAULT;
-use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault};
+use crate::keys::claims::{
+    Certificate, ClientKind, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault,
+};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
@@ -16,9 +18,10 @@ use crate::keys::service::SealedShare;
 
 use super::super::authorize::{Allowed, Permit};
 use super::super::root_key::Place;
-use super::super::store::tables::{changes, clients, grants, keysets, types, workspace};
+use super::super::store::tables::{changes, clients, grants, keysets, seen, types, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
+use super::clients::{for_development, no_admin};
 use super::epochs;
 use super::fetch::{evaluate, log};
 
@@ -43,7 +46,7 @@ impl Engine {
     pub fn offer_keyset(&self, request: &Request<OfferKeyset>) -> Result<Offer, KeysError> {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             free_keyset_name(tx, &request.body.name, None)?;
             let (client, now) = (permit.client(), wall_ms());
             let keyset = KeysetId(crate::crypto::random::array().map_err(no_random)?);
@@ -64,7 +67,7 @@ impl Engine {
         let keyset = request.body.keyset;
         let (data, index) = store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             Ok((
                 self.offered(tx, permit.client(), keyset, Split::Data)?,
                 self.offered(tx, permit.client(), keyset, Split::Index)?,
@@ -79,7 +82,7 @@ impl Engine {
         let body = &request.body;
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             let client = permit.client();
             let record: KeysetRecord = trust.check(&body.record, || "the new keyset's record".to_owned())?;
             free_keyset_name(tx, &record.name, None)?;
@@ -104,23 +107,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes or renames a client and gives it grants, all or nothing.
+    /// Makes a client or replaces its record, and gives it grants, all or nothing.
     pub fn put_client(&self, request: &Request<PutClient>) -> Result<(), KeysError> {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let expected = request.body.expected;
-            let permit = Permit::check_change(tx, &trust, self.service_id(), request, expected)?;
+            let permit = Permit::check_change(tx, &trust, self.gate(), request, expected)?;
             if let Some(signed) = &request.body.record {
-                let record: ClientRecord = trust.check(signed, || "the client's record".to_owned())?;
-                let id = record.id();
-                check_name(&record.name)?;
-                if clients::named(tx, &record.name)?.is_some_and(|other| other != id) {
-                    return Err(KeysError::Exists { what: format!("client \"{}\"", record.name) });
-                }
-                let action = if clients::find(tx, id)?.is_some() { "client.rename" } else { "client.create" };
-                clients::put(tx, id, &record.name, signed)?;
-                changes::of_client(tx, id)?;
-                log(tx, &permit, action, &format!("{id} \"{}\"", record.name))?;
+                self.put_record(tx, &permit, signed)?;
             }
             for new in &request.body.grants {
                 self.put_grant(tx, &permit, new)?;
@@ -144,7 +138,7 @@ impl Engine {
         let Change { expected, act } = &request.body;
         let revoked = store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_change(tx, &trust, self.service_id(), request, *expected)?;
+            let permit = Permit::check_change(tx, &trust, self.gate(), request, *expected)?;
             changes::by_admin(tx)?;
             run(tx, &permit, act)
         })?;
@@ -154,7 +148,7 @@ impl Engine {
         Ok(revoked)
     }
 
-    fn put_grant(&self, tx: &dyn Tx, permit: &Permit, new: &NewGrant) -> Result<(), KeysError> {
+    pub(super) fn put_grant(&self, tx: &dyn Tx, permit: &Permit, new: &NewGrant) -> Result<(), KeysError> {
         let trust = permit.trust();
         let grant: Grant = trust.check(&new.grant, || "the new grant".to_owned())?;
         let client = grant.client;
@@ -166,6 +160,9 @@ impl Engine {
         }
         if grant.permissions.allows(Permissions::GRANT) && !trust.is_admin(client) {
             return Err(KeysError::NotAdmin { client: record.name });
+        }
+        if record.kind == ClientKind::Device && !trust.is_admin(client) {
+            for_development(&record, &own.keyset_record(trust)?)?;
         }
         if !grant.permissions.allows(Permissions::GRANT) {
             keep_a_granter(tx, trust, client, grant.keyset)?;
@@ -273,9 +270,11 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
         Act::Revoke { client, keyset } => return revoke(tx, permit, *client, *keyset),
         Act::DeleteClient { client } => {
             other_client(tx, permit, *client)?;
+            no_admin(permit.trust(), *client)?;
             let revoked = revoke(tx, permit, *client, None)?;
             grants::forget_revocations(tx, *client)?;
             clients::delete(tx, *client)?;
+            seen::delete(tx, *client)?;
             log(tx, permit, "client.delete", &client.to_string())?;
             return Ok(revoked);
         }
@@ -319,6 +318,9 @@ fn put_keyset(tx: &dyn Tx, permit: &Permit, signed: &Signed) -> Result<(), KeysE
     if record.created_ms != before.created_ms {
         return Err(KeysError::invalid("when a keyset was made does not change"));
     }
+    if record.development != before.development {
+        return Err(KeysError::invalid("what a keyset is for does not change: who has it was let in for that"));
+    }
     if record.name != before.name {
         not_default(&row.name)?;
         free_keyset_name(tx, &record.name, Some(record.id))?;
@@ -331,7 +333,7 @@ fn put_keyset(tx: &dyn Tx, permit: &Permit, signed: &Signed) -> Result<(), KeysE
     changes::of_keyset(tx, record.id)
 }
 
-fn revoke(
+pub(super) fn revoke(
     tx: &dyn Tx,
     permit: &Permit,
     client: ClientId,
@@ -346,13 +348,17 @@ fn revoke(
         changes::of_client(tx, client)?;
     }
     for id in &taken {
-        let name = keyset_row(tx, *id)?.name;
         keep_a_granter(tx, permit.trust(), client, *id)?;
-        grants::delete(tx, client, *id)?;
-        grants::insert_revocation(tx, client, *id, wall_ms())?;
-        log(tx, permit, "grant.revoke", &format!("keyset {id} \"{name}\" of {client}"))?;
+        revoke_grant(tx, permit, client, *id)?;
     }
     Ok(taken)
+}
+
+pub(super) fn revoke_grant(tx: &dyn Tx, permit: &Permit, client: ClientId, keyset: KeysetId) -> Result<(), KeysError> {
+    let name = keyset_row(tx, keyset)?.name;
+    grants::delete(tx, client, keyset)?;
+    grants::insert_revocation(tx, client, keyset, wall_ms())?;
+    log(tx, permit, "grant.revoke", &format!("keyset {keyset} \"{name}\" of {client}"))
 }
 
 /// Refuses to take a keyset from the last client that can grant it: nobody could ever again.
@@ -401,7 +407,7 @@ fn not_default(name: &str) -> Result<(), KeysError> {
     if name == DEFAULT { Err(KeysError::invalid("keyset \"default\" cannot be renamed or disabled")) } else { Ok(()) }
 }
 
-fn check_name(name: &str) -> Result<(), KeysError> {
+pub(super) fn check_name(name: &str) -> Result<(), KeysError> {
     name_fault(name).map_or(Ok(()), |fault| Err(KeysError::invalid(fault)))
 }
 

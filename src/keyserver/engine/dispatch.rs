@@ -1,9 +1,10 @@
 //! From a request as it travels to the method that answers it, and back. Both faces of the key service end here.
 
 use crate::keys::admin::{
-    Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, TestEpoch,
-    TestKeyset, VerifyAudit,
+    Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
+    SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
 };
+use crate::keys::enrol::{AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, RefuseEnrol, RevealEnrol};
 use crate::keys::error::KeysError;
 use crate::keys::request::{Authorization, Body, Origin, Request};
 use crate::keys::service::{
@@ -44,6 +45,16 @@ impl Engine {
             TestEpoch => test_epoch,
             PublishEpoch => publish_epoch,
             PutClient => put_client,
+            RotateClient => rotate_client,
+            SetAdmins => set_admins,
+            ListEnrol => list_enrol,
+            AnswerEnrol => answer_enrol,
+            ApproveEnrol => approve_enrol,
+            RefuseEnrol => refuse_enrol,
+            // Of those who are no clients yet.
+            BeginEnrol => begin_enrol,
+            RevealEnrol => reveal_enrol,
+            EnrolStatus => enrol_status,
             Change => act,
             GetInventory => inventory,
             GetAudit => audit_tail,
@@ -57,6 +68,7 @@ impl Engine {
         method: fn(&Self, &Request<B>) -> Result<B::Answer, KeysError>,
     ) -> Result<Vec<u8>, KeysError> {
         let answer = method(self, &request)?;
+        self.saw(request.auth.client, request.origin);
         serde_json::to_vec(&answer).map_err(|e| KeysError::unavailable(format!("an answer cannot be written: {e}")))
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         let keyset = request.body.keyset;
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             permit.allowed(tx, keyset, Permissions::GRANT, None)?;
             let (record, newest) = standing(tx, &trust, keyset)?;
             if newest > record.epochs.current {
@@ -49,7 +49,7 @@ impl Engine {
         let keyset = request.body.keyset;
         let (share, epoch) = store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             Ok((self.offered(tx, permit.client(), keyset, Split::Data)?, keysets::next_epoch(tx, keyset)?))
         })?;
         evaluate(&share, &[Tag::data(keyset, epoch, TEST_KEY)], true)
@@ -60,7 +60,7 @@ impl Engine {
         let body = &request.body;
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_change(tx, &trust, self.service_id(), request, body.expected)?;
+            let permit = Permit::check_change(tx, &trust, self.gate(), request, body.expected)?;
             let certificate: Certificate = trust.check(&body.certificate, || "the epoch's certificate".to_owned())?;
             let keyset = certificate.keyset;
             let own = permit.allowed(tx, keyset, Permissions::GRANT, None)?;

@@ -35,7 +35,7 @@ impl Engine {
         let server_nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
         let share = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let allowed = permit.allowed(tx, body.keyset, Permissions::ENCRYPT, Some(&body.grant))?;
             let share = allowed.share(tx, &self.inner.wrap, Split::Data, body.epoch)?;
             trail.push(entry(&permit, "keys.encrypt", &format!("{count} of keyset \"{}\"", allowed.keyset_name())));
@@ -52,7 +52,7 @@ impl Engine {
         batch(body.groups.iter().map(|group| group.ids.len()).sum())?;
         let jobs = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             body.groups
                 .iter()
                 .map(|group| self.decrypt_job(tx, (&permit, &mut *trail), group))
@@ -99,7 +99,7 @@ impl Engine {
         let count = batch(body.types.len())?;
         let share = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let allowed = permit.allowed(tx, body.keyset, Permissions::QUERY, Some(&body.grant))?;
             if !body.types.iter().all(|id| allowed.grant().covers(*id)) {
                 return Err(KeysError::missing(allowed.keyset_name(), "query"));

@@ -1,5 +1,7 @@
 //! Everything an admin may see. Signed things are given as they are, for the admin's side to check.
 
+use std::collections::HashMap;
+
 use crate::keys::admin::{AuditEntry, ClientEntry, GetAudit, GetInventory, Inventory, KeysetEntry, VerifyAudit};
 use crate::keys::claims::RootSigned;
 use crate::keys::error::KeysError;
@@ -7,7 +9,7 @@ use crate::keys::request::Request;
 
 use super::super::authorize::Permit;
 use super::super::store;
-use super::super::store::tables::{audit, clients, grants, keysets, types, workspace};
+use super::super::store::tables::{audit, clients, grants, keysets, seen, types, workspace};
 use super::Engine;
 
 impl Engine {
@@ -15,13 +17,17 @@ impl Engine {
     pub fn inventory(&self, request: &Request<GetInventory>) -> Result<Inventory, KeysError> {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             let entry = |row: keysets::KeysetRow| {
                 let (certificates, sealed) =
                     (keysets::certificates(tx, row.id)?, grants::sealed(tx, permit.client(), row.id)?);
                 Ok(KeysetEntry { id: row.id, enabled: row.enabled, record: row.record, certificates, sealed })
             };
-            let client = |row: clients::ClientRow| ClientEntry { id: row.id, enabled: row.enabled, record: row.record };
+            let mut seen: HashMap<_, _> = seen::list(tx)?.into_iter().collect();
+            let client = |row: clients::ClientRow| {
+                let clients::ClientRow { id, enabled, record } = row;
+                ClientEntry { id, enabled, record, seen: seen.remove(&id) }
+            };
             let (row, admins) = (workspace::require(tx)?, workspace::admins(tx)?);
             let (body, signature) = row.service_record;
             Ok(Inventory {
@@ -41,7 +47,7 @@ impl Engine {
     pub fn audit_tail(&self, request: &Request<GetAudit>) -> Result<Vec<AuditEntry>, KeysError> {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            Permit::check_admin(tx, &trust, self.gate(), request)?;
             let rows = audit::tail(tx, request.body.limit)?;
             Ok(rows.into_iter().map(Into::into).collect())
         })
@@ -51,7 +57,7 @@ impl Engine {
     pub fn audit_verify(&self, request: &Request<VerifyAudit>) -> Result<u64, KeysError> {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            Permit::check_admin(tx, &trust, self.service_id(), request)?;
+            Permit::check_admin(tx, &trust, self.gate(), request)?;
             let (entries, findings) = self.check_trail_in(tx)?;
             let told = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             if findings.is_empty() { Ok(entries) } else { Err(KeysError::tampered(told)) }

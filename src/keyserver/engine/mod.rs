@@ -2,17 +2,22 @@
 //! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
 
 mod admin;
+mod admins;
 mod backup;
+mod clients;
 mod dispatch;
+mod enrol;
 mod epochs;
 mod fetch;
 mod inventory;
+mod seen;
 mod service;
 mod state;
 mod trail;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
 
@@ -20,12 +25,14 @@ use crate::crypto::ClientId;
 use crate::crypto::hpke::{OpenKey, SealKey};
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::secret::Key32;
-use crate::crypto::sign::SigningKey;
+use crate::crypto::sign::{SigningKey, VerifyKey};
 use crate::keys::claims::{RootSigned, ServiceRecord, Trust};
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 use crate::keys::service::{Revision, Standing};
 
+use super::authorize::Gate;
+use super::policy::Policy;
 use super::root_key::{Place, Source, StoreKey, unlock};
 use super::store::spec::StoreSpec;
 use super::store::tables::workspace::{self, WorkspaceRow};
@@ -39,6 +46,7 @@ pub use service::WATCH;
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    policy: Policy,
 }
 
 struct Inner {
@@ -53,6 +61,8 @@ struct Inner {
     root: RootFingerprint,
     /// The admin set last checked, and what came of it.
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
+    /// When each client was last noted as seen, in milliseconds since 1970.
+    seen: Mutex<HashMap<ClientId, u64>>,
 }
 
 /// Where a store's root key lies if nothing else is said.
@@ -72,14 +82,37 @@ impl Engine {
         Self::over(spec.open()?, root_key, root)
     }
 
+    /// The root that a store says it belongs to. Not trusted: for those who have nothing better yet.
+    pub fn root_of(spec: &StoreSpec) -> Result<RootFingerprint, KeysError> {
+        let admins = store::read(&*spec.open()?, workspace::admins)?;
+        let root = VerifyKey::from_bytes(&admins.root).map_err(|_| KeysError::tampered("the admin set"))?;
+        Ok(RootFingerprint::of(&root))
+    }
+
     fn over(store: Box<dyn Store>, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
         let wrap = unlock(&*store, root_key)?;
         let (signing, opening) = open_service(&row, &admins, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
-        let (service, trail) = (row.service, Trail::new(&*store, row.service)?);
-        Ok(Self { inner: Arc::new(Inner { store, wrap, service, signing, trail, opening, root, trust }) })
+        let (service, trail, seen) = (row.service, Trail::new(&*store, row.service)?, Mutex::default());
+        let inner = Inner { store, wrap, service, signing, trail, opening, root, trust, seen };
+        Ok(Self { inner: Arc::new(inner), policy: Policy::default() })
+    }
+
+    /// The same engine, which lets in whom `policy` allows.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Whom it lets in.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    fn gate(&self) -> Gate {
+        Gate { service: self.inner.service, policy: self.policy }
     }
 
     /// Which service this is.

@@ -28,7 +28,7 @@ impl Engine {
     pub fn state(&self, request: &Request<GetState>) -> Result<State, KeysError> {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let client = permit.client();
             let record = clients::find(tx, client)?
                 .ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?
@@ -52,7 +52,7 @@ impl Engine {
         }
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let mut all = Vec::new();
             for keyset in wanted {
                 all.extend(grant_state(tx, permit.client(), *keyset)?);
@@ -65,7 +65,7 @@ impl Engine {
     pub fn renew(&self, request: &Request<Renew>) -> Result<Standing, KeysError> {
         store::peek(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             standing(tx, permit.client())
         })
     }
@@ -76,7 +76,7 @@ impl Engine {
         let signed = &request.body.signed;
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let claim: TypeClaim =
                 trust.check_own(&permit.record().public, signed, || "the type definition".to_owned())?;
             let known = types::of(tx, claim.id)?;
@@ -102,7 +102,7 @@ impl Engine {
     pub fn pins(&self, request: &Request<GetPins>) -> Result<Vec<PinnedObject>, KeysError> {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            Permit::check(tx, &trust, self.service_id(), request)?;
+            Permit::check(tx, &trust, self.gate(), request)?;
             let pins = types::pins(tx, Some(&request.body.database))?;
             Ok(pins.into_iter().map(|(_, pin)| pin).collect())
         })
@@ -117,7 +117,7 @@ impl Engine {
         }
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
-            let permit = Permit::check(tx, &trust, self.service_id(), request)?;
+            let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let mut added = 0;
             for pin in pins {
                 match types::pin(tx, database, &pin.object)? {

@@ -7,7 +7,8 @@ use crate::keys::error::KeysError;
 use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
-const VERSIONS: &[&[&[&str]]] = &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS, V2_AUDIT, V2_SERVERS, V2_SEAL]];
+const VERSIONS: &[&[&[&str]]] =
+    &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS, V2_AUDIT, V2_SERVERS, V2_SEAL, V2_CLIENTS]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -95,6 +96,16 @@ const V2_SERVERS: &[&str] = &[
 
 /// A restored store serves nobody until an admin says so.
 const V2_SEAL: &[&str] = &["ALTER TABLE workspace ADD COLUMN sealed BIGINT NOT NULL DEFAULT 0"];
+
+/// When clients were last seen, and devices that wait to be let in.
+const V2_CLIENTS: &[&str] = &[
+    "CREATE TABLE seen (
+        client BYTEA PRIMARY KEY, time_ms BIGINT NOT NULL, address TEXT NOT NULL, version TEXT NOT NULL)",
+    "CREATE TABLE enrolments (
+        client BYTEA PRIMARY KEY, public BYTEA NOT NULL, commitment BYTEA NOT NULL, device TEXT NOT NULL, owner TEXT NOT NULL,
+        address TEXT NOT NULL, created_ms BIGINT NOT NULL, answer BYTEA NOT NULL, opening BYTEA NOT NULL, refused TEXT NOT NULL,
+        approved BIGINT NOT NULL)",
+];
 
 /// The newest version this binary knows.
 pub fn newest() -> u32 {

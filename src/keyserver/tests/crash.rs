@@ -17,8 +17,8 @@ fn child_process_makes_clients() {
         Workspace::open_with(&home, &store, &Source::File(home.join("store").join("root.key"))).expect("open");
     for number in 0.. {
         let keysets = vec!["default".to_owned()];
-        let (name, kind, permissions) = (format!("{run}-{number}"), ClientKind::Application, Permissions::APPLICATION);
-        workspace.create_client(&NewClient { name, kind, keysets, permissions, expires: None }).expect("create");
+        let new = NewClient { keysets, ..NewClient::named(&format!("{run}-{number}"), ClientKind::Application) };
+        workspace.create_client(&new).expect("create");
     }
 }
 

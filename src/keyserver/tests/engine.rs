@@ -92,7 +92,7 @@ fn a_key_made_elsewhere_is_approved_by_its_public_string() {
     let key = ClientKey::generate().expect("key");
     let public = crate::crypto::client_key::ClientPublic::from_text(&key.public().to_text()).expect("public");
     let (keysets, permissions) = (vec!["default".to_owned()], Permissions::DECRYPT);
-    let mut new = NewClient { name: "ci".into(), kind: ClientKind::Application, keysets, permissions, expires: None };
+    let mut new = NewClient { keysets, permissions, ..NewClient::named("ci", ClientKind::Application) };
     assert_eq!(workspace.approve_client(&public, &new).expect("approve").id, key.client_id().to_string());
     new.name = "ci2".into();
     assert!(matches!(workspace.approve_client(&public, &new), Err(KeysError::Exists { .. })));
@@ -109,7 +109,7 @@ fn bad_names_and_doubles_are_refused_and_leave_nothing() {
     let new = |name: &str, keyset: &str| {
         let keysets = vec![keyset.to_owned()];
         let permissions = Permissions::APPLICATION;
-        let new = NewClient { name: name.into(), kind: ClientKind::Application, keysets, permissions, expires: None };
+        let new = NewClient { keysets, permissions, ..NewClient::named(name, ClientKind::Application) };
         workspace.create_client(&new).err().expect("refused")
     };
     for name in ["", " web", "we\nb", &"x".repeat(129), "123e4567-e89b-12d3-a456-426614174000"] {
@@ -304,7 +304,7 @@ fn expired_clients_and_grants_are_refused() {
     let keysets = vec!["default".to_owned()];
     let expires = Some(Duration::ZERO);
     let permissions = Permissions::APPLICATION;
-    let new = NewClient { name: "old".into(), kind: ClientKind::Application, keysets, permissions, expires };
+    let new = NewClient { keysets, permissions, expires, ..NewClient::named("old", ClientKind::Application) };
     let secret = Secret(workspace.create_client(&new).expect("create").secret.expose_secret().to_owned());
     assert_eq!(workspace.client("old").expect("client").status, "expired");
     let engine = home.engine(&secret);

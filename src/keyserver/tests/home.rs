@@ -67,7 +67,14 @@ impl<K: Kind> Home<K> {
     pub(super) fn options(&self) -> InitOptions {
         let home = self.path();
         let (store, recovery_file) = (self.spec(), home.join("recovery-kit.txt"));
-        InitOptions { home, store, recovery_file, device_name: "laptop".into(), root_key: self.root_key() }
+        InitOptions {
+            home,
+            store,
+            recovery_file,
+            device_name: "laptop".into(),
+            root_key: self.root_key(),
+            devices: true,
+        }
     }
 
     pub(super) fn init(&self) -> Result<InitReport, KeysError> {
@@ -80,7 +87,7 @@ impl<K: Kind> Home<K> {
 
     pub(super) fn client(&self, name: &str, keysets: &[&str], permissions: Permissions) -> Secret {
         let keysets = keysets.iter().map(|name| (*name).to_owned()).collect();
-        let new = NewClient { name: name.into(), kind: ClientKind::Application, keysets, permissions, expires: None };
+        let new = NewClient { keysets, permissions, ..NewClient::named(name, ClientKind::Application) };
         Secret(self.open().create_client(&new).expect("create").secret.expose_secret().to_owned())
     }
 
@@ -97,6 +104,7 @@ impl<K: Kind> Home<K> {
             key_lifetime: Duration::from_secs(900),
             lease: Duration::from_secs(60),
             pool: 8,
+            devices: true,
         }
     }
 

@@ -20,6 +20,8 @@ use super::home::{Secret, TYPE, decrypt, encrypt, name, seal, until};
 
 type Home = super::home::Home<super::kinds::Postgres>;
 
+#[path = "admins.rs"]
+mod admins;
 #[path = "backup.rs"]
 mod backup;
 #[path = "crash.rs"]

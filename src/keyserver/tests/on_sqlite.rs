@@ -20,12 +20,18 @@ use super::home::{Secret, TYPE, decrypt, encrypt, name, seal, until};
 
 type Home = super::home::Home<super::kinds::Sqlite>;
 
+#[path = "admins.rs"]
+mod admins;
 #[path = "backup.rs"]
 mod backup;
+#[path = "clients.rs"]
+mod clients;
 #[path = "crash.rs"]
 mod crash;
 #[path = "engine.rs"]
 mod engine;
+#[path = "enrol.rs"]
+mod enrol;
 #[path = "epochs.rs"]
 mod epochs;
 #[path = "model.rs"]

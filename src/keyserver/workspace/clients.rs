@@ -5,13 +5,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::crypto::client_key::{ClientKey, ClientPublic};
-use crate::keys::admin::{self, Act, PutClient};
+use crate::keys::admin::{self, Act, NewGrant, PutClient, Terms};
 use crate::keys::claims::{ClientRecord, Signed};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 
-use super::view::KeysetView;
+use super::ledger::Deed;
+use super::view::{KeysetView, View};
 use super::{ClientInfo, ClientKind, GrantInfo, Workspace, terms, valid_name};
 
 /// A client key about to be made.
@@ -27,6 +28,29 @@ pub struct NewClient {
     pub permissions: Permissions,
     /// Lifetime from now; `None`: does not expire.
     pub expires: Option<Duration>,
+    /// Whose it is. Empty: not said.
+    pub owner: String,
+    /// The device it was made on. Empty: not said.
+    pub device: String,
+}
+
+impl NewClient {
+    /// One without keysets, that does not expire.
+    pub fn named(name: &str, kind: ClientKind) -> Self {
+        let (name, keysets, permissions) = (name.to_owned(), Vec::new(), Permissions::APPLICATION);
+        Self { name, kind, keysets, permissions, expires: None, owner: String::new(), device: String::new() }
+    }
+}
+
+/// What is to change of a client. `None`: stays.
+#[derive(Clone, Debug, Default)]
+pub struct ClientUpdate {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whose it is; empty: not said.
+    pub owner: Option<String>,
+    /// Lifetime from now; `Some(None)`: does not expire.
+    pub expires: Option<Option<Duration>>,
 }
 
 /// A client key just made.
@@ -47,7 +71,7 @@ impl Workspace {
 
     /// Adds a client whose key was made where it will be used, and grants it the keysets. All or nothing.
     pub fn approve_client(&self, public: &ClientPublic, new: &NewClient) -> Result<ClientInfo, KeysError> {
-        valid_name(&new.name)?;
+        valid_record(new)?;
         let now = wall_ms();
         let record = ClientRecord {
             public: public.clone(),
@@ -55,24 +79,38 @@ impl Workspace {
             kind: new.kind,
             created_ms: now,
             expires_ms: after(now, new.expires),
-            owner: String::new(),
-            device: String::new(),
+            owner: new.owner.clone(),
+            device: new.device.clone(),
         };
         self.change(|view| {
             if view.clients.iter().any(|(known, _)| known.id() == record.id()) {
                 return Err(KeysError::Exists { what: format!("client {}", record.id()) });
             }
             let terms = terms(view, new.permissions, record.expires_ms);
-            let mut keysets = new.keysets.iter().map(|name| view.keyset(name)).collect::<Result<Vec<_>, _>>()?;
-            keysets.sort_by_key(|keyset| keyset.record.id);
-            keysets.dedup_by_key(|keyset| keyset.record.id);
-            let seal = &view.service.seal;
-            let grant = |keyset: &&KeysetView| admin::grant(&self.key, &self.own(view, keyset)?, public, seal, &terms);
-            let grants = keysets.iter().map(grant).collect::<Result<_, _>>()?;
+            let grants = self.grants_of(view, public, &new.keysets, &terms)?;
             let signed = Some(Signed::new(&record, &self.key));
-            self.ask(&PutClient { expected: view.revision, record: signed, grants })
+            let deeds = grants.iter().filter_map(|new: &NewGrant| Deed::gave(&new.grant)).collect::<Vec<_>>();
+            self.ask(&PutClient { expected: view.revision, record: signed, grants })?;
+            self.remember(deeds);
+            Ok(())
         })?;
         self.client(&record.id().to_string())
+    }
+
+    /// Grants of keysets, each of them once, by name or id.
+    pub(super) fn grants_of(
+        &self,
+        view: &View,
+        public: &ClientPublic,
+        keysets: &[String],
+        terms: &Terms,
+    ) -> Result<Vec<NewGrant>, KeysError> {
+        let mut keysets = keysets.iter().map(|name| view.keyset(name)).collect::<Result<Vec<_>, _>>()?;
+        keysets.sort_by_key(|keyset| keyset.record.id);
+        keysets.dedup_by_key(|keyset| keyset.record.id);
+        let seal = &view.service.seal;
+        let grant = |keyset: &&KeysetView| admin::grant(&self.key, &self.own(view, keyset)?, public, seal, terms);
+        keysets.iter().map(grant).collect()
     }
 
     /// All clients, by name.
@@ -101,7 +139,9 @@ impl Workspace {
             let terms = terms(view, permissions, after(wall_ms(), expires));
             let own = self.own(view, keyset)?;
             let new = admin::grant(&self.key, &own, &record.public, &view.service.seal, &terms)?;
+            let deed = Deed::gave(&new.grant);
             self.ask(&PutClient { expected: view.revision, record: None, grants: vec![new] })?;
+            self.remember(deed);
             Ok((record.id(), keyset.record.id))
         })?;
         let view = self.view()?;
@@ -115,6 +155,7 @@ impl Workspace {
             let client = view.client(client)?.0.id();
             let keyset = keyset.map(|name| view.keyset(name).map(|keyset| keyset.record.id)).transpose()?;
             let taken = self.act(view, Act::Revoke { client, keyset })?;
+            self.remember(taken.iter().map(|keyset| Deed::took(client, *keyset)));
             let grants = taken.iter().filter_map(|keyset| view.grant(client, *keyset));
             Ok(grants.map(|grant| view.grant_info(grant)).collect())
         })
@@ -131,13 +172,26 @@ impl Workspace {
 
     /// Gives a client another name.
     pub fn rename_client(&self, client: &str, name: &str) -> Result<ClientInfo, KeysError> {
-        valid_name(name)?;
-        self.change(|view| {
-            let record = ClientRecord { name: name.to_owned(), ..view.client(client)?.0.clone() };
-            let record = Some(Signed::new(&record, &self.key));
-            self.ask(&PutClient { expected: view.revision, record, grants: Vec::new() })
+        self.update_client(client, &ClientUpdate { name: Some(name.to_owned()), ..ClientUpdate::default() })
+    }
+
+    /// Changes what is said of a client.
+    pub fn update_client(&self, client: &str, update: &ClientUpdate) -> Result<ClientInfo, KeysError> {
+        update.name.as_deref().map_or(Ok(()), valid_name)?;
+        update.owner.as_deref().map_or(Ok(()), valid_label)?;
+        let id = self.change(|view| {
+            let known = view.client(client)?.0.clone();
+            let record = ClientRecord {
+                name: update.name.clone().unwrap_or(known.name),
+                owner: update.owner.clone().unwrap_or(known.owner),
+                expires_ms: update.expires.map_or(known.expires_ms, |lifetime| after(wall_ms(), lifetime)),
+                ..known
+            };
+            let signed = Some(Signed::new(&record, &self.key));
+            self.ask(&PutClient { expected: view.revision, record: signed, grants: Vec::new() })?;
+            Ok(record.id())
         })?;
-        self.client(name)
+        self.client(&id.to_string())
     }
 
     /// Removes a client with its grants.
@@ -145,11 +199,25 @@ impl Workspace {
         self.change(|view| {
             let found = view.client(client)?;
             let info = view.client_info(found);
-            self.act(view, Act::DeleteClient { client: found.0.id() }).map(|_| info)
+            let taken = self.act(view, Act::DeleteClient { client: found.0.id() })?;
+            self.remember(taken.iter().map(|keyset| Deed::took(found.0.id(), *keyset)));
+            Ok(info)
         })
     }
 }
 
-fn after(now_ms: u64, lifetime: Option<Duration>) -> Option<u64> {
+/// Names and labels of a client that is to be made.
+pub(super) fn valid_record(new: &NewClient) -> Result<(), KeysError> {
+    valid_name(&new.name)?;
+    valid_label(&new.owner)?;
+    valid_label(&new.device)
+}
+
+/// As a name, but it may be empty.
+fn valid_label(text: &str) -> Result<(), KeysError> {
+    if text.is_empty() { Ok(()) } else { valid_name(text) }
+}
+
+pub(super) fn after(now_ms: u64, lifetime: Option<Duration>) -> Option<u64> {
     lifetime.map(|lifetime| now_ms.saturating_add(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -9,6 +9,7 @@ use crate::keys::error::KeysError;
 use crate::keys::service::Evaluated;
 
 use super::super::engine::TEST_KEY;
+use super::ledger::Deed;
 use super::view::{KeysetView, View};
 use super::{KeysetInfo, Workspace};
 
@@ -83,7 +84,10 @@ impl Workspace {
                     && found.certificates.iter().any(|c| (c.split, c.epoch) == (split, epoch))
             };
             own.shares.retain(|share| live(share.split, share.epoch));
-            self.ask(&admin::publish_epoch(&self.key, own, new, view.revision)?)
+            let new = admin::publish_epoch(&self.key, own, new, view.revision)?;
+            self.ask(&new)?;
+            self.remember(Deed::gave(&new.grant));
+            Ok(())
         })
     }
 
@@ -109,7 +113,9 @@ impl Workspace {
                 admin::grant(&self.key, &own, &client.public, &view.service.seal, &terms)
             };
             let grants = lacking.iter().take(BATCH).map(|grant| new(grant)).collect::<Result<Vec<_>, _>>()?;
+            let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
             self.ask(&PutClient { expected: view.revision, record: None, grants })?;
+            self.remember(deeds);
             Ok(true)
         })
     }

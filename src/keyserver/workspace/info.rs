@@ -17,12 +17,29 @@ pub struct ClientInfo {
     pub status: &'static str,
     /// Named in the workspace's admin set.
     pub admin: bool,
+    /// Whose it is, where that was said.
+    pub owner: Option<String>,
+    /// The device it was made on, where that was said.
+    pub device: Option<String>,
     /// RFC 3339, UTC.
     pub created: String,
     /// RFC 3339, UTC; `None`: does not expire.
     pub expires: Option<String>,
+    /// When it last asked for something; `None`: not yet.
+    pub seen: Option<SeenInfo>,
     /// Its live grants.
     pub grants: Vec<GrantInfo>,
+}
+
+/// When a client last asked for something, give or take half a minute.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SeenInfo {
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// Network address; `None`: the same machine.
+    pub address: Option<String>,
+    /// Version of its program, as it says.
+    pub version: Option<String>,
 }
 
 /// A grant, as lists show it.
@@ -47,6 +64,8 @@ pub struct KeysetInfo {
     pub id: String,
     /// Name, unique in the workspace.
     pub name: String,
+    /// For development: device keys may have it.
+    pub development: bool,
     /// `active` or `disabled`.
     pub status: &'static str,
     /// The number in envelopes sealed under its current data epoch.

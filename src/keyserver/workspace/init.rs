@@ -17,6 +17,7 @@ use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
 
 use super::super::files;
+use super::super::policy::Policy;
 use super::super::root_key::{NewStoreKey, Place, Source};
 use super::super::store::tables::audit::{self, Entry};
 use super::super::store::tables::{clients, workspace};
@@ -47,10 +48,16 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         None => found(options, &device_file, &*store)?,
     };
     drop(store);
-    let workspace = Workspace::open_with(&options.home, &options.store, &options.root_key)?;
-    let keyset_created = !workspace.keysets()?.iter().any(|keyset| keyset.name == DEFAULT);
+    let policy = Policy { devices: options.devices };
+    let workspace = Workspace::open_with(&options.home, &options.store, &options.root_key)?.under(policy);
+    let keyset_created = match workspace.keysets() {
+        Ok(keysets) => !keysets.iter().any(|keyset| keyset.name == DEFAULT),
+        // A device that was let in: there is nothing for it to make.
+        Err(KeysError::NotAdmin { .. }) => false,
+        Err(e) => return Err(e),
+    };
     if keyset_created {
-        match workspace.create_keyset(DEFAULT) {
+        match workspace.create_keyset_for(DEFAULT, options.devices) {
             Ok(_) | Err(KeysError::Exists { .. }) => {}
             Err(e) => return Err(e),
         }

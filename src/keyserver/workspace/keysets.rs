@@ -8,11 +8,17 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 
 use super::super::engine::{TEST_KEY, TEST_TYPE};
+use super::ledger::Deed;
 use super::{KeysetInfo, Workspace, valid_name};
 
 impl Workspace {
     /// Makes a keyset, granted to this device with all permissions.
     pub fn create_keyset(&self, name: &str) -> Result<KeysetInfo, KeysError> {
+        self.create_keyset_for(name, false)
+    }
+
+    /// Makes a keyset; one for `development` may also be granted to device keys.
+    pub fn create_keyset_for(&self, name: &str, development: bool) -> Result<KeysetInfo, KeysError> {
         valid_name(name)?;
         let version = self.view()?.trust.version();
         let offer = self.ask(&OfferKeyset { name: name.to_owned() })?;
@@ -20,10 +26,12 @@ impl Workspace {
         let answers = self.ask(&TestKeyset { keyset: offer.keyset })?;
         test(&own, offer.keyset, &answers)
             .map_err(|_| KeysError::bad_answer("the proof of a new keyset does not hold"))?;
-        let record =
-            KeysetRecord { id: offer.keyset, name: name.to_owned(), created_ms: wall_ms(), epochs: Epochs::FIRST };
-        self.ask(&admin::publish(&self.key, &own, &record, version)?)?;
-        self.keyset(name)
+        let (name, epochs) = (name.to_owned(), Epochs::FIRST);
+        let record = KeysetRecord { id: offer.keyset, name, created_ms: wall_ms(), epochs, development };
+        let new = admin::publish(&self.key, &own, &record, version)?;
+        self.ask(&new)?;
+        self.remember(Deed::gave(&new.grant));
+        self.keyset(&record.name)
     }
 
     /// All keysets, by name.

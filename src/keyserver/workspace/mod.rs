@@ -6,16 +6,26 @@
 //! init       making a workspace
 //! clients    client keys and grants         keysets   keysets
 //! epochs     rotating keysets
+//! find       lists of clients, chosen and sorted   rotate   keys made elsewhere, keys replaced
+//! enrol      a device asks to be let in            devices  an admin lets it in
+//! ledger     the device's own list of its grants
+//! admins     who the admins are, recovery
 //! types      signed definitions and pins    trail     the audit trail
 //! view       the workspace, checked         info      what commands show
 //! ```
 
 mod access;
+mod admins;
 mod clients;
+mod devices;
+mod enrol;
 mod epochs;
+mod find;
 pub mod info;
 mod init;
 mod keysets;
+mod ledger;
+mod rotate;
 mod trail;
 mod types;
 mod view;
@@ -34,15 +44,22 @@ use crate::keys::service::read_answer;
 
 use super::engine::{Engine, root_key_path};
 use super::files;
+use super::policy::Policy;
 use super::root_key::Source;
 use super::store::spec::StoreSpec;
 use access::Access;
 use view::{KeysetView, View};
 
 pub use crate::keys::claims::ClientKind;
-pub use clients::{CreatedClient, NewClient};
-pub use info::{AuditInfo, ClientInfo, Export, GrantInfo, InitReport, KeysetInfo, PinInfo, TypeInfo};
+pub use admins::{AdminInfo, AdminsInfo, RecoverReport};
+pub use clients::{ClientUpdate, CreatedClient, NewClient};
+pub use devices::{Approval, DeviceInfo};
+pub use enrol::{EnrolReport, Enrolling, Progress};
+pub use find::{ClientFilter, ClientOrder};
+pub use info::{AuditInfo, ClientInfo, Export, GrantInfo, InitReport, KeysetInfo, PinInfo, SeenInfo, TypeInfo};
 pub use init::device_path;
+pub use ledger::Finding;
+pub use rotate::{RequestedClient, RotatedClient};
 
 /// A change is tried this often while other admins change the workspace at the same time.
 const TRIES: u32 = 8;
@@ -58,6 +75,8 @@ pub struct InitOptions {
     pub recovery_file: PathBuf,
     /// Name for this device's client, usually the host's name.
     pub device_name: String,
+    /// The key service takes device keys; then keyset `default` is for development.
+    pub devices: bool,
     /// The store's root key. A file that is not there is made; anything else must be there.
     pub root_key: Source,
 }
@@ -67,6 +86,8 @@ pub struct Workspace {
     access: Access,
     key: ClientKey,
     root: RootFingerprint,
+    /// Where the device keeps what is its own.
+    folder: PathBuf,
 }
 
 impl Workspace {
@@ -85,7 +106,9 @@ impl Workspace {
     /// As [`open`](Self::open), of a store anywhere and with another root key.
     pub fn open_with(home: &Path, store: &StoreSpec, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
-        Ok(Self { access: Access::Here(Engine::open_with(store, root_key, root)?), key, root })
+        let folder = device_path(home).with_file_name("");
+        let access = Access::Here(Engine::open_with(store, root_key, root)?);
+        Ok(Self { access, key, root, folder })
     }
 
     /// Lets a restored store serve again. `false`: it was not sealed.
@@ -93,6 +116,12 @@ impl Workspace {
         match &self.access {
             Access::Here(engine) => engine.unseal(self.device()),
         }
+    }
+
+    /// The same workspace, of whose key service an embedded store lets in whom `policy` allows.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { access: self.access.under(policy), ..self }
     }
 
     /// Fingerprint of the workspace root.

@@ -1,14 +1,16 @@
 //! The workspace as an admin sees it, checked: every record, grant, certificate and definition chains to the root.
 
+use std::collections::HashMap;
+
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::{ClientId, KeysetId};
-use crate::keys::admin::Inventory;
+use crate::keys::admin::{Inventory, Seen};
 use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, ServiceRecord, Split, Trust, TypeClaim};
 use crate::keys::clock::{rfc3339, wall_ms};
 use crate::keys::error::KeysError;
 use crate::keys::service::{Revision, SealedShare};
 
-use super::{ClientInfo, Export, GrantInfo, KeysetInfo, PinInfo, TypeInfo};
+use super::{ClientInfo, Export, GrantInfo, KeysetInfo, PinInfo, SeenInfo, TypeInfo};
 
 /// A checked inventory.
 pub(super) struct View {
@@ -16,6 +18,7 @@ pub(super) struct View {
     pub(super) service: ServiceRecord,
     pub(super) revision: Revision,
     pub(super) clients: Vec<(ClientRecord, bool)>,
+    pub(super) seen: HashMap<ClientId, Seen>,
     pub(super) keysets: Vec<KeysetView>,
     pub(super) grants: Vec<Grant>,
     pub(super) types: Vec<TypeInfo>,
@@ -34,18 +37,21 @@ impl View {
     pub(super) fn check(root: RootFingerprint, inventory: Inventory) -> Result<Self, KeysError> {
         let trust = Trust::establish(root, &inventory.admins)?;
         let service = inventory.service.check(root, "the key service's record")?;
-        let mut clients = Vec::new();
+        let (mut clients, mut seen) = (Vec::new(), HashMap::new());
         for entry in &inventory.clients {
             let what = || format!("the record of client {}", entry.id);
             let record: ClientRecord = trust.check(&entry.record, what)?;
             same(record.id() == entry.id, what)?;
             clients.push((record, entry.enabled));
+            seen.extend(entry.seen.clone().map(|seen| (entry.id, seen)));
         }
         let mut grants = Vec::new();
         for (client, keyset, signed) in &inventory.grants {
             let what = || format!("the grant of keyset {keyset} to client {client}");
             let grant: Grant = trust.check(signed, what)?;
             same((grant.client, grant.keyset) == (*client, *keyset), what)?;
+            // A grant of a later set: this one was put back.
+            same(grant.admins <= trust.version(), || "the admin set".to_owned())?;
             grants.push(grant);
         }
         let pin = |(database, pin): (String, crate::keys::service::PinnedObject)| PinInfo {
@@ -61,6 +67,7 @@ impl View {
             service,
             trust,
             clients,
+            seen,
             grants,
         })
     }
@@ -93,8 +100,15 @@ impl View {
                 (true, false) => "active",
             },
             admin: self.trust.is_admin(id),
+            owner: said(&record.owner),
+            device: said(&record.device),
             created: rfc3339(record.created_ms),
             expires: record.expires_ms.map(rfc3339),
+            seen: self.seen.get(&id).map(|seen| SeenInfo {
+                time: rfc3339(seen.time_ms),
+                address: seen.address.clone(),
+                version: seen.version.clone(),
+            }),
             grants: self.grants.iter().filter(|grant| grant.client == id).map(|grant| self.grant_info(grant)).collect(),
         }
     }
@@ -118,6 +132,7 @@ impl View {
         KeysetInfo {
             id: keyset.record.id.to_string(),
             name: keyset.record.name.clone(),
+            development: keyset.record.development,
             status: if keyset.enabled { "active" } else { "disabled" },
             kref: data.and_then(|c| c.kref).map_or(0, |kref| kref.0),
             data_epoch: data.map_or(0, |c| c.epoch.0),
@@ -134,7 +149,8 @@ impl View {
             root: self.trust.root().to_string(),
             generation: self.revision.generation,
             revision: self.revision.revision,
-            clients: self.clients.iter().map(|client| self.client_info(client)).collect(),
+            // What was decided, not what happened.
+            clients: self.clients.iter().map(|client| ClientInfo { seen: None, ..self.client_info(client) }).collect(),
             keysets: self.keysets.iter().map(|keyset| self.keyset_info(keyset)).collect(),
             types: self.types,
             pins: self.pins,
@@ -175,6 +191,10 @@ fn types(trust: &Trust, clients: &[(ClientRecord, bool)], inventory: &Inventory)
         });
     }
     Ok(all)
+}
+
+fn said(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn same(holds: bool, what: impl Fn() -> String) -> Result<(), KeysError> {

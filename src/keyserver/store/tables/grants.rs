@@ -133,6 +133,25 @@ pub fn insert_share(
     tx.execute(sql, &values).map(drop)
 }
 
+/// Replaces a grant's words and signature; its shares stay.
+pub fn sign(tx: &dyn Tx, client: ClientId, keyset: KeysetId, grant: &Signed) -> Result<(), KeysError> {
+    let [body, signer, signature] = signed_values(grant);
+    let sql = "UPDATE grants SET body = $1, signer = $2, signature = $3 WHERE client = $4 AND keyset = $5";
+    tx.execute(sql, &[body, signer, signature, Value::Bytes(&client.0), Value::Bytes(&keyset.0)]).map(drop)
+}
+
+/// Replaces the server's wrapped share.
+pub fn rewrap(
+    tx: &dyn Tx,
+    (client, keyset): (ClientId, KeysetId),
+    (split, epoch): (Split, Epoch),
+    wrapped: &[u8],
+) -> Result<(), KeysError> {
+    let sql = "UPDATE shares SET wrapped = $1 WHERE client = $2 AND keyset = $3 AND split = $4 AND epoch = $5";
+    let (split, epoch) = (Value::Int(split.code().into()), Value::Int(epoch.0.into()));
+    tx.execute(sql, &[Value::Bytes(wrapped), Value::Bytes(&client.0), Value::Bytes(&keyset.0), split, epoch]).map(drop)
+}
+
 /// The server's wrapped share.
 pub fn wrapped(
     tx: &dyn Tx,

@@ -123,6 +123,14 @@ pub fn delete_certificate(tx: &dyn Tx, keyset: KeysetId, epoch: Epoch) -> Result
     tx.execute(sql, &[Value::Bytes(&keyset.0), split, Value::Int(epoch.0.into())]).map(drop)
 }
 
+/// Puts another signature to a certificate.
+pub fn sign_certificate(tx: &dyn Tx, certificate: &Certificate, proof: &Signed) -> Result<(), KeysError> {
+    let [_, signer, signature] = signed_values(proof);
+    let (split, epoch) = (Value::Int(certificate.split.code().into()), Value::Int(certificate.epoch.0.into()));
+    let sql = "UPDATE certificates SET signer = $1, signature = $2 WHERE keyset = $3 AND split = $4 AND epoch = $5";
+    tx.execute(sql, &[signer, signature, Value::Bytes(&certificate.keyset.0), split, epoch]).map(drop)
+}
+
 /// Adds one half of an offer.
 pub fn insert_offer(
     tx: &dyn Tx,

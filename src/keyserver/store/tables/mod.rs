@@ -3,9 +3,11 @@
 pub mod audit;
 pub mod changes;
 pub mod clients;
+pub mod enrolments;
 pub mod grants;
 pub mod keysets;
 pub mod root_keys;
+pub mod seen;
 pub mod types;
 pub mod workspace;
 

@@ -26,6 +26,12 @@ pub fn insert(tx: &dyn Tx, id: TypeId, definition: &Signed) -> Result<(), KeysEr
     tx.execute(sql, &[Value::Bytes(&id.0), signer, body, signature]).map(drop)
 }
 
+/// Removes one signer's definition.
+pub fn delete(tx: &dyn Tx, id: TypeId, signer: ClientId) -> Result<(), KeysError> {
+    tx.execute("DELETE FROM types WHERE id = $1 AND signer = $2", &[Value::Bytes(&id.0), Value::Bytes(&signer.0)])
+        .map(drop)
+}
+
 /// Pins with their databases: of one database, or of all.
 pub fn pins(tx: &dyn Tx, database: Option<&str>) -> Result<Vec<(String, PinnedObject)>, KeysError> {
     let sql = "SELECT database_name, object, type_id FROM pins";
