@@ -93,6 +93,7 @@ impl Init {
         let mut waiting = Enrolling::begin(options, owner).map_err(failed)?;
         let said = "This workspace has an admin already. Ask one to run, within five minutes: columnseal device list";
         output::stderr(said);
+        context.output.note("If no admin has a device any more: columnseal recover --recovery-file FILE.");
         let mut shown = false;
         loop {
             match waiting.poll().map_err(failed)? {
