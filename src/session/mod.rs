@@ -23,6 +23,7 @@ pub mod listen;
 mod own;
 mod pipe;
 mod prepared;
+pub mod roles;
 mod rows;
 mod run;
 mod seal;
