@@ -138,7 +138,9 @@ mod tests {
             assert!(find(&key).is_some(), "{key}");
             assert_eq!(role_of(&key), Some(role));
         }
-        for bad in ["policy.roles.decrypt", "policy.roles..decrypt", "policy.roles.a.", "policy.roles.a.b", "policy.roles."] {
+        for bad in
+            ["policy.roles.decrypt", "policy.roles..decrypt", "policy.roles.a.", "policy.roles.a.b", "policy.roles."]
+        {
             assert!(find(bad).is_none(), "{bad}");
         }
     }

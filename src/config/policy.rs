@@ -32,7 +32,11 @@ fn rule(reader: &mut Reader<'_>, role: &str) -> Rule {
     let key = |key: &str| format!("{ROLES}{role}.{key}");
     if role.is_empty() || role.len() > MAX_NAME {
         let problem = "is not the name of a role";
-        reader.fault(&key("decrypt"), problem, format!("name a role of 1 to {MAX_NAME} bytes, or \"{ANY}\" for all others"));
+        reader.fault(
+            &key("decrypt"),
+            problem,
+            format!("name a role of 1 to {MAX_NAME} bytes, or \"{ANY}\" for all others"),
+        );
     }
     let (decrypt, types, mask) = (key("decrypt"), key("types"), key("mask"));
     let reads = reader.flag(&decrypt);
@@ -91,7 +95,11 @@ pub(super) fn audit(reader: &mut Reader<'_>) -> Audit {
     };
     let required = reader.flag("audit.required").unwrap_or(fallback.required);
     if required && sink == Sink::Off {
-        reader.fault("audit.required", "is true while audit.sink is \"off\"", "choose a sink, or remove one of the two");
+        reader.fault(
+            "audit.required",
+            "is true while audit.sink is \"off\"",
+            "choose a sink, or remove one of the two",
+        );
     }
     let limit = Duration::from_secs(1)..=Duration::from_secs(300);
     Audit { sink, required, interval: reader.span("audit.interval", fallback.interval, limit) }

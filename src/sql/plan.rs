@@ -10,6 +10,7 @@ use crate::wire::sqlstate::SqlState;
 use crate::wire::value::Digits;
 
 use super::literal::Literals;
+use super::shape::Shape;
 
 /// What analysis needs to know of a session.
 #[derive(Clone, Debug)]
@@ -103,6 +104,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Filled by the session once PostgreSQL has confirmed the plan.
     pub confirmed: std::sync::OnceLock<Confirmed>,
+    /// What an audit says of the statement; made when it is first asked for.
+    pub shape: std::sync::OnceLock<Arc<Shape>>,
 }
 
 impl Plan {

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod access;
 mod catalog;
 mod commands;
 mod differential;
@@ -20,6 +21,7 @@ mod harness;
 mod leaks;
 mod protocol;
 mod revocation;
+mod roles;
 mod root_keys;
 mod rotation;
 mod rust_drivers;
