@@ -278,7 +278,6 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
             state.runs(portal.prepared.effects);
-            state.tally.ran(portal.prepared.entry.as_ref());
             Some(portal)
         }
         None => {

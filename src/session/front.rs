@@ -343,6 +343,8 @@ where
         match seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await {
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
+                // Once, however often the portal is read from.
+                self.state.tally.ran(prepared.entry.as_ref());
                 let portal_state = Arc::new(portal_state);
                 let undo = self.state.names.set_portal(portal, Some(Bound::Plan(Arc::clone(&portal_state))));
                 let announce = (reader == Reader::Nobody).then_some(portal_state);

@@ -148,7 +148,6 @@ where
                 self.state.batch.opens |= prepared.opens();
                 self.state.runs(effects);
                 self.state.counted.encrypted += 1;
-                self.state.tally.ran(prepared.entry.as_ref());
                 let portal = match self.state.names.portal(b"").cloned() {
                     Some(Bound::Plan(portal)) => Some(portal),
                     _ => None,

@@ -126,36 +126,34 @@ fn is_sign(text: &str, tokens: &[Token], index: usize) -> bool {
 #[derive(Default)]
 struct Pieces<'t> {
     pieces: Vec<Cow<'t, str>>,
-    /// Where the parentheses that are open begin.
-    open: Vec<usize>,
-    /// The parentheses that were closed last: first and last piece.
-    closed: Option<(usize, usize)>,
+    /// Where the parentheses that are open begin, and the ones that were closed last within each.
+    open: Vec<(usize, Option<(usize, usize)>)>,
+    /// The parentheses that were closed last outside of all: first and last piece.
+    outside: Option<(usize, usize)>,
 }
 
 impl<'t> Pieces<'t> {
     fn push(&mut self, piece: Cow<'t, str>) {
-        if piece == "(" {
-            self.open.push(self.pieces.len());
-        }
         self.pieces.push(piece);
-        match self.pieces.last().map(|last| &**last) {
-            Some(VALUE) => self.shorten(self.pieces.len() - 1, |pieces, end| {
-                (pieces.get(end).is_some_and(|p| p == VALUE)).then_some(end)
-            }),
-            Some(")") => self.close(),
+        let last = self.pieces.len() - 1;
+        match &*self.pieces[last] {
+            "(" => self.open.push((last, None)),
+            ")" => self.close(),
+            VALUE => self.shorten(last, |pieces, end| (pieces[end] == VALUE).then_some(end)),
             _ => {}
         }
     }
 
     fn close(&mut self) {
-        let Some(start) = self.open.pop() else { return };
+        let Some((start, _)) = self.open.pop() else { return };
         let last = self.pieces.len() - 1;
-        let before =
-            self.closed.filter(|&(first, end)| end < start && self.pieces[first..=end] == self.pieces[start..]);
-        self.shorten(start, |_, end| before.filter(|b| b.1 == end).map(|b| b.0));
+        let closed = self.open.last().map_or(self.outside, |(_, closed)| *closed);
+        let same = closed.filter(|&(first, end)| end < start && self.pieces[first..=end] == self.pieces[start..]);
+        self.shorten(start, |_, end| same.filter(|same| same.1 == end).map(|same| same.0));
         // A group that was taken away leaves the one before as the last.
         if self.pieces.len() > last {
-            self.closed = Some((start, last));
+            let closed = self.open.last_mut().map_or(&mut self.outside, |(_, closed)| closed);
+            *closed = Some((start, last));
         }
     }
 

@@ -75,7 +75,7 @@ impl Tally {
         }
     }
 
-    /// A statement of this entry is run.
+    /// A statement of this entry is bound, to be run.
     pub(in crate::session) fn ran(&mut self, entry: Option<&Arc<Entry>>) {
         self.turn_to(entry);
         self.statements += 1;
