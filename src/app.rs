@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Credentials};
+use crate::crypto::ClientId;
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
 use crate::keys::{KeysError, Metered, Ring};
@@ -19,8 +21,10 @@ use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
 use crate::net::target::is_loopback;
 use crate::schema::{SchemaError, database};
+use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
 use crate::session::listen::{self, Gate, Listener};
+use crate::session::settings::Audit as AuditSettings;
 use crate::session::upstream::LoggedIn;
 use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
@@ -30,6 +34,8 @@ use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
 
 /// Statement plans kept, shared between all sessions.
 const PLANS: usize = 4_096;
+/// Batches of records that wait for the key service.
+const HANDOVERS: usize = 16;
 /// How often it is looked whether the database answers, for `/readyz`.
 const DATABASE_PROBE: Duration = Duration::from_secs(1);
 
@@ -70,6 +76,9 @@ pub enum StartError {
     /// The catalog or the `seal` schema cannot be read. Only a check fails with this.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Records of data access cannot be kept, and must be.
+    #[error("records of data access cannot be kept: {0}")]
+    Audit(#[from] SinkError),
 }
 
 /// A proxy that is ready to serve.
@@ -78,6 +87,8 @@ pub struct App {
     gate: Arc<Gate>,
     dialer: Dialer,
     shared: Arc<Shared>,
+    sink: AuditSink,
+    handovers: mpsc::Receiver<Handover>,
     health: Option<(TcpListener, Scrape)>,
     readiness: Readiness,
     shutdown: CancellationToken,
@@ -124,8 +135,18 @@ impl App {
         );
         let gate = Arc::new(gate.ring(Arc::clone(&ring)));
         let keyset_by_sql = session.policy.keyset_by_sql;
-        let shared = Shared { ring, plans: PlanCache::new(PLANS), catalogs, metrics, keyset_by_sql };
-        Ok(App { listeners, gate, dialer, shared: Arc::new(shared), health, readiness, shutdown })
+        let (keystore, handovers) = mpsc::channel(HANDOVERS);
+        let sink = open_sink(&config.audit, keystore).await?;
+        let audit = Audit::new(&config.audit, client_id(config)?, Arc::clone(&metrics));
+        let roles = session.policy.roles.clone();
+        let plans = PlanCache::new(PLANS);
+        let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit });
+        Ok(App { listeners, gate, dialer, shared, sink, handovers, health, readiness, shutdown })
+    }
+
+    /// The audit of data access, for who rotates its file.
+    pub fn audit(&self) -> Arc<Audit> {
+        Arc::clone(&self.shared.audit)
     }
 
     /// Where it listens.
@@ -148,11 +169,16 @@ impl App {
             });
         }
         tasks.spawn(watch_database(self.dialer, self.readiness.clone(), self.shutdown.clone()));
+        let sessions_over = CancellationToken::new();
+        tasks.spawn(keep_in_keystore(self.handovers));
+        let audit = tasks.spawn(Arc::clone(&self.shared.audit).run(self.sink, sessions_over.clone()));
         let shared = Arc::clone(&self.shared);
         let drain = self.shutdown.clone();
         listen::run(self.listeners, self.gate, move |login| serve_one(login, Arc::clone(&shared), drain.clone())).await;
         self.readiness.not_ready("shutting down");
         self.shutdown.cancel();
+        sessions_over.cancel();
+        let _ = audit.await;
         self.shared.ring.stop().await;
         tasks.close();
         tasks.wait().await;
@@ -168,6 +194,8 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
         client: (login.client, login.client_read),
         server: (login.server, login.server_read),
         database: login.opening.database,
+        user: login.opening.user,
+        peer: login.peer,
         parameters: login.parameters,
         replication: login.opening.replication,
         keyset: login.opening.keyset,
@@ -176,6 +204,31 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
         Ok(()) => tracing::debug!(%database, ?peer, "connection ended"),
         Err(error) => tracing::info!(%database, ?peer, %error, "connection ended"),
     }
+}
+
+/// Hands records of data access to the key service, until nobody sends any.
+async fn keep_in_keystore(mut handovers: mpsc::Receiver<Handover>) {
+    while let Some(Handover { batch, kept }) = handovers.recv().await {
+        let statements: u64 = batch.records.iter().map(|record| record.statements).sum();
+        tracing::debug!(records = batch.records.len(), statements, "records of data access for the key service");
+        let _ = kept.send(Ok(()));
+    }
+}
+
+/// The sink of records of data access. One that cannot be opened is tried again later, unless it is required.
+async fn open_sink(settings: &AuditSettings, keystore: mpsc::Sender<Handover>) -> Result<AuditSink, SinkError> {
+    let sink = AuditSink::new(&settings.sink, keystore);
+    match sink.check().await {
+        Err(error) if settings.required => return Err(error),
+        Err(error) => tracing::error!(%error, "records of data access cannot be kept; statements run all the same"),
+        Ok(()) => {}
+    }
+    Ok(sink)
+}
+
+/// The id of this proxy's client key.
+fn client_id(config: &Config) -> Result<ClientId, StartError> {
+    Ok(client_key(config.client.as_ref())?.0.client_id())
 }
 
 /// Reads the client key and starts the key ring over the embedded store.

@@ -1,7 +1,10 @@
 //! `columnseal proxy`.
 
+use std::sync::Arc;
+
 use columnseal::app::{self, App, Checked, StartError};
 use columnseal::config::{Config, Environment, Sources, load};
+use columnseal::session::audit::Audit;
 use columnseal::telemetry::log::{self, LogHandle};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,7 +46,8 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let watch = signals.watch(&context.environment, &context.sources, log, &shutdown);
+    let hangup = Hangup { environment: &context.environment, sources: &context.sources, log, audit: app.audit() };
+    let watch = signals.watch(hangup, &shutdown);
     tokio::select! {
         () = app.run() => {}
         () = watch => {}
@@ -69,19 +73,13 @@ impl Signals {
     }
 
     /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning.
-    async fn watch(
-        mut self,
-        environment: &Environment,
-        sources: &Sources,
-        log: &LogHandle,
-        shutdown: &CancellationToken,
-    ) {
+    async fn watch(mut self, hangup: Hangup<'_>, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
                 _ = self.hangup.recv() => {
-                    reload(environment, sources, log);
+                    hangup.heed();
                     continue;
                 }
             }
@@ -94,17 +92,29 @@ impl Signals {
     }
 }
 
-/// Applies what can change while running: the log level. Certificates are read again when their files change.
-fn reload(environment: &Environment, sources: &Sources, log: &LogHandle) {
-    match load(environment, sources) {
-        Ok(config) => {
-            log.set_level(&config.telemetry.level);
-            tracing::info!(
-                level = config.telemetry.level,
-                "settings read again; what is not the log level needs a restart"
-            );
+/// What SIGHUP changes.
+struct Hangup<'a> {
+    environment: &'a Environment,
+    sources: &'a Sources,
+    log: &'a LogHandle,
+    audit: Arc<Audit>,
+}
+
+impl Hangup<'_> {
+    /// Opens the audit's file again and applies what can change while running: the log level. Certificates are read again when
+    /// their files change.
+    fn heed(&self) {
+        self.audit.reopen();
+        match load(self.environment, self.sources) {
+            Ok(config) => {
+                self.log.set_level(&config.telemetry.level);
+                tracing::info!(
+                    level = config.telemetry.level,
+                    "settings read again; what is not the log level needs a restart"
+                );
+            }
+            Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
         }
-        Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
     }
 }
 
@@ -157,6 +167,7 @@ fn failure(attempted: &str, error: &StartError) -> Failure {
         StartError::OtherClient { .. } => "set the CS_CLIENT_ID that was printed with this key",
         StartError::Tls(_) => "look at [tls] and [database] root_certificate",
         StartError::Listen { .. } => "end what listens there, or choose another [server] or [metrics] address",
+        StartError::Audit(_) => "make the file of [audit] sink writable, or set [audit] required = false",
         StartError::Database(_) => "look at [database]: host, port, role, password, tls",
     };
     let (exit, anchor) = match error {
@@ -164,6 +175,7 @@ fn failure(attempted: &str, error: &StartError) -> Failure {
             (Exit::Keys, "client-key")
         }
         StartError::Tls(_) => (Exit::Settings, "tls"),
+        StartError::Audit(_) => (Exit::Failed, "audit"),
         StartError::Database(_) => (Exit::Database, "database"),
         _ => (Exit::Failed, "listen"),
     };

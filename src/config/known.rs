@@ -1,5 +1,7 @@
 //! Every key there is. `config/example.toml`, the reader and the unknown-key check all go by this table.
 
+use std::borrow::Cow;
+
 /// A setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Known {
@@ -7,20 +9,14 @@ pub struct Known {
     pub name: &'static str,
     /// May be given as `<key>_file`, a path whose content is the value; never shown.
     pub secret: bool,
-    /// Not available in this version: naming it is a fault that says so.
-    pub later: Option<&'static str>,
 }
 
 const fn plain(name: &'static str) -> Known {
-    Known { name, secret: false, later: None }
+    Known { name, secret: false }
 }
 
 const fn secret(name: &'static str) -> Known {
-    Known { name, secret: true, later: None }
-}
-
-const fn later(name: &'static str, instead: &'static str) -> Known {
-    Known { name, secret: false, later: Some(instead) }
+    Known { name, secret: true }
 }
 
 /// Every key, in the order of `config/example.toml`.
@@ -57,25 +53,50 @@ pub const KEYS: &[Known] = &[
     plain("policy.trusted_functions"),
     plain("policy.unsigned_types"),
     plain("policy.keyset_scope"),
-    later("policy.roles", "remove it; use one client key per right, with grants that differ"),
+    plain("policy.roles.<role>.decrypt"),
+    plain("policy.roles.<role>.types"),
+    plain("policy.roles.<role>.mask"),
     plain("log.level"),
     plain("log.format"),
     plain("metrics.listen"),
-    later("audit.sink", "remove it; the key store records every act on keys"),
+    plain("audit.sink"),
+    plain("audit.required"),
+    plain("audit.interval"),
 ];
+
+/// What the keys of every role begin with.
+pub(super) const ROLES: &str = "policy.roles.";
+/// Stands for the role in the names of those keys.
+const ROLE: &str = "<role>";
 
 /// The entry of `section.key`.
 pub(super) fn find(name: &str) -> Option<&'static Known> {
+    let name = general(name);
     KEYS.iter().find(|known| known.name == name)
 }
 
+/// The role that a key is for. Roles may have points in their names, keys have none.
+pub(super) fn role_of(name: &str) -> Option<&str> {
+    let (role, _) = name.strip_prefix(ROLES)?.rsplit_once('.')?;
+    (!role.is_empty()).then_some(role)
+}
+
+/// The key as the table has it.
+fn general(name: &str) -> Cow<'_, str> {
+    match role_of(name) {
+        Some(role) => Cow::Owned(format!("{ROLES}{ROLE}{}", &name[ROLES.len() + role.len()..])),
+        None => Cow::Borrowed(name),
+    }
+}
+
 /// The key nearest to a mistyped one, if one is near.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub(super) fn nearest(name: &str) -> Option<String> {
+    let wanted = general(name);
     KEYS.iter()
-        .map(|known| (distance(known.name, name), known.name))
+        .map(|known| (distance(known.name, &wanted), known.name))
         .min()
         .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, name)| name)
+        .map(|(_, near)| near.replace(ROLE, role_of(name).unwrap_or(ROLE)))
 }
 
 /// Levenshtein distance.
@@ -99,15 +120,31 @@ mod tests {
 
     #[test]
     fn a_mistyped_key_finds_its_neighbour() {
-        assert_eq!(nearest("server.prot"), Some("server.port"));
-        assert_eq!(nearest("databse.host"), Some("database.host"));
+        assert_eq!(nearest("server.prot").as_deref(), Some("server.port"));
+        assert_eq!(nearest("databse.host").as_deref(), Some("database.host"));
+        assert_eq!(nearest("policy.roles.a.b.decript").as_deref(), Some("policy.roles.a.b.decrypt"));
         assert_eq!(nearest("colour.of_the_sky"), None);
+    }
+
+    #[test]
+    fn keys_of_roles_are_known_whatever_the_role_is_called() {
+        for role in ["analyst", "Jane.Doe", "*", "a b", "decrypt", "roles.x"] {
+            let key = format!("policy.roles.{role}.decrypt");
+            assert!(find(&key).is_some(), "{key}");
+            assert_eq!(role_of(&key), Some(role));
+        }
+        for bad in
+            ["policy.roles.decrypt", "policy.roles..decrypt", "policy.roles.a.", "policy.roles.a.b", "policy.roles."]
+        {
+            assert!(find(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]
     fn names_are_sections_and_keys_and_stand_once() {
         for (index, known) in KEYS.iter().enumerate() {
-            assert_eq!(known.name.split('.').count(), 2, "{}", known.name);
+            let depth = if known.name.starts_with(ROLES) { 4 } else { 2 };
+            assert_eq!(known.name.split('.').count(), depth, "{}", known.name);
             assert!(KEYS[index + 1..].iter().all(|other| other.name != known.name), "{} twice", known.name);
         }
     }

@@ -7,6 +7,7 @@ mod database;
 mod environment;
 mod faults;
 mod known;
+mod policy;
 mod raw;
 mod reader;
 mod resolve;
@@ -29,6 +30,8 @@ pub use reader::parse_span;
 pub struct Config {
     /// The listener, authentication, the database and the policy.
     pub session: session::settings::Settings,
+    /// Records of data access.
+    pub audit: session::settings::Audit,
     /// Where keys come from.
     pub keys: keys::settings::Settings,
     /// The root key of the embedded store.

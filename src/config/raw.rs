@@ -1,6 +1,6 @@
 //! What was written, and where: file, environment and flags laid over one another, before any meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, Source, Value, ValueKind};
@@ -38,9 +38,16 @@ enum Rank {
 #[derive(Default)]
 pub(super) struct Raw {
     values: BTreeMap<String, Written>,
+    /// Roles that have a table of their own, be it empty.
+    roles: BTreeSet<String>,
 }
 
 impl Raw {
+    /// Roles that have a table of their own.
+    pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.iter().map(String::as_str)
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Written> {
         self.values.get(key)
     }
@@ -72,15 +79,13 @@ impl Raw {
                 };
                 faults.add(name, written.origin, "is not a setting", advice);
             }
-            Some(known::Known { later: Some(instead), .. }) => {
-                faults.add(name, written.origin, "is not available in this version", *instead);
-            }
             Some(_) => {
                 let other = match direct {
                     Some(direct) => direct.to_owned(),
                     None => format!("{name}_file"),
                 };
                 self.values.remove(&other);
+                self.roles.extend(known::role_of(&name).map(str::to_owned));
                 self.replace_target(&name, written.rank);
                 self.values.insert(name, written);
             }
@@ -112,13 +117,21 @@ pub(super) fn gather(environment: &Environment, sources: &Sources, faults: &mut 
     file(environment, sources, &mut raw, faults);
     let base = environment.directory();
     for (variable, value) in environment.settings() {
-        let name = variable["CS_".len()..].to_ascii_lowercase().replacen("__", ".", 1);
-        raw.put(name, text(value, variable, base, Rank::Variable), faults);
+        raw.put(key_of(variable), text(value, variable, base, Rank::Variable), faults);
     }
     for (name, value) in &sources.flags {
         raw.put(name.clone(), text(value, "--set", base, Rank::Flag), faults);
     }
     raw
+}
+
+/// The key that a variable names: `CS_SERVER__PORT`, or `CS_POLICY__ROLES__ANALYST__MASK`.
+fn key_of(variable: &str) -> String {
+    let name = variable["CS_".len()..].to_ascii_lowercase();
+    match name.strip_prefix("policy__roles__").and_then(|rest| rest.rsplit_once("__")) {
+        Some((role, key)) => format!("{}{role}.{key}", known::ROLES),
+        None => name.replacen("__", ".", 1),
+    }
 }
 
 fn text(value: &str, origin: &str, base: &Path, rank: Rank) -> Written {
@@ -160,8 +173,31 @@ fn file(environment: &Environment, sources: &Sources, raw: &mut Raw, faults: &mu
         };
         for (key, value) in keys {
             let written = Written { value, origin: shown.clone(), base: base.clone(), rank: Rank::File };
-            raw.put(format!("{section}.{key}"), written, faults);
+            match (section.as_str(), key.as_str()) {
+                ("policy", "roles") => roles(written, raw, faults),
+                _ => raw.put(format!("{section}.{key}"), written, faults),
+            }
         }
+    }
+}
+
+/// `[policy.roles.<role>]`: a table of tables.
+fn roles(written: Written, raw: &mut Raw, faults: &mut Faults) {
+    let Written { value, origin, base, rank } = written;
+    let advice = "write [policy.roles.ROLE] and its keys below";
+    let ValueKind::Table(roles) = value.kind else {
+        return faults.add("policy.roles", origin, "is not a table of roles", advice);
+    };
+    for (role, value) in roles {
+        let ValueKind::Table(keys) = value.kind else {
+            faults.add(format!("{}{role}", known::ROLES), &origin, "is not a table", advice);
+            continue;
+        };
+        for (key, value) in keys {
+            let written = Written { value, origin: origin.clone(), base: base.clone(), rank };
+            raw.put(format!("{}{role}.{key}", known::ROLES), written, faults);
+        }
+        raw.roles.insert(role);
     }
 }
 

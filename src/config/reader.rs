@@ -36,6 +36,11 @@ impl<'a> Reader<'a> {
         self.raw.get(key).is_some() || self.raw.get(&format!("{key}_file")).is_some()
     }
 
+    /// Roles that have a table of their own.
+    pub(super) fn roles(&self) -> Vec<String> {
+        self.raw.roles().map(str::to_owned).collect()
+    }
+
     /// Text, or `None` where nothing was written.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
         debug_assert!(known::find(key).is_some(), "{key} is in the table");
@@ -152,6 +157,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What a relative path in this key counts from.
+    pub(super) fn base(&self, key: &str) -> PathBuf {
+        self.raw.get(key).map(|written| written.base.clone()).unwrap_or_default()
+    }
+
     /// A path; a relative one counts from the file that names it.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         let text = self.text(key)?;
@@ -159,11 +169,6 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(self.base(key).join(text))
-    }
-
-    /// What relative paths in the value of `key` count from.
-    pub(super) fn base(&self, key: &str) -> PathBuf {
-        self.raw.get(key).map(|written| written.base.clone()).unwrap_or_default()
     }
 
     /// The file of a secret given as `<key>_file`. One that cannot be read is a fault.

@@ -14,6 +14,7 @@ use crate::telemetry::log::check_level;
 use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
 
 use super::database;
+use super::policy;
 use super::reader::Reader;
 use super::root_key;
 use super::{Config, Credentials};
@@ -24,9 +25,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Everything.
 pub(super) fn config(reader: &mut Reader<'_>) -> Config {
     let session = session(reader);
+    let audit = policy::audit(reader);
     let keys = keys(reader);
     let root_key = root_key::setting(reader, "keys.root_key", &keys.store);
-    Config { session, keys, root_key, telemetry: telemetry(reader), client: client(reader) }
+    Config { session, audit, keys, root_key, telemetry: telemetry(reader), client: client(reader) }
 }
 
 /// `[keys]`.
@@ -170,7 +172,7 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
     let keyset_by_sql = reader.choice("policy.keyset_scope", &scopes).unwrap_or(true);
     let choices = [("refuse", false), ("adopt", true)];
     let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
-    Policy { encrypted, trusted_functions, keyset_by_sql, adopt_unsigned_types }
+    Policy { encrypted, trusted_functions, keyset_by_sql, adopt_unsigned_types, roles: policy::roles(reader) }
 }
 
 /// A list in which one item cannot be read would protect less than it says.

@@ -8,6 +8,8 @@ use secrecy::ExposeSecret;
 use super::{Config, Environment, Faults, KEYS, Sources, load, load_database};
 use crate::keyserver::root_key::Source;
 use crate::net::settings::SslMode;
+use crate::session::roles::{Mask, Rule, TypeRef};
+use crate::session::settings::Sink;
 use crate::telemetry::settings::LogFormat;
 
 struct Case {
@@ -57,7 +59,9 @@ fn the_example_names_every_key_and_no_other() {
     let mut section = String::new();
     let mut named = Vec::new();
     for line in example().lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        if line == "#[policy.roles.analyst]" {
+            section = "policy.roles.<role>".to_owned();
+        } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = name.to_owned();
         } else if let Some(later) = line.strip_prefix("# Not available in this version: ") {
             named.extend(later.trim_end_matches('.').split(", ").map(|key| format!("{section}.{key}")));
@@ -97,7 +101,7 @@ fn flags_override_variables_override_the_file() {
 fn every_fault_is_told_at_once() {
     let case = Case::file(
         "[server]\nport = 99999\nprot = 1\nshutdown_timeout = \"soon\"\n[keys]\npool = 0\nservice = \"https://keys\"\n\
-         [policy]\nencrypted = [\"users.email\"]\nroles = {}\n[log]\nlevel = \"loud\"\n[metrics]\nlisten = \"here\"\n\
+         [policy]\nencrypted = [\"users.email\"]\nkeyset_scope = \"x\"\nroles = 5\n[log]\nlevel = \"loud\"\n[metrics]\nlisten = \"here\"\n\
          [colours]\nsky = 1\n",
     );
     let faults = case.faults(&[("CS_DATABASE__TLS", "maybe"), ("CS_CLIENT_ID", "x"), ("CS_AUTH__MODE", "managed")]);
@@ -108,7 +112,8 @@ fn every_fault_is_told_at_once() {
         "keys.pool",
         "keys.service (from columnseal.toml) names a key server, which is not available in this version",
         "policy.encrypted (from columnseal.toml) has \"users.email\"",
-        "policy.roles (from columnseal.toml) is not available in this version",
+        "policy.keyset_scope (from columnseal.toml) is not available in this version",
+        "policy.roles (from columnseal.toml) is not a table of roles",
         "log.level",
         "metrics.listen",
         "colours.sky",
@@ -118,7 +123,7 @@ fn every_fault_is_told_at_once() {
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(key)), "{key} is not among {faults:#?}");
     }
-    assert_eq!(faults.len(), 13, "{faults:#?}");
+    assert_eq!(faults.len(), 14, "{faults:#?}");
 }
 
 #[test]
@@ -231,6 +236,110 @@ fn variables_of_others_are_left_alone() {
     let config = Case::file("").with(&[("CS_WORKSPACE_CRN", "x"), ("CSS__X", "y"), ("CS_SERVER__HOST", "")]);
     assert!(config.is_err(), "an empty host is a fault");
     assert!(Case::file("").with(&[("CS_WORKSPACE_CRN", "x"), ("CSS__X", "y")]).is_ok());
+}
+
+#[test]
+fn roles_have_tables_of_their_own() {
+    let case = Case::file(
+        "[policy.roles.analyst]\ndecrypt = false\nmask = \"last4\"\n[policy.roles.\"Jane.Doe\"]\ntypes = [\"email\"]\n\
+         [policy.roles.app]\n[policy.roles.\"*\"]\ndecrypt = false\n",
+    );
+    let of = |variables: &[(&str, &str)], role: &str| {
+        let config = case.with(variables).expect("no fault");
+        Rule::clone(&config.session.policy.roles.of(role))
+    };
+    let none = Rule { decrypt: false, ..Rule::default() };
+    assert_eq!(of(&[], "analyst"), Rule { mask: Mask::Last4, ..none.clone() });
+    let email = vec![TypeRef::Name("email".to_owned())];
+    assert_eq!(of(&[], "Jane.Doe"), Rule { types: Some(email), ..Rule::default() });
+    assert_eq!(of(&[], "app"), Rule::default(), "an empty table lifts the rule for all");
+    assert_eq!(of(&[], "jane.doe"), none);
+    assert_eq!(
+        of(&[("CS_POLICY__ROLES__ANALYST__MASK", "null")], "analyst"),
+        Rule { mask: Mask::Null, ..none.clone() }
+    );
+    let id = "5f0c5d1e-0000-4000-8000-000000000000";
+    let variables = [("CS_POLICY__ROLES__BI__TOOL__TYPES", id), ("CS_POLICY__ROLES__*__DECRYPT", "true")];
+    let types = Some(vec![TypeRef::Id(id.parse().expect("an id"))]);
+    assert_eq!(of(&variables, "bi__tool"), Rule { types, ..Rule::default() });
+    assert_eq!(of(&variables, "anyone"), Rule::default());
+    let mut flags = Case::file("");
+    flags.sources.flags.push(("policy.roles.a.b.decrypt".to_owned(), "false".to_owned()));
+    assert_eq!(*flags.with(&[]).expect("no fault").session.policy.roles.of("a.b"), none);
+}
+
+#[test]
+fn rules_that_do_not_mean_what_they_say_are_faults() {
+    let long = "r".repeat(64);
+    for (file, fault) in [
+        (
+            "[policy.roles.a]\ndecript = false\n",
+            "policy.roles.a.decript (from columnseal.toml) is not a setting: write policy.roles.a.decrypt",
+        ),
+        (
+            "[policy.roles.a]\ndecrypt = \"perhaps\"\n",
+            "policy.roles.a.decrypt (from columnseal.toml) is neither true nor false",
+        ),
+        ("[policy.roles.a]\nmask = \"last4\"\n", "policy.roles.a.mask (from columnseal.toml) masks nothing"),
+        (
+            "[policy.roles.a]\ndecrypt = true\nmask = \"null\"\n",
+            "policy.roles.a.mask (from columnseal.toml) masks nothing",
+        ),
+        (
+            "[policy.roles.a]\ndecrypt = false\nmask = \"last5\"\n",
+            "policy.roles.a.mask (from columnseal.toml) is \"last5\"",
+        ),
+        (
+            "[policy.roles.a]\ndecrypt = false\ntypes = [\"x\"]\n",
+            "policy.roles.a.types (from columnseal.toml) stands beside decrypt = false",
+        ),
+        (
+            "[policy.roles.a]\ntypes = [\"seal.email\"]\n",
+            "policy.roles.a.types (from columnseal.toml) has \"seal.email\"",
+        ),
+        ("[policy.roles.a]\ntypes = [\"\"]\n", "policy.roles.a.types (from columnseal.toml) has \"\""),
+        ("[policy.roles.a]\ntypes = 5\n", "policy.roles.a.types (from columnseal.toml) is not a list"),
+        ("[policy]\nroles = []\n", "policy.roles (from columnseal.toml) is not a table of roles"),
+        ("[policy.roles]\na = false\n", "policy.roles.a (from columnseal.toml) is not a table"),
+        ("[policy.roles.a.b]\ndecrypt = false\n", "policy.roles.a.b (from columnseal.toml) is not a setting"),
+        (
+            &format!("[policy.roles.{long}]\ndecrypt = false\n"),
+            &format!("policy.roles.{long}.decrypt (from columnseal.toml) is not the name of a role"),
+        ),
+    ] {
+        let faults = Case::file(file).faults(&[]);
+        assert_eq!(faults.len(), 1, "{file}: {faults:#?}");
+        assert!(faults[0].starts_with(fault), "{file}: {}", faults[0]);
+    }
+    let variable = Case::file("").faults(&[("CS_POLICY__ROLES__ANALYST", "x"), ("CS_POLICY__ROLES__A__COLOUR", "x")]);
+    assert_eq!(variable.len(), 2, "{variable:#?}");
+    assert!(variable.iter().all(|fault| fault.contains("is not a setting")), "{variable:#?}");
+}
+
+#[test]
+fn the_audit_has_a_sink() {
+    let audit = |file: &str| Case::file(file).with(&[]).expect("no fault").audit;
+    assert_eq!(audit("").sink, Sink::Keystore);
+    assert_eq!(audit("[audit]\nsink = \"off\"\n").sink, Sink::Off);
+    assert_eq!(audit("[audit]\nsink = \"stdout\"\nrequired = true\n").sink, Sink::Stdout);
+    let case = Case::file("[audit]\nsink = \"file:logs/access.jsonl\"\ninterval = \"30s\"\n");
+    let audit = case.with(&[]).expect("no fault").audit;
+    assert_eq!(audit.sink, Sink::File(case.directory.path().join("logs/access.jsonl")), "from the file that names it");
+    assert_eq!(audit.interval, Duration::from_secs(30));
+    for (file, fault) in [
+        ("[audit]\nsink = \"syslog\"\n", "audit.sink (from columnseal.toml) is \"syslog\""),
+        ("[audit]\nsink = \"file:\"\n", "audit.sink (from columnseal.toml) is \"file:\""),
+        ("[audit]\nsink = \"\"\n", "audit.sink (from columnseal.toml) is \"\""),
+        (
+            "[audit]\nsink = \"off\"\nrequired = true\n",
+            "audit.required (from columnseal.toml) is true while audit.sink is",
+        ),
+        ("[audit]\ninterval = \"1h\"\n", "audit.interval (from columnseal.toml) is not a time span"),
+    ] {
+        let faults = Case::file(file).faults(&[]);
+        assert_eq!(faults.len(), 1, "{file}: {faults:#?}");
+        assert!(faults[0].starts_with(fault), "{file}: {}", faults[0]);
+    }
 }
 
 #[test]

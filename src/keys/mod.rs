@@ -5,11 +5,13 @@
 //! service      what may be asked of a key service
 //! request      signed requests
 //! claims       everything signed, and the trust that checks it
+//! access       records of data access, as the audit trail keeps them
 //! admin        an admin's arithmetic: keysets, grants
 //! audit        heads of audit chains
 //! enrol        how a new device is let in
 //! ```
 
+pub mod access;
 pub mod admin;
 pub mod audit;
 pub mod claims;

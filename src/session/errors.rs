@@ -120,6 +120,24 @@ pub(super) fn seal(fault: &SealFault, column: &str) -> PgError {
     }
 }
 
+/// A column that the role may not read.
+pub(super) fn unreadable_for(role: &str, column: &str, type_name: &str) -> PgError {
+    PgError::error(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("role \"{role}\" may not read encrypted column {column} of type seal.{type_name}"),
+    )
+    .hint("Leave the column out of the result. The proxy's setting [policy.roles] says what the role may read, and may give it a mask.")
+}
+
+/// Statements that must be recorded and cannot be.
+pub(super) fn unrecorded() -> PgError {
+    PgError::error(
+        SqlState::CANNOT_CONNECT_NOW,
+        "access to encrypted columns cannot be recorded now, so the statement was not run",
+    )
+    .hint("The proxy's log says why its [audit] sink takes no records. Try again once it does.")
+}
+
 /// A stored value that does not decrypt. Rows are counted from 0 here and from 1 towards the client.
 pub(super) fn unreadable(column: &str, row: u64) -> PgError {
     PgError::error(

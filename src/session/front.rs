@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
+use super::audit::{Entry, Observer};
 use super::back::POISON;
 use super::confirm;
 use super::fast::{self, may_read_otherwise};
@@ -17,7 +18,7 @@ use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
 use crate::sql::own::Wish;
-use crate::sql::plan::{Action, Analysis, Effects, Param, Plan, Role, Source};
+use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Role, Source};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
@@ -245,6 +246,11 @@ where
         oids: &[Oid],
     ) -> Answer<Result<(Arc<Prepared>, String), PgError>> {
         let Part { text, before } = part;
+        let entry = self.entry(plan, text);
+        if let Some(error) = self.denied(plan) {
+            self.state.tally.refused(entry.as_ref());
+            return Ok(Some(Err(error)));
+        }
         let tokens = sql::literals(text);
         let value = |p: &Param| p.source.text(text, &tokens).map(|t| Zeroizing::new(t.into_owned()));
         let literals: Vec<_> = plan.params.iter().map(value).collect();
@@ -271,6 +277,7 @@ where
                 before,
                 positions: described.positions,
                 effects,
+                entry: None,
             });
             let types = confirm::described_oids(plan, oids);
             let Some(description) = self.ask_description(&described.sql, &types, &prepared).await? else {
@@ -290,8 +297,26 @@ where
             before,
             positions: executed.positions,
             effects,
+            entry,
         };
         Ok(Some(Ok((Arc::new(prepared), executed.sql))))
+    }
+
+    /// Where runs of a plan are counted.
+    fn entry(&mut self, plan: &Plan, text: &str) -> Option<Arc<Entry>> {
+        let shape = || Arc::clone(plan.shape.get_or_init(|| Arc::new(sql::Shape::of(text))));
+        self.state.observer.as_mut()?.entry(shape)
+    }
+
+    /// A result column that the connection's role may not read in any form.
+    fn denied(&self, plan: &Plan) -> Option<PgError> {
+        let viewer = &self.state.viewer;
+        plan.columns.iter().flatten().find_map(|column| match column {
+            OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
+                Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
+            }
+            _ => None,
+        })
     }
 
     /// Sends the executed form under the client's name.
@@ -327,6 +352,9 @@ where
         if prepared.chooses() && self.state.ledger.is_moving() && !self.settled().await? {
             return Ok(());
         }
+        if self.state.observer.as_ref().is_some_and(Observer::refuses) {
+            return self.poison(errors::unrecorded());
+        }
         let shown = match self.shown(prepared) {
             Ok(shown) => shown,
             Err(error) => return self.poison(error),
@@ -336,10 +364,14 @@ where
             settings: Arc::clone(&self.state.settings),
             pick: self.state.choice.active(),
             shown: shown.as_deref(),
+            viewer: &self.state.viewer,
+            tally: &mut self.state.tally,
         };
         match seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await {
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
+                // Once, however often the portal is read from.
+                self.state.tally.ran(prepared.entry.as_ref());
                 let portal_state = Arc::new(portal_state);
                 let undo = self.state.names.set_portal(portal, Some(Bound::Plan(Arc::clone(&portal_state))));
                 let announce = (reader == Reader::Nobody).then_some(portal_state);

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cancel::{self, Cancels};
 use super::handshake::{self, Ended, Request, Unopened};
+use super::identity::Identity;
 use super::link::{Link, Patience};
 use super::settings::Settings;
 use super::startup;
@@ -57,6 +58,7 @@ pub struct Gate {
     pub(super) cancels: Arc<Cancels>,
     tls: Option<Acceptor>,
     require_tls: bool,
+    identity: Identity,
     limits: Limits,
     places: Arc<Semaphore>,
     overflow: Arc<Semaphore>,
@@ -77,6 +79,7 @@ impl Gate {
             cancels: Arc::default(),
             tls: settings.tls.as_ref().map(Acceptor::new).transpose()?,
             require_tls: settings.require_tls,
+            identity: identity(settings),
             limits: Limits::default(),
             places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
             overflow: Arc::new(Semaphore::new(OVERFLOW)),
@@ -141,6 +144,9 @@ impl Gate {
                 None
             }
             Request::Open(opening) => {
+                if let Err(error) = self.identity.check(&link.stream, &opening) {
+                    return self.end(link, error.into()).await;
+                }
                 let patience = Patience::new(self.limits.login, &self.shutdown);
                 match upstream::log_in(self, link, opening, &patience).await {
                     Ok(login) => Some(login),
@@ -180,6 +186,15 @@ impl Gate {
             }
             Some(Ok(false)) | None => {}
         }
+    }
+}
+
+/// What the identity of clients rests on.
+fn identity(settings: &Settings) -> Identity {
+    match &settings.tls {
+        _ if settings.policy.roles.is_empty() => Identity::Any,
+        Some(tls) if tls.client_ca.is_some() => Identity::Certificate,
+        _ => Identity::Login,
     }
 }
 

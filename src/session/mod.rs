@@ -8,6 +8,7 @@
 //! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
 //! place (`front::poison`) and replacing its words.
 
+pub mod audit;
 mod back;
 pub mod cancel;
 pub mod catalog;
@@ -18,12 +19,14 @@ mod errors;
 mod fast;
 mod front;
 pub mod handshake;
+mod identity;
 mod ledger;
 mod link;
 pub mod listen;
 mod own;
 mod pipe;
 mod prepared;
+pub mod roles;
 mod rows;
 mod run;
 mod seal;
@@ -37,18 +40,21 @@ pub mod upstream;
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use self::audit::{Audit, Observer, Who};
 use self::back::{Halt, Outputs};
 use self::catalog::Catalogs;
 use self::choice::Choice;
 use self::fast::Stop;
 use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
+use self::roles::{Roles, Viewer};
 use self::state::State;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
@@ -78,6 +84,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Statements may choose the keyset, not the startup packet alone.
     pub keyset_by_sql: bool,
+    /// What roles may read.
+    pub roles: Roles,
+    /// Who read what.
+    pub audit: Arc<Audit>,
 }
 
 /// A connection that was logged in.
@@ -88,6 +98,10 @@ pub struct Login<C, S> {
     pub server: (S, BytesMut),
     /// Database of the connection.
     pub database: String,
+    /// The role that logged in.
+    pub user: String,
+    /// Address of the client, over TCP.
+    pub peer: Option<SocketAddr>,
     /// ParameterStatus values of the login.
     pub parameters: HashMap<String, String>,
     /// What kind of replication connection it is, if one.
@@ -152,6 +166,11 @@ where
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());
     }
+    let user: Arc<str> = login.user.into();
+    let peer = login.peer.map_or_else(|| "local".to_owned(), |peer| peer.ip().to_canonical().to_string());
+    let who = Who { user: Arc::clone(&user), database: login.database.as_str().into(), peer: peer.into() };
+    state.observer = Some(Observer::new(&shared.audit, who));
+    state.viewer = Viewer { rule: shared.roles.of(&user), role: user };
     let mut session = Session {
         pipe: Pipe {
             client: Side::new(login.client.0, login.client.1),
@@ -301,6 +320,7 @@ where
 
     /// Hands on what was counted while a batch of bytes was looked at.
     fn count(&mut self) {
+        self.state.tally.settle();
         let counted = std::mem::take(&mut self.state.counted);
         let metrics = &self.shared.metrics;
         if counted.opened > 0 {

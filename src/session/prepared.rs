@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 
 use zeroize::Zeroizing;
 
+use super::audit::Entry;
+use super::roles::Sight;
 use crate::crypto::KeysetId;
 use crate::crypto::term::equality::EqKey;
 use crate::schema::catalog::{EncType, Oid};
@@ -102,6 +104,8 @@ pub(super) struct Prepared {
     /// From the text that was sent to the client's.
     pub(super) positions: PositionMap,
     pub(super) effects: Effects,
+    /// Where its runs are counted, if they are.
+    pub(super) entry: Option<Arc<Entry>>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -176,9 +180,10 @@ impl std::fmt::Debug for Portal {
 pub(super) enum Cell {
     /// As the server sends it.
     Plain,
-    /// Opened.
+    /// As the connection's role may see it.
     Sealed {
         enc: Arc<EncType>,
+        sight: Sight,
         /// The server sends the whole composite, not the envelope alone.
         composite: bool,
         /// The format that the client asked for.

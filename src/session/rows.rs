@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::cell;
 use super::errors;
 use super::prepared::{Cell, Portal};
+use super::roles::{self, Sight};
 use super::state::State;
 use crate::crypto::envelope::{DataKey, Header};
 use crate::crypto::{KeyId, KeysetId, Kref};
@@ -59,7 +60,9 @@ pub(super) fn open(
     out: &mut Vec<u8>,
 ) -> Result<(), RowFault> {
     let mut plaintext = std::mem::take(&mut state.scratch);
+    state.tally.turn_to(portal.prepared.entry.as_ref());
     let outcome = open_with(state, ring, portal, body, &mut plaintext, out);
+    state.tally.row_ends(!matches!(outcome, Err(RowFault::Missing | RowFault::Suspect(_))));
     state.scratch = plaintext;
     outcome
 }
@@ -79,7 +82,7 @@ fn open_with(
     }
     let mut builder = DataRowBuilder::new(out);
     for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
-        let Cell::Sealed { enc, composite, format, column } = cell else {
+        let Cell::Sealed { enc, sight, composite, format, column } = cell else {
             builder.values().value(value);
             continue;
         };
@@ -90,6 +93,10 @@ fn open_with(
             builder.values().value(None);
             continue;
         };
+        if *sight == Sight::Hidden {
+            builder.values().value(None);
+            continue;
+        }
         let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
@@ -108,7 +115,11 @@ fn open_with(
             return Err(errors::unreadable(column, row).into());
         }
         state.counted.opened += 1;
+        state.tally.opened(enc, *sight != Sight::Whole);
         check(portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, row))?;
+        if let Sight::Masked(mask) = sight {
+            roles::mask(*mask, plaintext);
+        }
         let settings: &value::Settings = &portal.settings;
         builder
             .values()
@@ -149,7 +160,10 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
         && let Ok(values) = DataRow::parse(&raw[HEADER..])
     {
         for (value, cell) in values.iter().zip(&portal.cells) {
-            let (Some(bytes), Cell::Sealed { composite, .. }) = (value, cell) else { continue };
+            let (Some(bytes), Cell::Sealed { composite, sight, .. }) = (value, cell) else { continue };
+            if *sight == Sight::Hidden {
+                continue;
+            }
             let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
             let Some(header) = envelope.and_then(|e| Header::parse(e).ok()) else { continue };
             let name = (header.kref, header.key_id);

@@ -5,10 +5,12 @@ use std::sync::atomic::AtomicU64;
 
 use zeroize::Zeroizing;
 
+use super::audit::Tally;
 use super::cell::{self, SealFault};
 use super::choice::Pick;
 use super::errors;
 use super::prepared::{Cell, Checked, Portal, Prepared};
+use super::roles::Viewer;
 use super::rows;
 use crate::crypto::KeysetId;
 use crate::crypto::envelope::DataKey;
@@ -50,6 +52,10 @@ pub(super) struct Within<'a> {
     pub(super) pick: &'a Pick,
     /// What SHOW tells.
     pub(super) shown: Option<&'a str>,
+    /// Who will read the results.
+    pub(super) viewer: &'a Viewer,
+    /// Where values are counted.
+    pub(super) tally: &'a mut Tally,
 }
 
 /// A parameter's value as the client gave it.
@@ -71,14 +77,16 @@ pub(super) async fn bind(
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
-    let Within { ring, settings, pick, shown } = within;
+    let Within { ring, settings, pick, shown, viewer, tally } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
     }
     let keys = Keys::gather(ring, pick, prepared, &raws).await?;
-    let mut portal_state = open_portal(prepared, given, &settings)?;
-    let mut work = Work { keys, settings: &settings, sealed: 0, scratch: Zeroizing::default(), terms: Vec::new() };
+    let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
+    tally.turn_to(prepared.entry.as_ref());
+    let mut work =
+        Work { keys, settings: &settings, sealed: 0, tally, scratch: Zeroizing::default(), terms: Vec::new() };
     let formats = prepared.plan.params.iter().zip(&raws).map(|(param, raw)| match param.role {
         Role::Plain => i16::from(raw.format == Format::Binary),
         Role::Shown(_) => 0,
@@ -157,6 +165,7 @@ fn open_portal(
     prepared: &Arc<Prepared>,
     given: &Given<'_>,
     settings: &Arc<value::Settings>,
+    viewer: &Viewer,
 ) -> Result<Portal, PgError> {
     let columns = prepared.plan.columns.as_deref().unwrap_or_default();
     if let Given::Bind(bind) = given
@@ -165,15 +174,16 @@ fn open_portal(
         return Err(errors::format_count(bind.result_formats.len(), columns.len()));
     }
     let cells = columns.iter().enumerate().map(|(i, column)| match column {
-        OutColumn::Plain => Cell::Plain,
-        OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Cell::Sealed {
+        OutColumn::Plain => Ok(Cell::Plain),
+        OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Ok(Cell::Sealed {
             enc: Arc::clone(enc),
+            sight: viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, name, &enc.def.name))?,
             composite: matches!(column, OutColumn::Composite(..)),
             format: given.result_format(i),
             column: name.clone(),
-        },
+        }),
     });
-    let cells = cells.collect();
+    let cells = cells.collect::<Result<_, PgError>>()?;
     let mut row_description = None;
     if let Some(body) = prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
         let formats: Vec<i16> =
@@ -262,6 +272,7 @@ struct Work<'a> {
     keys: Keys,
     settings: &'a value::Settings,
     sealed: u64,
+    tally: &'a mut Tally,
     scratch: Zeroizing<Vec<u8>>,
     /// Terms of operands, by parameter.
     terms: Vec<(usize, [u8; 16])>,
@@ -302,7 +313,7 @@ impl Work<'_> {
 
     fn store(
         &mut self,
-        enc: &EncType,
+        enc: &Arc<EncType>,
         param: &Param,
         raw: &Raw<'_>,
         bytes: &[u8],
@@ -318,6 +329,7 @@ impl Work<'_> {
         let outcome = cell::store(enc, &scratch, key, eq.as_deref(), out);
         self.scratch = scratch;
         self.sealed += 1;
+        self.tally.sealed(enc);
         outcome
     }
 
@@ -329,7 +341,7 @@ impl Work<'_> {
     fn equal(
         &mut self,
         index: usize,
-        enc: &EncType,
+        enc: &Arc<EncType>,
         param: &Param,
         raw: &Raw<'_>,
         bytes: &[u8],
@@ -342,16 +354,24 @@ impl Work<'_> {
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
         let term = cell::equality(plain, &self.scratch, key)?;
         self.terms.push((index, term));
+        self.tally.searched(enc, 1);
         out.extend_from_slice(&term);
         Ok(())
     }
 
-    fn equal_array(&mut self, enc: &EncType, raw: &Raw<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
+    fn equal_array(
+        &mut self,
+        enc: &Arc<EncType>,
+        raw: &Raw<'_>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealFault> {
         let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
         let plain = operand_type(enc, None, PlainType::element_of(raw.declared));
         let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
         let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(plain, stored, key)).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
+        self.tally.searched(enc, terms.len());
         cell::term_array(&terms, out);
         Ok(())
     }

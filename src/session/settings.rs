@@ -1,7 +1,9 @@
 //! Settings of this room.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::roles::Roles;
 use crate::net::settings::{ServerTls, Target};
 
 /// How clients are authenticated.
@@ -45,6 +47,38 @@ pub struct Policy {
     pub keyset_by_sql: bool,
     /// Unsigned types are adopted at first use (development) instead of refused.
     pub adopt_unsigned_types: bool,
+    /// What database roles may read.
+    pub roles: Roles,
+}
+
+/// `[audit]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audit {
+    /// Where records of data access go.
+    pub sink: Sink,
+    /// Statements on encrypted columns are refused while records cannot be kept.
+    pub required: bool,
+    /// How often records are written.
+    pub interval: Duration,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit { sink: Sink::Keystore, required: false, interval: Duration::from_secs(5) }
+    }
+}
+
+/// Where records of data access go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Sink {
+    /// Nowhere: none are made.
+    Off,
+    /// Standard output, as JSON lines.
+    Stdout,
+    /// A file that is appended to, as JSON lines.
+    File(PathBuf),
+    /// The key service.
+    Keystore,
 }
 
 impl Default for Policy {
@@ -54,6 +88,7 @@ impl Default for Policy {
             trusted_functions: Vec::new(),
             keyset_by_sql: true,
             adopt_unsigned_types: false,
+            roles: Roles::default(),
         }
     }
 }

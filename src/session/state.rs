@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::audit::{Observer, Tally};
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::ledger::{Await, Ledger, Names, Reader};
 use super::prepared::{Seen, Statement, Turning};
+use super::roles::Viewer;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::{KeyId, Kref};
 use crate::schema::catalog::Catalog;
@@ -111,6 +113,12 @@ pub(super) struct State {
     /// Rows of the current result so far, for errors.
     pub(super) row: u64,
     pub(super) counted: Counted,
+    /// What is counted for the audit; handed on with `counted`.
+    pub(super) tally: Tally,
+    /// Who is connected, for the audit.
+    pub(super) observer: Option<Observer>,
+    /// Whose eyes results are for.
+    pub(super) viewer: Viewer,
     /// Answers collected for the session itself.
     pub(super) collected: Option<Vec<u8>>,
     /// Entries of the ledger that the session reads.
@@ -164,6 +172,9 @@ impl State {
             surplus: Vec::new(),
             row: 0,
             counted: Counted::default(),
+            tally: Tally::default(),
+            observer: None,
+            viewer: Viewer::default(),
             collected: None,
             own: 0,
             own_failed: false,

@@ -137,6 +137,8 @@ struct Login<'a> {
     owes: Owes,
     /// The server has said something.
     spoken: bool,
+    /// The server has said that the login is complete.
+    authenticated: bool,
     /// The server offered SCRAM with channel binding.
     plus: bool,
     minor: u16,
@@ -157,6 +159,7 @@ impl<'a> Login<'a> {
             to_server: Vec::new(),
             owes: Owes::Nothing,
             spoken: false,
+            authenticated: false,
             plus: false,
             minor: opening.minor.min(NEWEST_MINOR),
             parameters: HashMap::new(),
@@ -247,6 +250,8 @@ impl<'a> Login<'a> {
             }
             tag::PARAMETER_STATUS => self.parameter(&message)?,
             tag::BACKEND_KEY_DATA => self.key(&message)?,
+            // Who is connected rests on the login.
+            tag::READY_FOR_QUERY if !self.authenticated => return Err(not_logged_in().into()),
             _ => {}
         }
         self.to_client.extend_from_slice(message.raw());
@@ -279,7 +284,11 @@ impl<'a> Login<'a> {
 
     fn authentication(&mut self, message: &Message) -> Result<(), Ended> {
         self.owes = match Authentication::parse(message.body()).map_err(unreadable)? {
-            Authentication::Ok | Authentication::SaslFinal => Owes::Nothing,
+            Authentication::Ok => {
+                self.authenticated = true;
+                Owes::Nothing
+            }
+            Authentication::SaslFinal => Owes::Nothing,
             Authentication::Sasl(offered) => return self.offer(offered),
             _ => Owes::Answer,
         };
@@ -420,6 +429,13 @@ fn binding_seen() -> PgError {
 
 fn out_of_step(error: FrameError, who: &str) -> PgError {
     PgError::fatal(SqlState::PROTOCOL_VIOLATION, format!("{error} from the {who} during the login"))
+}
+
+fn not_logged_in() -> PgError {
+    PgError::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        "the database server is ready, but did not say that the login is complete",
+    )
 }
 
 fn unreadable(error: MessageError) -> PgError {

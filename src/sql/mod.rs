@@ -5,7 +5,8 @@
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
 //! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
 //! `expr`, `combine`, `compare`, `alone`, `select`, `dml`, `utility`, `own`) follow encrypted values through the tree and note `site`s and edits;
-//! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found.
+//! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found. [`shape`] is
+//! what an audit may say of a statement.
 
 mod acts;
 mod alone;
@@ -29,6 +30,7 @@ pub mod render;
 mod rewrite;
 mod scope;
 mod select;
+pub mod shape;
 mod site;
 mod skeleton;
 mod statement;
@@ -45,5 +47,6 @@ pub use acts::{Act, acts};
 pub use cache::PlanCache;
 pub use literal::{Literal, Literals, literals};
 pub use render::{PositionMap, Rendered};
+pub use shape::{Shape, ShapeId};
 pub use statement::{after_failure, analyze};
 pub use untouched::{holds_ours, names_ours};

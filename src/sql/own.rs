@@ -147,6 +147,7 @@ impl Show {
             columns: Some(vec![OutColumn::Plain; columns]),
             checks: Vec::new(),
             confirmed: OnceLock::new(),
+            shape: OnceLock::new(),
         }
     }
 }

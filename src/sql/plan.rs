@@ -11,6 +11,7 @@ use crate::wire::value::Digits;
 
 use super::literal::Literals;
 use super::own::{Show, Wish};
+use super::shape::Shape;
 
 /// What analysis needs to know of a session.
 #[derive(Clone, Debug)]
@@ -113,6 +114,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Filled by the session once PostgreSQL has confirmed the plan.
     pub confirmed: std::sync::OnceLock<Confirmed>,
+    /// What an audit says of the statement; made when it is first asked for.
+    pub shape: std::sync::OnceLock<Arc<Shape>>,
 }
 
 impl Plan {

@@ -249,6 +249,7 @@ impl Analyzer<'_> {
             columns,
             checks,
             confirmed: std::sync::OnceLock::new(),
+            shape: std::sync::OnceLock::new(),
         })))
     }
 

@@ -34,6 +34,19 @@ pub struct Metrics {
     pub catalog_failures: Counter,
     /// Pins that do not hold now.
     pub alarms: Gauge,
+    /// Records of data access.
+    pub audit: Audit,
+}
+
+/// Records of data access, and whether they can be kept.
+#[derive(Clone)]
+pub struct Audit {
+    /// Written.
+    pub records: Counter,
+    /// Attempts to write that failed.
+    pub failures: Counter,
+    /// 1 while they cannot be written.
+    pub failing: Gauge,
 }
 
 /// `columnseal_statements_total{kind}`.
@@ -123,6 +136,7 @@ impl Metrics {
             catalog_loads: counter(),
             catalog_failures: counter(),
             alarms: Gauge::noop(),
+            audit: Audit { records: counter(), failures: counter(), failing: Gauge::noop() },
         }
     }
 
@@ -194,6 +208,11 @@ impl Metrics {
             catalog_loads: counter("columnseal_catalog_loads_total"),
             catalog_failures: counter("columnseal_catalog_failures_total"),
             alarms: gauge("columnseal_pin_alarms"),
+            audit: Audit {
+                records: counter("columnseal_audit_records_total"),
+                failures: counter("columnseal_audit_failures_total"),
+                failing: gauge("columnseal_audit_failing"),
+            },
         }
     }
 }
@@ -215,7 +234,7 @@ impl Drop for Connected {
 }
 
 fn describe(recorder: &PrometheusRecorder) {
-    const COUNTERS: [(&str, &str); 9] = [
+    const COUNTERS: [(&str, &str); 11] = [
         ("columnseal_connections_accepted_total", "Client connections accepted."),
         ("columnseal_connections_refused_total", "Client connections refused before a session began."),
         ("columnseal_statements_total", "Statements, by what analysis said of them."),
@@ -225,6 +244,8 @@ fn describe(recorder: &PrometheusRecorder) {
         ("columnseal_key_service_requests_total", "Requests to the key service, by outcome."),
         ("columnseal_catalog_loads_total", "Catalog snapshots taken."),
         ("columnseal_catalog_failures_total", "Catalog snapshots that failed."),
+        ("columnseal_audit_records_total", "Records of data access written."),
+        ("columnseal_audit_failures_total", "Attempts to write records of data access that failed."),
     ];
     for (name, text) in COUNTERS {
         recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
@@ -238,6 +259,11 @@ fn describe(recorder: &PrometheusRecorder) {
         KeyName::from_const_str("columnseal_pin_alarms"),
         Some(Unit::Count),
         "Pinned columns that are not as pinned; statements on their relations are refused.".into(),
+    );
+    recorder.describe_gauge(
+        KeyName::from_const_str("columnseal_audit_failing"),
+        Some(Unit::Count),
+        "1 while records of data access cannot be written.".into(),
     );
     recorder.describe_histogram(
         KeyName::from_const_str("columnseal_key_service_request_seconds"),

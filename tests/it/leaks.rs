@@ -200,8 +200,8 @@ fn search(place: &str, hay: &[u8], markers: &Markers) -> Vec<String> {
 #[test]
 fn no_plaintext_reaches_the_server_or_a_log() {
     let options = Options::logged().with("track_activity_query_size = 65536");
-    let proxy = ProxyOptions::default().with("CS_LOG__LEVEL", "trace");
-    let twin = Twin::start_with(options, &proxy);
+    let proxy = ProxyOptions::default().with("CS_LOG__LEVEL", "trace").with("CS_AUDIT__SINK", "file:access.jsonl");
+    let mut twin = Twin::start_with(options, &proxy);
     twin.sealed.sql(SCHEMA);
     let mut markers = Markers { used: Vec::new() };
     let mut raw = twin.raw_sealed();
@@ -218,6 +218,11 @@ fn no_plaintext_reaches_the_server_or_a_log() {
     found.extend(search("the table", dump.as_bytes(), &markers));
     let metrics = twin.proxy.http("/metrics").map(|(_, body)| body).unwrap_or_default();
     found.extend(search("metrics", metrics.as_bytes(), &markers));
+    twin.proxy.signal("TERM");
+    twin.proxy.wait_exit();
+    let access = std::fs::read_to_string(twin.workspace.dir().join("access.jsonl")).unwrap();
+    assert!(access.lines().count() > 10, "what was run is recorded");
+    found.extend(search("records of data access", access.as_bytes(), &markers));
     assert!(found.is_empty(), "{} finds:\n{}", found.len(), found.join("\n"));
 }
 

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod access;
 mod catalog;
 mod clients;
 mod commands;
@@ -21,6 +22,7 @@ mod harness;
 mod leaks;
 mod protocol;
 mod revocation;
+mod roles;
 mod root_keys;
 mod rotation;
 mod rust_drivers;

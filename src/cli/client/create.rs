@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use columnseal::config::{load_keys, parse_span};
+use columnseal::config::{load_store, parse_span};
 use columnseal::crypto::client_request::ClientRequest;
 use columnseal::crypto::root::RootFingerprint;
 use columnseal::keys::permissions::Permissions;
@@ -121,7 +121,7 @@ pub(in super::super) struct Request {
 impl Request {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         let attempted = "make a client key to be approved";
-        let settings = context.settings(attempted, load_keys(&context.environment, &context.sources))?;
+        let (settings, _) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
         let made = RequestedClient::make(&self.name, self.root, &settings.home, &settings.store.clone().into());
         let made = made.map_err(|error| failure(attempted, &error))?;
         let output = self

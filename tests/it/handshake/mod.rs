@@ -13,6 +13,7 @@ use std::time::Duration;
 use columnseal::net::dial::Dialer;
 use columnseal::net::settings::{Pem, ServerTls, Target};
 use columnseal::session::listen::{Gate, Limits, Listener, bind, run};
+use columnseal::session::roles::Roles;
 use columnseal::session::settings::{AuthMode, Policy, Settings};
 use columnseal::session::upstream::LoggedIn;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
@@ -38,6 +39,7 @@ struct With {
     max_connections: Option<usize>,
     limits: Option<Limits>,
     host: Option<String>,
+    roles: Roles,
 }
 
 impl Proxy {
@@ -53,7 +55,7 @@ impl Proxy {
             tls: with.tls,
             auth: AuthMode::Passthrough,
             database: target.clone(),
-            policy: Policy::default(),
+            policy: Policy { roles: with.roles, ..Policy::default() },
         };
         let shutdown = CancellationToken::new();
         let gate = Gate::new(&settings, Dialer::new(target).unwrap(), shutdown.clone()).unwrap();

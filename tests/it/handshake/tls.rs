@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use columnseal::net::dial::{DialError, Dialer, Refusal, Security};
 use columnseal::net::settings::{Pem, ServerTls, Target};
+use columnseal::session::roles::{Roles, Rule};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
@@ -163,6 +164,27 @@ async fn client_certificates_are_demanded_and_checked() {
     assert_eq!(psql(&show(&good), "SELECT 1").ok(), "1\n");
     psql(&show(&bad), "SELECT 1").failed();
     psql(&url, "SELECT 1").failed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_roles_have_rules_a_certificate_is_of_one_role() {
+    let cluster = Cluster::plain();
+    cluster.database("shop");
+    let certificates = Certificates::new();
+    let clients = Certificates::new();
+    let (app, other) = (clients.authority.issue("app", &["x"]), clients.authority.issue("App", &["app"]));
+    let tls = ServerTls { client_ca: Some(Pem::Path(clients.ca())), ..certificates.tls() };
+    let roles = Roles::new([("app".to_owned(), Rule::default())]);
+    let proxy = Proxy::new(&cluster, With { tls: Some(tls), roles, ..With::default() }).await;
+    let url = cluster.at("shop", proxy.port).url;
+    let show = |issued: &crate::support::tls::Issued| {
+        format!("{url}?sslmode=require&sslcert={}&sslkey={}", issued.certificate.display(), issued.key.display())
+    };
+    assert_eq!(psql(&show(&app), "SELECT 1").ok(), "1\n");
+    let said = psql(&show(&other), "SELECT 1").failed();
+    assert!(said.contains("the client's certificate is not that of role \"app\""), "{said}");
+    let said = psql(&format!("{url}?sslmode=disable"), "SELECT 1").failed();
+    assert!(said.contains("a client certificate is needed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
