@@ -1,5 +1,7 @@
 //! Composition root: the only file that knows every room. `Config` -> [`App`]; [`App::run`] until shutdown.
 
+mod keyserver;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Credentials};
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
-use crate::keys::{KeysError, Metered, Ring};
+use crate::keys::remote::Remote;
+use crate::keys::settings::Service;
+use crate::keys::{KeyService, KeysError, Metered, Ring};
 use crate::keyserver::Engine;
 use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
@@ -27,6 +31,8 @@ use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
+
+pub use keyserver::KeyServer;
 
 /// Statement plans kept, shared between all sessions.
 const PLANS: usize = 4_096;
@@ -178,14 +184,20 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
     }
 }
 
-/// Reads the client key and starts the key ring over the embedded store.
+/// Reads the client key and starts the key ring over the embedded store or a key server.
 async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<Ring>, StartError> {
     let (client, root) = client_key(config.client.as_ref())?;
-    let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
-    let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
-    let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-    let service = Metered::new(Arc::new(engine), metrics);
-    Ok(Ring::start(&config.keys, Arc::new(client), root, Arc::new(service)).await?)
+    let client = Arc::new(client);
+    let service: Arc<dyn KeyService> = match &config.keys.service {
+        Service::Server(server) => Arc::new(Remote::connect(server, Arc::clone(&client), root).await?),
+        Service::Embedded => {
+            let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
+            let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
+            Arc::new(opened.map_err(|error| KeysError::unavailable(error.to_string()))??)
+        }
+    };
+    let service = Arc::new(Metered::new(service, metrics));
+    Ok(Ring::start(&config.keys, client, root, service).await?)
 }
 
 fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {

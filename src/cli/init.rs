@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use columnseal::config::load_store;
+use columnseal::keys::settings::Service;
 use columnseal::keyserver::workspace::{InitOptions, InitReport, Workspace};
 use columnseal::net::settings::{SslMode, Target};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,6 +27,9 @@ pub(super) struct Init {
     /// Where the recovery kit goes [default: recovery-kit.txt in COLUMNSEAL_HOME]
     #[arg(long, value_name = "FILE")]
     recovery_file: Option<PathBuf>,
+    /// The one-time token that a key server without a workspace wrote, to make its workspace
+    #[arg(long, value_name = "FILE")]
+    bootstrap_token: Option<PathBuf>,
     /// Ask nothing
     #[arg(long)]
     yes: bool,
@@ -38,7 +42,11 @@ impl Init {
             Some(url) => Some(db::target(context, Some(url), ATTEMPTED)?),
             None => None,
         };
-        if !self.yes && !keys.store.exists() {
+        let known = match &keys.service {
+            Service::Embedded => keys.store.exists(),
+            Service::Server(_) => self.bootstrap_token.is_none(),
+        };
+        if !self.yes && !known {
             confirm(&keys.home)?;
         }
         let recovery = self.recovery_file.as_ref().map(|file| context.environment.directory().join(file));
@@ -49,7 +57,12 @@ impl Init {
             store: keys.store.into(),
             root_key,
         };
-        let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
+        let token = self.bootstrap_token.as_ref().map(|file| context.environment.directory().join(file));
+        let made = match &keys.service {
+            Service::Embedded => Workspace::init(&options),
+            Service::Server(server) => Workspace::init_server(&options, server, token.as_deref()),
+        };
+        let report = made.map_err(|error| failure(ATTEMPTED, &error))?;
         let mut lines = described(&report);
         let mut schema = None;
         if let Some(target) = &target {

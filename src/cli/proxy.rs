@@ -1,15 +1,15 @@
 //! `columnseal proxy`.
 
 use columnseal::app::{self, App, Checked, StartError};
-use columnseal::config::{Config, Environment, Sources, load};
+use columnseal::config::{Config, load};
 use columnseal::telemetry::log::{self, LogHandle};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::db;
 use super::output::{Exit, Failure, Outcome};
+use super::signals::Signals;
 use super::workspace;
 
 /// Arguments of `proxy`.
@@ -43,69 +43,14 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let watch = signals.watch(&context.environment, &context.sources, log, &shutdown);
+    let level = || load(&context.environment, &context.sources).map(|config| config.telemetry.level);
+    let watch = signals.watch(&shutdown, log, level);
     tokio::select! {
         () = app.run() => {}
         () = watch => {}
     }
     tracing::info!("ended");
     Ok(())
-}
-
-/// The signals that a proxy heeds.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning.
-    async fn watch(
-        mut self,
-        environment: &Environment,
-        sources: &Sources,
-        log: &LogHandle,
-        shutdown: &CancellationToken,
-    ) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-                _ = self.hangup.recv() => {
-                    reload(environment, sources, log);
-                    continue;
-                }
-            }
-            if shutdown.is_cancelled() {
-                return tracing::warn!("ending at once: open transactions are cut off");
-            }
-            tracing::info!("shutting down: open transactions may end first");
-            shutdown.cancel();
-        }
-    }
-}
-
-/// Applies what can change while running: the log level. Certificates are read again when their files change.
-fn reload(environment: &Environment, sources: &Sources, log: &LogHandle) {
-    match load(environment, sources) {
-        Ok(config) => {
-            log.set_level(&config.telemetry.level);
-            tracing::info!(
-                level = config.telemetry.level,
-                "settings read again; what is not the log level needs a restart"
-            );
-        }
-        Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
-    }
 }
 
 fn report(context: &Context, checked: &Checked) -> Outcome {

@@ -23,6 +23,28 @@ pub struct Permit {
     trust: Arc<Trust>,
 }
 
+/// The record of a client that may ask at all. `proven` comes before anything is said of its standing.
+pub(super) fn good_standing(
+    tx: &dyn Tx,
+    trust: &Trust,
+    id: ClientId,
+    proven: impl Fn(&ClientRecord) -> Result<(), KeysError>,
+) -> Result<ClientRecord, KeysError> {
+    let row = clients::find(tx, id)?.ok_or_else(|| KeysError::ClientUnknown { client: id.to_string() })?;
+    let record: ClientRecord = trust.check(&row.record, || format!("the record of client {id}"))?;
+    if record.id() != id {
+        return Err(KeysError::tampered(format!("the record of client {id}")));
+    }
+    proven(&record)?;
+    if !row.enabled {
+        return Err(KeysError::ClientDisabled { client: record.name });
+    }
+    if record.expired(wall_ms()) {
+        return Err(KeysError::ClientExpired { client: record.name });
+    }
+    Ok(record)
+}
+
 /// A permit together with a grant that allows the act.
 pub struct Allowed {
     client: ClientId,
@@ -40,19 +62,7 @@ impl Permit {
         request: &Request<B>,
     ) -> Result<Self, KeysError> {
         let (id, now) = (request.auth.client, wall_ms());
-        let label = || id.to_string();
-        let row = clients::find(tx, id)?.ok_or_else(|| KeysError::ClientUnknown { client: label() })?;
-        let record: ClientRecord = trust.check(&row.record, || format!("the record of client {id}"))?;
-        if record.id() != id {
-            return Err(KeysError::tampered(format!("the record of client {id}")));
-        }
-        request.verify(service, &record.public)?;
-        if !row.enabled {
-            return Err(KeysError::ClientDisabled { client: record.name });
-        }
-        if record.expired(now) {
-            return Err(KeysError::ClientExpired { client: record.name });
-        }
+        let record = good_standing(tx, trust, id, |record| request.verify(service, &record.public))?;
         if B::CHANGES
             && !workspace::use_nonce(
                 tx,

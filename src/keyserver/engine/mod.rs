@@ -10,6 +10,7 @@ mod inventory;
 mod service;
 mod state;
 mod trail;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::crypto::ClientId;
 use crate::crypto::hpke::{OpenKey, SealKey};
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::secret::Key32;
-use crate::crypto::sign::SigningKey;
+use crate::crypto::sign::{SigningKey, VerifyKey};
 use crate::keys::claims::{RootSigned, ServiceRecord, Trust};
 use crate::keys::error::KeysError;
 use crate::keys::request::ServiceId;
@@ -33,7 +34,9 @@ use super::store::{self, Store, Tx};
 use trail::Trail;
 
 pub use admin::{TEST_KEY, TEST_TYPE};
+pub use dispatch::{ROUTES, Route};
 pub use service::WATCH;
+pub use watch::{Overview, Watched};
 
 /// A key service over one store. Cheap to clone; several, in several processes, may work on one store.
 #[derive(Clone)]
@@ -45,11 +48,13 @@ struct Inner {
     store: Box<dyn Store>,
     wrap: StoreKey,
     service: ServiceId,
-    /// Signs heads of the audit trail.
-    signing: SigningKey,
     trail: Trail,
     /// Opens what admins seal to the service.
     opening: OpenKey,
+    /// Signs what is answered to other machines, and heads of the audit trail.
+    signing: SigningKey,
+    /// The service's public keys, signed by the root.
+    record: RootSigned,
     root: RootFingerprint,
     /// The admin set last checked, and what came of it.
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
@@ -72,14 +77,23 @@ impl Engine {
         Self::over(spec.open()?, root_key, root)
     }
 
+    /// Over a store that this process keeps for others: its workspace is whichever it holds.
+    pub(super) fn serve(store: Box<dyn Store>, root_key: &Source) -> Result<Self, KeysError> {
+        let admins = store::read(&*store, workspace::admins)?;
+        let root = VerifyKey::from_bytes(&admins.root).map_err(|_| KeysError::tampered("the admin set"))?;
+        Self::over(store, root_key, RootFingerprint::of(&root))
+    }
+
     fn over(store: Box<dyn Store>, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
         let wrap = unlock(&*store, root_key)?;
-        let (signing, opening) = open_service(&row, &admins, &wrap, root)?;
+        let (body, signature) = row.service_record.clone();
+        let record = RootSigned { root: admins.root, body, signature };
+        let (signing, opening) = open_service(&row, &record, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         let (service, trail) = (row.service, Trail::new(&*store, row.service)?);
-        Ok(Self { inner: Arc::new(Inner { store, wrap, service, signing, trail, opening, root, trust }) })
+        Ok(Self { inner: Arc::new(Inner { store, wrap, service, signing, trail, opening, record, root, trust }) })
     }
 
     /// Which service this is.
@@ -90,6 +104,16 @@ impl Engine {
     /// What admins seal to.
     pub fn seal_key(&self) -> SealKey {
         self.inner.opening.seal_key()
+    }
+
+    /// What signs answers to other machines.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.inner.signing
+    }
+
+    /// The service's public keys, signed by the root.
+    pub fn record(&self) -> &RootSigned {
+        &self.inner.record
     }
 
     /// The workspace's root.
@@ -135,16 +159,15 @@ impl Engine {
     }
 }
 
-/// The service's key that signs and the one that opens what admins seal to it, checked against the record that the root signed.
+/// The service's keys: what signs, and what opens what admins seal to it; checked against the record that the root signed.
 fn open_service(
     row: &WorkspaceRow,
-    admins: &RootSigned,
+    signed: &RootSigned,
     wrap: &StoreKey,
     root: RootFingerprint,
 ) -> Result<(SigningKey, OpenKey), KeysError> {
-    let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
-    let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
+    let record: ServiceRecord = signed.check(root, what)?;
     let wrong = || KeysError::tampered("the key service's secret");
     let secret = wrap.unwrap(&Place::service(&row.service.0), &row.service_secret).ok_or_else(wrong)?;
     let (signing, opening) = secret.split_first_chunk::<32>().ok_or_else(wrong)?;

@@ -108,7 +108,7 @@ impl Workspace {
                 let terms = Terms { permissions, expires_ms, types: grant.types.clone(), admins: view.trust.version() };
                 admin::grant(&self.key, &own, &client.public, &view.service.seal, &terms)
             };
-            let grants = lacking.iter().take(BATCH).map(|grant| new(grant)).collect::<Result<Vec<_>, _>>()?;
+            let grants = lacking.iter().take(BATCH).map(new).collect::<Result<Vec<_>, _>>()?;
             self.ask(&PutClient { expected: view.revision, record: None, grants })?;
             Ok(true)
         })

@@ -21,6 +21,7 @@ mod types;
 mod view;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
@@ -31,6 +32,7 @@ use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Call};
 use crate::keys::service::read_answer;
+use crate::keys::settings::{Server, Service, Settings};
 
 use super::engine::{Engine, root_key_path};
 use super::files;
@@ -65,7 +67,7 @@ pub struct InitOptions {
 /// A workspace and the admin's key to it.
 pub struct Workspace {
     access: Access,
-    key: ClientKey,
+    key: Arc<ClientKey>,
     root: RootFingerprint,
 }
 
@@ -74,6 +76,11 @@ impl Workspace {
     /// file (0600) and nowhere else. A second run changes nothing.
     pub fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         init::init(options)
+    }
+
+    /// As [`init`](Self::init), on a key server; `token` is needed to make the workspace. A second run changes nothing.
+    pub fn init_server(options: &InitOptions, server: &Server, token: Option<&Path>) -> Result<InitReport, KeysError> {
+        init::init_server(options, server, token)
     }
 
     /// Opens the store with the device key of `home` and the root key beside the store.
@@ -85,13 +92,29 @@ impl Workspace {
     /// As [`open`](Self::open), of a store anywhere and with another root key.
     pub fn open_with(home: &Path, store: &StoreSpec, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
-        Ok(Self { access: Access::Here(Engine::open_with(store, root_key, root)?), key, root })
+        Ok(Self { access: Access::Here(Engine::open_with(store, root_key, root)?), key: Arc::new(key), root })
+    }
+
+    /// Asks a key server with the device key of `home`.
+    pub fn connect(home: &Path, server: &Server) -> Result<Self, KeysError> {
+        let (key, root) = device_key(home)?;
+        let key = Arc::new(key);
+        Ok(Self { access: Access::connect(server, &key, root)?, key, root })
+    }
+
+    /// The workspace that settings name.
+    pub fn of(settings: &Settings, root_key: &Source) -> Result<Self, KeysError> {
+        match &settings.service {
+            Service::Embedded => Self::open_with(&settings.home, &settings.store.clone().into(), root_key),
+            Service::Server(server) => Self::connect(&settings.home, server),
+        }
     }
 
     /// Lets a restored store serve again. `false`: it was not sealed.
     pub fn unseal(&self) -> Result<bool, KeysError> {
         match &self.access {
             Access::Here(engine) => engine.unseal(self.device()),
+            Access::There(..) => Err(KeysError::invalid("a store is unsealed on the machine that keeps it")),
         }
     }
 
