@@ -1,5 +1,7 @@
 //! Composition root: the only file that knows every room. `Config` -> [`App`]; [`App::run`] until shutdown.
 
+mod keyserver;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use crate::config::{Config, Credentials};
 use crate::crypto::ClientId;
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
-use crate::keys::{KeysError, Metered, Ring};
+use crate::keys::remote::Remote;
+use crate::keys::settings::Service;
+use crate::keys::{KeyService, KeysError, Metered, Ring};
 use crate::keyserver::{Engine, Policy};
 use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
@@ -31,6 +35,8 @@ use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
+
+pub use keyserver::KeyServer;
 
 /// Statement plans kept, shared between all sessions.
 const PLANS: usize = 4_096;
@@ -170,7 +176,7 @@ impl App {
         }
         tasks.spawn(watch_database(self.dialer, self.readiness.clone(), self.shutdown.clone()));
         let sessions_over = CancellationToken::new();
-        tasks.spawn(keep_in_keystore(self.handovers));
+        tasks.spawn(keep_in_keystore(Arc::clone(&self.shared.ring), self.handovers));
         let audit = tasks.spawn(Arc::clone(&self.shared.audit).run(self.sink, sessions_over.clone()));
         let shared = Arc::clone(&self.shared);
         let drain = self.shutdown.clone();
@@ -207,11 +213,10 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
 }
 
 /// Hands records of data access to the key service, until nobody sends any.
-async fn keep_in_keystore(mut handovers: mpsc::Receiver<Handover>) {
+async fn keep_in_keystore(ring: Arc<Ring>, mut handovers: mpsc::Receiver<Handover>) {
     while let Some(Handover { batch, kept }) = handovers.recv().await {
-        let statements: u64 = batch.records.iter().map(|record| record.statements).sum();
-        tracing::debug!(records = batch.records.len(), statements, "records of data access for the key service");
-        let _ = kept.send(Ok(()));
+        let outcome = ring.keep_access(batch).await.map_err(|error| error.to_string());
+        let _ = kept.send(outcome); // who waited may have given up
     }
 }
 
@@ -231,15 +236,21 @@ fn client_id(config: &Config) -> Result<ClientId, StartError> {
     Ok(client_key(config.client.as_ref())?.0.client_id())
 }
 
-/// Reads the client key and starts the key ring over the embedded store.
+/// Reads the client key and starts the key ring over the embedded store or a key server.
 async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<Ring>, StartError> {
     let (client, root) = client_key(config.client.as_ref())?;
-    let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
-    let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
-    let policy = Policy { devices: config.keys.devices };
-    let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-    let service = Metered::new(Arc::new(engine.under(policy)), metrics);
-    Ok(Ring::start(&config.keys, Arc::new(client), root, Arc::new(service)).await?)
+    let client = Arc::new(client);
+    let service: Arc<dyn KeyService> = match &config.keys.service {
+        Service::Server(server) => Arc::new(Remote::connect(server, Arc::clone(&client), root).await?),
+        Service::Embedded => {
+            let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
+            let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
+            let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
+            Arc::new(engine.under(Policy { devices: config.keys.devices }))
+        }
+    };
+    let service = Arc::new(Metered::new(service, metrics));
+    Ok(Ring::start(&config.keys, client, root, service).await?)
 }
 
 fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {

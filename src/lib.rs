@@ -9,8 +9,8 @@
 //! net       -> wire                database target, dialing, TLS on both sides
 //! schema    -> crypto wire net     encrypted types, `seal` schema, catalog snapshot
 //! sql       -> crypto wire schema  statement -> plan. Sync, pure
-//! keys      -> crypto telemetry    client side of keys: grants, data-key pool, decrypt cache, lease
-//! keyserver -> crypto keys telemetry net wire   key service engine and its store
+//! keys      -> crypto net telemetry  client side of keys: grants, data-key pool, decrypt cache, lease
+//! keyserver -> crypto keys net telemetry wire   key service: engine, store, HTTP
 //! session   -> wire crypto telemetry net schema sql keys   one connection
 //! config    -> Settings of every room
 //! app       -> all

@@ -136,8 +136,7 @@ fn told_error(error: &SchemaError) -> String {
 fn signed(context: &Context) -> Result<Vec<(TypeId, String)>, String> {
     let loaded = load_store(&context.environment, &context.sources);
     let (settings, root_key) = loaded.map_err(|faults| faults.to_string())?;
-    let workspace =
-        Workspace::open_with(&settings.home, &settings.store.into(), &root_key).map_err(|error| error.to_string())?;
+    let workspace = Workspace::of(&settings, &root_key).map_err(|error| error.to_string())?;
     let types = workspace.types().map_err(|error| error.to_string())?;
     Ok(types.into_iter().filter_map(|info| Some((info.id.parse().ok()?, info.definition))).collect())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use columnseal::config::load_store;
+use columnseal::keys::settings::Service;
 use columnseal::keyserver::workspace::{EnrolReport, Enrolling, InitOptions, InitReport, Progress, Workspace};
 use columnseal::net::settings::{SslMode, Target};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -33,6 +34,9 @@ pub(super) struct Init {
     /// Whose device this is, for the admin who lets it in [default: the user's name]
     #[arg(long, value_name = "TEXT")]
     owner: Option<String>,
+    /// The one-time token that a key server without a workspace wrote, to make its workspace
+    #[arg(long, value_name = "FILE")]
+    bootstrap_token: Option<PathBuf>,
     /// Ask nothing
     #[arg(long)]
     yes: bool,
@@ -45,7 +49,11 @@ impl Init {
             Some(url) => Some(db::target(context, Some(url), ATTEMPTED)?),
             None => None,
         };
-        if !self.yes && !keys.store.exists() {
+        let known = match &keys.service {
+            Service::Embedded => keys.store.exists(),
+            Service::Server(_) => self.bootstrap_token.is_none(),
+        };
+        if !self.yes && !known {
             let question = format!("This makes a workspace, its keys and a recovery kit in {}.", keys.home.display());
             confirm(ATTEMPTED, &question, "init --yes")?;
         }
@@ -58,11 +66,16 @@ impl Init {
             root_key,
             devices: keys.devices,
         };
-        let (workspace, mut lines, report) = if Enrolling::is_needed(&options) {
-            let enrolled = self.enrol(context, &options)?;
+        let token = self.bootstrap_token.as_ref().map(|file| context.environment.directory().join(file));
+        let (workspace, mut lines, report) = if token.is_none() && Enrolling::is_needed(&options, &keys.service) {
+            let enrolled = self.enrol(context, &options, &keys.service)?;
             (as_json(&enrolled), enrolled_lines(&enrolled), None)
         } else {
-            let report = Workspace::init(&options).map_err(|error| failure(ATTEMPTED, &error))?;
+            let made = match &keys.service {
+                Service::Embedded => Workspace::init(&options),
+                Service::Server(server) => Workspace::init_server(&options, server, token.as_deref()),
+            };
+            let report = made.map_err(|error| failure(ATTEMPTED, &error))?;
             (as_json(&report), described(&report), Some(report))
         };
         let mut schema = None;
@@ -86,11 +99,11 @@ impl Init {
     }
 
     /// The workspace is there, but no key of this device: shows a code and waits for an admin.
-    fn enrol(&self, context: &Context, options: &InitOptions) -> Result<EnrolReport, Failure> {
+    fn enrol(&self, context: &Context, options: &InitOptions, service: &Service) -> Result<EnrolReport, Failure> {
         let attempted = "have this device let in";
         let owner = self.owner.as_deref().or_else(|| context.environment.variable("USER")).unwrap_or_default();
         let failed = |error| enrolment(attempted, &error);
-        let mut waiting = Enrolling::begin(options, owner).map_err(failed)?;
+        let mut waiting = Enrolling::begin(options, service, owner).map_err(failed)?;
         let said = "This workspace has an admin already. Ask one to run, within five minutes: columnseal device list";
         output::stderr(said);
         context.output.note("If no admin has a device any more: columnseal recover --recovery-file FILE.");

@@ -7,11 +7,13 @@ mod completions;
 mod db;
 mod device;
 mod init;
+mod keyserver;
 mod keyset;
 mod output;
 mod proxy;
 mod rewrap;
 mod rotate;
+mod signals;
 mod store;
 mod types;
 mod workspace;
@@ -48,6 +50,9 @@ struct Global {
     /// Settings file [default: columnseal.toml in this directory, if there]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Use the key server at this address instead of the embedded one, as keys.service does
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
     /// Override a setting, as server.port=6432
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
@@ -57,6 +62,8 @@ struct Global {
 enum Command {
     /// Run the proxy
     Proxy(proxy::Proxy),
+    /// Run the key server
+    Keyserver(keyserver::KeyServer),
     /// Set up a workspace on this device, and the seal schema where a database is given
     Init(init::Init),
     /// Manage client keys and their grants
@@ -150,10 +157,13 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
     if let Err(error) = hygiene {
         output.warn(&format!("core dumps could not be turned off ({error}); keys may reach a dump"));
     }
-    let sources = Sources { file: global.config.clone(), flags: global.set.clone() };
+    let mut flags = global.set.clone();
+    flags.extend(global.server.iter().map(|url| ("keys.service".to_owned(), url.clone())));
+    let sources = Sources { file: global.config.clone(), flags };
     let context = Context { environment, sources, output };
     let outcome = match &arguments.command {
         Command::Proxy(command) => command.run(&context),
+        Command::Keyserver(command) => command.run(&context),
         Command::Init(command) => command.run(&context),
         Command::Client(command) => command.run(&context),
         Command::Device(command) => command.run(&context),

@@ -1,18 +1,15 @@
 //! `columnseal proxy`.
 
-use std::sync::Arc;
-
 use columnseal::app::{self, App, Checked, StartError};
-use columnseal::config::{Config, Environment, Sources, load};
-use columnseal::session::audit::Audit;
+use columnseal::config::{Config, load};
 use columnseal::telemetry::log::{self, LogHandle};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::db;
 use super::output::{Exit, Failure, Outcome};
+use super::signals::Signals;
 use super::workspace;
 
 /// Arguments of `proxy`.
@@ -46,76 +43,18 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let hangup = Hangup { environment: &context.environment, sources: &context.sources, log, audit: app.audit() };
-    let watch = signals.watch(hangup, &shutdown);
+    let audit = app.audit();
+    let level = || {
+        audit.reopen();
+        load(&context.environment, &context.sources).map(|config| config.telemetry.level)
+    };
+    let watch = signals.watch(&shutdown, log, level);
     tokio::select! {
         () = app.run() => {}
         () = watch => {}
     }
     tracing::info!("ended");
     Ok(())
-}
-
-/// The signals that a proxy heeds.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning.
-    async fn watch(mut self, hangup: Hangup<'_>, shutdown: &CancellationToken) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-                _ = self.hangup.recv() => {
-                    hangup.heed();
-                    continue;
-                }
-            }
-            if shutdown.is_cancelled() {
-                return tracing::warn!("ending at once: open transactions are cut off");
-            }
-            tracing::info!("shutting down: open transactions may end first");
-            shutdown.cancel();
-        }
-    }
-}
-
-/// What SIGHUP changes.
-struct Hangup<'a> {
-    environment: &'a Environment,
-    sources: &'a Sources,
-    log: &'a LogHandle,
-    audit: Arc<Audit>,
-}
-
-impl Hangup<'_> {
-    /// Opens the audit's file again and applies what can change while running: the log level. Certificates are read again when
-    /// their files change.
-    fn heed(&self) {
-        self.audit.reopen();
-        match load(self.environment, self.sources) {
-            Ok(config) => {
-                self.log.set_level(&config.telemetry.level);
-                tracing::info!(
-                    level = config.telemetry.level,
-                    "settings read again; what is not the log level needs a restart"
-                );
-            }
-            Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
-        }
-    }
 }
 
 fn report(context: &Context, checked: &Checked) -> Outcome {

@@ -15,7 +15,7 @@ use super::output::{Exit, Failure};
 pub(super) fn open(context: &Context, attempted: &str) -> Result<Workspace, Failure> {
     let (settings, root_key) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
     let policy = Policy { devices: settings.devices };
-    let workspace = Workspace::open_with(&settings.home, &settings.store.into(), &root_key);
+    let workspace = Workspace::of(&settings, &root_key);
     Ok(workspace.map_err(|error| failure(attempted, &error))?.under(policy))
 }
 
@@ -74,8 +74,10 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         }
         E::NotAdmin { .. } => (Exit::Keys, "not-admin", "run the command with the device key of an admin"),
         E::LeaseExpired { .. } | E::Unavailable { .. } | E::BadAnswer { .. } | E::Refused { .. } => {
-            (Exit::Store, "key-service", "look at the key store and the clock of this machine, and run this again")
+            (Exit::Store, "key-service", "look at the key store or key server, and run this again")
         }
+        E::ClockSkew { .. } => (Exit::Failed, "clock", "set the clock of this machine"),
+        E::TooManyRequests { .. } => (Exit::Failed, "rate", "wait a moment and run this again"),
         E::Sealed => (Exit::Store, "sealed", "an admin runs `columnseal store unseal`"),
         E::OutcomeUnknown => (Exit::Store, "outcome-unknown", "look whether it was done, and run this again if not"),
         E::Policy { .. } => {

@@ -6,6 +6,7 @@
 mod database;
 mod environment;
 mod faults;
+mod keyserver;
 mod known;
 mod policy;
 mod raw;
@@ -40,6 +41,15 @@ pub struct Config {
     pub telemetry: telemetry::settings::Settings,
     /// `CS_CLIENT_ID` and `CS_CLIENT_KEY`, where given.
     pub client: Option<Credentials>,
+}
+
+/// Everything a key server needs to start.
+#[derive(Debug)]
+pub struct KeyServerConfig {
+    /// The listener, the store and the limits.
+    pub server: crate::keyserver::settings::Settings,
+    /// Log, metrics and health.
+    pub telemetry: telemetry::settings::Settings,
 }
 
 /// The client key of an application.
@@ -85,6 +95,14 @@ pub fn load_root_key(environment: &Environment, spec: &str) -> Result<Source, Fa
     let mut reader = reader::Reader::new(&raw, environment, &mut faults);
     let found = root_key::resolve(&mut reader, "--to", spec, environment.directory());
     faults.or(found.unwrap_or_else(|| Source::File(PathBuf::new())))
+}
+
+/// Only what a key server needs.
+pub fn load_keyserver(environment: &Environment, sources: &Sources) -> Result<KeyServerConfig, Faults> {
+    let mut faults = Faults::default();
+    let raw = raw::gather(environment, sources, &mut faults);
+    let config = keyserver::config(&mut reader::Reader::new(&raw, environment, &mut faults));
+    faults.or(config)
 }
 
 /// Only the database, with `url` (a command's `--database`) in place of `[database]` where given.

@@ -14,13 +14,14 @@ use crate::telemetry::log::check_level;
 use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
 
 use super::database;
+use super::keyserver;
 use super::policy;
 use super::reader::Reader;
 use super::root_key;
 use super::{Config, Credentials};
 
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Everything.
 pub(super) fn config(reader: &mut Reader<'_>) -> Config {
@@ -33,14 +34,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Config {
 
 /// `[keys]`.
 pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
-    if let Some(service) = reader.text("keys.service").filter(|service| service != "embedded") {
-        let problem = if service.starts_with("https://") {
-            "names a key server, which is not available in this version"
-        } else {
-            "is not a key service"
-        };
-        reader.fault("keys.service", problem, "write \"embedded\", or remove it");
-    }
+    let service = keyserver::service(reader);
     let home = reader.environment.home();
     let store = reader.path("keys.store").unwrap_or_else(|| home.join("store").join("keystore.db"));
     let keyset = reader.text("keys.keyset").unwrap_or_else(|| "default".to_owned());
@@ -48,6 +42,7 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
     let pool = reader.number("keys.pool", 8, 1..=1_024);
     Keys {
         home,
+        service,
         store,
         // Empty: every session must choose.
         keyset: Some(keyset).filter(|keyset| !keyset.is_empty()),
@@ -88,7 +83,7 @@ fn session(reader: &mut Reader<'_>) -> Session {
     }
 }
 
-fn server_tls(reader: &mut Reader<'_>) -> Option<ServerTls> {
+pub(super) fn server_tls(reader: &mut Reader<'_>) -> Option<ServerTls> {
     let certificate = pem(reader, "tls.certificate");
     let private_key = pem(reader, "tls.private_key");
     let client_ca = pem(reader, "tls.client_ca");
@@ -187,7 +182,7 @@ fn is_function_name(item: &str) -> bool {
     item.split('.').count() == 2 && item.split('.').all(word)
 }
 
-fn telemetry(reader: &mut Reader<'_>) -> Telemetry {
+pub(super) fn telemetry(reader: &mut Reader<'_>) -> Telemetry {
     let level = reader.text("log.level").unwrap_or_else(|| "info".to_owned());
     if let Err(why) = check_level(&level) {
         let advice = "write error, warn, info, debug or trace, or a filter such as \"columnseal::session=debug,info\"";

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Config, Environment, Faults, KEYS, Sources, load, load_database};
+use super::{Config, Environment, Faults, KEYS, Sources, load, load_database, load_keyserver};
+use crate::keys::settings::{Server, Service};
 use crate::keyserver::root_key::Source;
 use crate::net::settings::SslMode;
 use crate::session::roles::{Mask, Rule, TypeRef};
@@ -100,7 +101,7 @@ fn flags_override_variables_override_the_file() {
 #[test]
 fn every_fault_is_told_at_once() {
     let case = Case::file(
-        "[server]\nport = 99999\nprot = 1\nshutdown_timeout = \"soon\"\n[keys]\npool = 0\nservice = \"https://keys\"\n\
+        "[server]\nport = 99999\nprot = 1\nshutdown_timeout = \"soon\"\n[keys]\npool = 0\nservice = \"keys\"\n\
          [policy]\nencrypted = [\"users.email\"]\nkeyset_scope = \"x\"\nroles = 5\n[log]\nlevel = \"loud\"\n[metrics]\nlisten = \"here\"\n\
          [colours]\nsky = 1\n",
     );
@@ -110,9 +111,9 @@ fn every_fault_is_told_at_once() {
         "server.prot (from columnseal.toml) is not a setting: write server.port, or remove it",
         "server.shutdown_timeout",
         "keys.pool",
-        "keys.service (from columnseal.toml) names a key server, which is not available in this version",
+        "keys.service (from columnseal.toml) is not a key service",
         "policy.encrypted (from columnseal.toml) has \"users.email\"",
-        "policy.keyset_scope (from columnseal.toml) is not available in this version",
+        "policy.keyset_scope (from columnseal.toml) is \"x\"",
         "policy.roles (from columnseal.toml) is not a table of roles",
         "log.level",
         "metrics.listen",
@@ -124,6 +125,43 @@ fn every_fault_is_told_at_once() {
         assert!(faults.iter().any(|fault| fault.starts_with(key)), "{key} is not among {faults:#?}");
     }
     assert_eq!(faults.len(), 14, "{faults:#?}");
+}
+
+#[test]
+fn key_servers_are_named_by_https_urls() {
+    let service = |text: &str| Case::file("").with(&[("CS_KEYS__SERVICE", text)]).map(|config| config.keys.service);
+    let urls = vec!["https://a:8443".to_owned(), "https://[::1]:8443".to_owned()];
+    let several = service("https://a:8443/, https://[::1]:8443").expect("two key servers");
+    assert_eq!(several, Service::Server(Server { urls, ca: None }));
+    assert_eq!(service("embedded").expect("embedded"), Service::Embedded);
+    assert!(service("http://127.0.0.1:8443").is_ok() && service("http://localhost:1").is_ok());
+    for bad in ["http://keys:8443", "https://", "https://a/x", "https://u:p@a", "https://a:b", "ftp://a", "keys", ","] {
+        let faults = service(bad).expect_err(bad);
+        assert!(faults.to_string().contains("keys.service"), "{bad}: {faults}");
+    }
+}
+
+#[test]
+fn a_key_server_off_loopback_needs_a_certificate() {
+    let load = |variables: &[(&str, &str)]| {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let environment = Environment::of_pairs(directory.path(), variables);
+        load_keyserver(&environment, &Sources::default()).map(|config| config.server)
+    };
+    let server = load(&[]).expect("the defaults");
+    assert_eq!((server.listen.0.as_str(), server.listen.1, server.max_body), ("127.0.0.1", 8443, 1 << 20));
+    assert!(load(&[("CS_KEYSERVER__LISTEN", "[::1]:8443")]).is_ok());
+    for (key, bad) in [
+        ("CS_KEYSERVER__LISTEN", "0.0.0.0:8443"),
+        ("CS_KEYSERVER__LISTEN", "8443"),
+        ("CS_KEYSERVER__LISTEN", "localhost:99999"),
+        ("CS_KEYSERVER__STORE", "mysql://x"),
+        ("CS_KEYSERVER__STORE", "sqlite:"),
+        ("CS_KEYSERVER__MAX_BODY", "7"),
+        ("CS_KEYSERVER__CLIENT_RATE", "0"),
+    ] {
+        assert!(load(&[(key, bad)]).is_err(), "{key} {bad}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub const MAX_BATCH: usize = 4096;
 pub struct Proof(pub [u8; 64]);
 
 super::json::serde_b64!(Proof);
+super::json::schema!(Proof, { "type": "string", "pattern": "^[A-Za-z0-9_-]{85}[AQgw]$" });
 
 /// One pair of the statement, with the encodings that its points came from or go out as.
 pub(super) struct Pair {

@@ -1,8 +1,11 @@
 //! How ids and byte strings stand in JSON: ids as uuids, key ids in hexadecimal, all other bytes in base64url without
 //! padding. One value has one form; anything else is refused.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// Base64url of bytes of any or of one fixed length: `#[serde(with = "b64")]`.
 pub mod b64 {
@@ -85,7 +88,65 @@ macro_rules! serde_b64 {
     };
 }
 
+/// The schema of a type that writes itself as text.
+macro_rules! schema {
+    ($name:ident, $schema:tt) => {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+}
+
+pub(crate) use schema;
 pub(super) use {serde_b64, serde_text};
+
+/// In schemas: `N` bytes as base64url.
+pub struct Base64<const N: usize>;
+
+impl<const N: usize> JsonSchema for Base64<N> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Base64_{N}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // The bits that the last letter has too many are 0.
+        let last = match N % 3 {
+            0 => "[A-Za-z0-9_-]",
+            1 => "[AQgw]",
+            _ => "[AEIMQUYcgkosw048]",
+        };
+        let letters = (N * 8).div_ceil(6);
+        json_schema!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{{}}}{last}$", letters - 1) })
+    }
+}
+
+/// In schemas: bytes as base64url.
+pub struct Bytes;
+
+impl JsonSchema for Bytes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$";
+        json_schema!({ "type": "string", "pattern": pattern })
+    }
+}
 
 #[cfg(test)]
 mod tests {

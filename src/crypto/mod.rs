@@ -71,6 +71,12 @@ macro_rules! id {
                 if id.to_string() == text { Ok(id) } else { Err(serde::de::Error::custom("not a uuid in its usual form")) }
             }
         }
+
+        json::schema!($name, {
+            "type": "string",
+            "format": "uuid",
+            "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        });
     };
 }
 
@@ -82,11 +88,15 @@ id!(/// A client: the first 16 bytes of the hash of its public keys.
     ClientId);
 
 /// A keyset and data epoch, allocated uniquely by the key service and signed in the certificate.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Kref(pub u32);
 
 /// An epoch of a split key, from 1.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Epoch(pub u32);
 
 /// A data key's public name.
@@ -115,3 +125,4 @@ impl std::str::FromStr for KeyId {
 }
 
 json::serde_text!(KeyId);
+json::schema!(KeyId, { "type": "string", "pattern": "^[0-9a-f]{16}$" });

@@ -19,6 +19,7 @@ pub struct VerifyKey(ed25519_dalek::VerifyingKey);
 pub struct Signature(pub [u8; 64]);
 
 super::json::serde_b64!(Signature);
+super::json::schema!(Signature, { "type": "string", "pattern": "^[A-Za-z0-9_-]{85}[AQgw]$" });
 
 /// The signature is not of this key over this message for this purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

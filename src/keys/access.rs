@@ -3,7 +3,10 @@
 //! They hold names, ids and counts, never values, literals or parameters. Counts are summed up over a window of time for each
 //! shape of statement, user, database and address.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::service::body;
 
 /// Longest name of a user or database in a record, in bytes: what PostgreSQL's own names have.
 pub const MAX_NAME: usize = 63;
@@ -15,7 +18,7 @@ pub const MAX_TYPES: usize = 1600;
 pub const MAX_RECORDS: usize = 1024;
 
 /// What one user did with one shape of statement in a window of time.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRecord {
     /// Begin of the window, in milliseconds since 1970.
@@ -47,7 +50,7 @@ pub struct AccessRecord {
 }
 
 /// What was done with values of one encrypted type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TypeAccess {
     /// Its id.
@@ -65,12 +68,14 @@ pub struct TypeAccess {
 }
 
 /// Records that are kept or not as a whole.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessBatch {
     /// At most [`MAX_RECORDS`].
     pub records: Vec<AccessRecord>,
 }
+
+body!(AccessBatch -> (), "/v1/audit/access", true);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_zero(n: &u64) -> bool {

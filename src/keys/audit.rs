@@ -53,6 +53,12 @@ impl SignedHead {
     }
 }
 
+crate::crypto::json::schema!(ReplicaId, {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+});
+
 impl fmt::Display for ReplicaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         uuid::Uuid::from_bytes(self.0).fmt(f)

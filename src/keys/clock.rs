@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::crypto::random;
+
 /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Boot(pub u64);
@@ -21,6 +23,12 @@ impl Boot {
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
+}
+
+/// Somewhere between half of `most` and `most`, so that many processes do not act at once.
+pub fn jitter(most: Duration) -> Duration {
+    let random = random::array::<2>().map_or(u16::MAX, u16::from_be_bytes);
+    most.mul_f64(0.5 + f64::from(random) / f64::from(u16::MAX) / 2.0)
 }
 
 /// Milliseconds since 1970, UTC.
@@ -46,6 +54,12 @@ mod tests {
         let before = Boot::now();
         assert!(Boot::now() >= before);
         assert!(before.plus(Duration::MAX) > before);
+    }
+
+    #[test]
+    fn jitter_stays_within_half_and_whole() {
+        let most = Duration::from_secs(4);
+        assert!((0..100).map(|_| jitter(most)).all(|some| most / 2 <= some && some <= most));
     }
 
     #[test]

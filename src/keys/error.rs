@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::Epoch;
@@ -10,7 +11,7 @@ use crate::crypto::Epoch;
 use super::root_fault::RootKeyFault;
 
 /// An error of the keys or keyserver room. In JSON its cause is `code`; what concerns one machine only never travels.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum KeysError {
     /// There is no key store at that path. Only `columnseal init` makes one.

@@ -3,9 +3,11 @@
 //! ```text
 //! ring         what a session uses: keys to encrypt with, keys to decrypt with, types, pins
 //! service      what may be asked of a key service
+//! remote       a key server
 //! request      signed requests
 //! claims       everything signed, and the trust that checks it
 //! access       records of data access, as the audit trail keeps them
+//! signed       answers and events as the service signs them
 //! admin        an admin's arithmetic: keysets, grants
 //! audit        heads of audit chains
 //! enrol        how a new device is let in
@@ -21,11 +23,13 @@ pub mod enrol;
 pub mod error;
 mod metered;
 pub mod permissions;
+pub mod remote;
 pub mod request;
 pub mod ring;
 mod root_fault;
 pub mod service;
 pub mod settings;
+pub mod signed;
 
 pub use error::KeysError;
 pub use metered::Metered;

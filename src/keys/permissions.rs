@@ -8,6 +8,12 @@ use std::str::FromStr;
 #[serde(into = "Vec<&'static str>", try_from = "Vec<String>")]
 pub struct Permissions(u8);
 
+crate::crypto::json::schema!(Permissions, {
+    "type": "array",
+    "items": { "type": "string", "enum": ["encrypt", "decrypt", "query", "grant"] },
+    "maxItems": 4,
+});
+
 const NAMES: [(u8, &str); 4] = [(1, "encrypt"), (2, "decrypt"), (4, "query"), (8, "grant")];
 
 impl Permissions {

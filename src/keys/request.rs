@@ -1,6 +1,7 @@
 //! Signed requests: `"columnseal req v1" || service id 16 || client id 16 || lp(method) || lp(path) || time_ms || nonce 16 ||
 //! SHA-256(body)`. The body is JSON; its bytes are what is hashed. Embedded requests are signed like those that travel.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -25,9 +26,11 @@ pub const SCHEME: &str = "Columnseal ";
 pub struct ServiceId(pub [u8; 16]);
 
 /// The body of a request, and what answers it.
-pub trait Body: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Body: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The answer.
-    type Answer: Serialize + DeserializeOwned + Send + 'static;
+    type Answer: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+    /// HTTP's method. A request by GET has no body.
+    const METHOD: &'static str = "POST";
     /// Where it goes.
     const PATH: &'static str;
     /// It changes something: its nonce is used up.
@@ -61,6 +64,8 @@ pub struct Origin {
 pub struct Call {
     /// Where it goes.
     pub path: &'static str,
+    /// It changes something: whether it was done is not known where its answer is lost.
+    pub changes: bool,
     /// By whom.
     pub auth: Authorization,
     /// JSON.
@@ -81,14 +86,19 @@ pub struct Request<B> {
 
 impl Authorization {
     /// Signs for a method and path, with a fresh nonce.
-    pub fn sign(
+    pub fn sign(service: ServiceId, key: &ClientKey, call: (&str, &str), body: &[u8]) -> Result<Self, KeysError> {
+        Self::sign_at(service, key, call, (body, wall_ms()))
+    }
+
+    /// As [`sign`](Self::sign), at another time.
+    pub(crate) fn sign_at(
         service: ServiceId,
         key: &ClientKey,
         (method, path): (&str, &str),
-        body: &[u8],
+        (body, time_ms): (&[u8], u64),
     ) -> Result<Self, KeysError> {
         let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
-        let (client, time_ms) = (key.client_id(), wall_ms());
+        let client = key.client_id();
         let digest = Sha256::digest(body).into();
         let mut auth = Self { client, time_ms, nonce, signature: Signature([0; 64]) };
         auth.signature = key.sign(Domain::Request, &auth.message(service, (method, path), &digest));
@@ -152,8 +162,8 @@ impl Call {
     pub fn sign<B: Body>(service: ServiceId, key: &ClientKey, body: &B) -> Result<Self, KeysError> {
         let body =
             serde_json::to_vec(body).map_err(|e| KeysError::invalid(format!("a request cannot be written: {e}")))?;
-        let auth = Authorization::sign(service, key, ("POST", B::PATH), &body)?;
-        Ok(Self { path: B::PATH, auth, body })
+        let auth = Authorization::sign(service, key, (B::METHOD, B::PATH), &body)?;
+        Ok(Self { path: B::PATH, changes: B::CHANGES, auth, body })
     }
 }
 
@@ -171,9 +181,14 @@ impl<B: Body> Request<B> {
         Ok(Self { body, auth, origin, digest })
     }
 
+    /// A request whose method has no body.
+    pub fn bare(auth: Authorization, origin: Origin, body: B) -> Self {
+        Self { body, auth, origin, digest: Sha256::digest(b"").into() }
+    }
+
     /// Checks signature and time. Whether the client may ask is another matter.
     pub fn verify(&self, service: ServiceId, public: &ClientPublic) -> Result<(), KeysError> {
-        self.auth.verify(service, public, ("POST", B::PATH), &self.digest)
+        self.auth.verify(service, public, (B::METHOD, B::PATH), &self.digest)
     }
 }
 

@@ -4,13 +4,15 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::client_key::ClientKey;
-use crate::crypto::json::{b64, b64_list};
+use crate::crypto::json::{Base64, Bytes, b64, b64_list};
 use crate::crypto::split::{Answer, Proof};
 use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, Kref, TypeId};
 
+use super::admin::Hello;
 use super::claims::{RootSigned, Signed, Split};
 use super::error::KeysError;
 use super::permissions::Permissions;
@@ -48,7 +50,7 @@ pub fn read_answer<B: Body>(answer: &[u8]) -> Result<B::Answer, KeysError> {
 }
 
 /// How new a state is: generations grow with every restore, revisions with every change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revision {
     /// Restores.
@@ -58,7 +60,7 @@ pub struct Revision {
 }
 
 /// Where the workspace and one client of it stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
     /// Of the workspace.
@@ -68,17 +70,17 @@ pub struct Standing {
 }
 
 /// Asks for the [`State`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetState {}
 
 /// Asks for the [`Standing`], for the lease.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Renew {}
 
 /// Everything that concerns one client, but the grants themselves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// How new this is.
@@ -96,7 +98,7 @@ pub struct State {
 }
 
 /// A granted keyset as a list shows it. Nothing of it holds before the grant itself was read and checked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Granted {
     /// Id.
@@ -111,11 +113,12 @@ pub struct Granted {
     pub krefs: Vec<Kref>,
     /// Changes with whatever the grant rests on.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<16>")]
     pub stamp: [u8; 16],
 }
 
 /// Asks for grants and what belongs to them; keysets that are not granted are left out of the answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetGrants {
     /// Of which keysets, 1 to [`MAX_KEYS`].
@@ -123,7 +126,7 @@ pub struct GetGrants {
 }
 
 /// A grant and what belongs to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantState {
     /// The keyset's record.
@@ -137,7 +140,7 @@ pub struct GrantState {
 }
 
 /// A share sealed to a client: `c 32 || m 32`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SealedShare {
     /// Of which split key.
@@ -146,11 +149,12 @@ pub struct SealedShare {
     pub epoch: Epoch,
     /// HPKE.
     #[serde(with = "b64")]
+    #[schemars(with = "Bytes")]
     pub sealed: Vec<u8>,
 }
 
 /// A keyset that the client once had.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokedKeyset {
     /// Id.
@@ -162,47 +166,51 @@ pub struct RevokedKeyset {
 }
 
 /// Asks for new data keys.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EncryptKeys {
     /// Of which keyset.
     pub keyset: KeysetId,
     /// Digest of the grant whose shares the client holds.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub grant: [u8; 32],
     /// Of which data epoch.
     pub epoch: Epoch,
     /// Half of what the ids are made of.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<16>")]
     pub nonce: [u8; 16],
     /// How many, 1 to [`MAX_KEYS`].
     pub count: u32,
 }
 
 /// New data keys: answers for `key_id(nonce, server_nonce, 0..count)`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKeys {
     /// The other half of what the ids are made of.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<16>")]
     pub server_nonce: [u8; 16],
     /// Answers, proved.
     pub evaluated: Evaluated,
 }
 
 /// Answers in the order asked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluated {
     /// S of each tag.
     #[serde(with = "b64_list")]
+    #[schemars(with = "Vec<Base64<32>>")]
     pub answers: Vec<Answer>,
     /// Where asked for.
     pub proof: Option<Proof>,
 }
 
 /// Asks for data keys by id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecryptKeys {
     /// By epoch. At most [`MAX_KEYS`] ids in all.
@@ -212,20 +220,21 @@ pub struct DecryptKeys {
 }
 
 /// Ids of one data epoch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecryptGroup {
     /// The epoch.
     pub kref: Kref,
     /// Digest of the grant whose shares the client holds.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub grant: [u8; 32],
     /// The ids.
     pub ids: Vec<KeyId>,
 }
 
 /// What came of one group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecryptedGroup {
     /// Answers in the order of the ids.
@@ -254,13 +263,14 @@ impl From<Result<Evaluated, KeysError>> for DecryptedGroup {
 }
 
 /// Asks for term roots.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TermRoots {
     /// Of which keyset.
     pub keyset: KeysetId,
     /// Digest of the grant whose shares the client holds.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub grant: [u8; 32],
     /// Of which index epoch.
     pub epoch: Epoch,
@@ -269,7 +279,7 @@ pub struct TermRoots {
 }
 
 /// Stores a signed type definition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutType {
     /// Signed by an admin or by the asking client.
@@ -277,7 +287,7 @@ pub struct PutType {
 }
 
 /// A database object that was seen with an encrypted type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedObject {
     /// `column public.users.email` and the like.
@@ -287,7 +297,7 @@ pub struct PinnedObject {
 }
 
 /// Asks for the pins of a database.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetPins {
     /// Its configured name.
@@ -295,7 +305,7 @@ pub struct GetPins {
 }
 
 /// Adds pins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddPins {
     /// The database's configured name.
@@ -326,3 +336,33 @@ body!(TermRoots -> Evaluated, "/v1/terms", false);
 body!(PutType -> (), "/v1/types/put", true);
 body!(GetPins -> Vec<PinnedObject>, "/v1/pins", false);
 body!(AddPins -> (), "/v1/pins/add", true);
+
+/// Opens the stream of [`Event`](super::signed::Event)s.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {}
+
+impl super::request::Body for Watch {
+    type Answer = Standing;
+    const METHOD: &'static str = "GET";
+    const PATH: &'static str = "/v1/events";
+    const CHANGES: bool = false;
+}
+
+/// Which key service answers here, for anybody to ask.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceInfo {
+    /// Version of the requests and answers.
+    pub api: u32,
+    /// Version of the program.
+    pub version: String,
+    /// The service's record, signed by the workspace root.
+    pub record: RootSigned,
+    /// What everybody may know of the workspace.
+    pub hello: Hello,
+}
+
+/// Version of the requests and answers.
+pub const API: u32 = 1;
+/// Where [`ServiceInfo`] is.
+pub const SERVICE_PATH: &str = "/v1/service";

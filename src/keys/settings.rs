@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Settings {
     /// `COLUMNSEAL_HOME`: holds `device/` and `store/`.
     pub home: PathBuf,
+    /// Who answers.
+    pub service: Service,
     /// The embedded store's SQLite file. Its root key lies beside it as `root.key`.
     pub store: PathBuf,
     /// Name of the keyset for new values; `None`: a session must choose.
@@ -22,4 +24,22 @@ pub struct Settings {
     pub pool: usize,
     /// The embedded key service takes device keys of clients that are no admins; `false`: production.
     pub devices: bool,
+}
+
+/// Which key service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// Within the process, over a store of its own.
+    Embedded,
+    /// A key server.
+    Server(Server),
+}
+
+/// Where a key server is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Server {
+    /// `https://host:port`, one or several of one workspace.
+    pub urls: Vec<String>,
+    /// Root certificates (PEM); `None`: those of the operating system.
+    pub ca: Option<PathBuf>,
 }

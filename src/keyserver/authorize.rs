@@ -33,6 +33,32 @@ pub struct Permit {
     trust: Arc<Trust>,
 }
 
+/// The record of a client that may ask at all. `proven` comes before anything is said of its standing.
+pub(super) fn good_standing(
+    tx: &dyn Tx,
+    trust: &Trust,
+    policy: Policy,
+    id: ClientId,
+    proven: impl Fn(&ClientRecord) -> Result<(), KeysError>,
+) -> Result<ClientRecord, KeysError> {
+    let row = clients::find(tx, id)?.ok_or_else(|| KeysError::ClientUnknown { client: id.to_string() })?;
+    let record: ClientRecord = trust.check(&row.record, || format!("the record of client {id}"))?;
+    if record.id() != id {
+        return Err(KeysError::tampered(format!("the record of client {id}")));
+    }
+    proven(&record)?;
+    if !row.enabled {
+        return Err(KeysError::ClientDisabled { client: record.name });
+    }
+    if record.expired(wall_ms()) {
+        return Err(KeysError::ClientExpired { client: record.name });
+    }
+    if record.kind == ClientKind::Device && !trust.is_admin(id) {
+        policy.lets_devices_in()?;
+    }
+    Ok(record)
+}
+
 /// A permit together with a grant that allows the act.
 pub struct Allowed {
     client: ClientId,
@@ -50,22 +76,7 @@ impl Permit {
         request: &Request<B>,
     ) -> Result<Self, KeysError> {
         let (id, now) = (request.auth.client, wall_ms());
-        let label = || id.to_string();
-        let row = clients::find(tx, id)?.ok_or_else(|| KeysError::ClientUnknown { client: label() })?;
-        let record: ClientRecord = trust.check(&row.record, || format!("the record of client {id}"))?;
-        if record.id() != id {
-            return Err(KeysError::tampered(format!("the record of client {id}")));
-        }
-        request.verify(gate.service, &record.public)?;
-        if !row.enabled {
-            return Err(KeysError::ClientDisabled { client: record.name });
-        }
-        if record.expired(now) {
-            return Err(KeysError::ClientExpired { client: record.name });
-        }
-        if record.kind == ClientKind::Device && !trust.is_admin(id) {
-            gate.policy.lets_devices_in()?;
-        }
+        let record = good_standing(tx, trust, gate.policy, id, |record| request.verify(gate.service, &record.public))?;
         if B::CHANGES
             && !workspace::use_nonce(
                 tx,

@@ -7,15 +7,21 @@
 //! store        transactions, tables, migrations, SQLite
 //! policy       whom the service lets in
 //! root_key     store key, and the root keys that open it: file, environment, AWS KMS, Vault, PKCS#11
-//! workspace    an admin's device and an embedded store: init, clients, keysets, grants
+//! workspace    an admin's device and a key service: init, clients, keysets, grants
+//! bootstrap    the first admin of a key server
+//! http         the key server
 //! ```
 
 pub mod authorize;
+pub mod bootstrap;
 pub mod engine;
 mod files;
+pub mod http;
 pub mod policy;
 pub mod root_key;
+pub mod settings;
 pub mod store;
+mod stores;
 pub mod workspace;
 
 pub use engine::Engine;

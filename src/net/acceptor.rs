@@ -11,11 +11,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::settings::{Pem, ServerTls};
 use super::stream::{Socket, Stream};
-use super::tls::{TlsError, is_postgresql, server_config};
+use super::tls::{HTTP, POSTGRESQL, TlsError, is_postgresql, server_config};
 
 /// Accepts TLS from clients.
 pub struct Acceptor {
     settings: ServerTls,
+    alpn: &'static [u8],
     config: ArcSwap<ServerConfig>,
     seen: Mutex<Vec<Stamp>>,
 }
@@ -29,9 +30,21 @@ impl Acceptor {
     /// # Errors
     /// One of them cannot be read or used.
     pub fn new(settings: &ServerTls) -> Result<Self, TlsError> {
+        Self::speaking(settings, POSTGRESQL)
+    }
+
+    /// As [`new`](Self::new), for HTTP.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn http(settings: &ServerTls) -> Result<Self, TlsError> {
+        Self::speaking(settings, HTTP)
+    }
+
+    fn speaking(settings: &ServerTls, alpn: &'static [u8]) -> Result<Self, TlsError> {
         let seen = stamps(settings);
-        let config = server_config(settings)?;
-        Ok(Acceptor { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(seen) })
+        let config = ArcSwap::new(server_config(settings, alpn)?);
+        Ok(Acceptor { settings: settings.clone(), alpn, config, seen: Mutex::new(seen) })
     }
 
     /// Reads the files again if one of them changed; says whether it did. Handshakes from now on use
@@ -48,7 +61,7 @@ impl Acceptor {
             }
             *seen = now;
         }
-        self.config.store(server_config(&self.settings)?);
+        self.config.store(server_config(&self.settings, self.alpn)?);
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ pub mod target;
 mod tls;
 mod verify;
 
-pub use self::tls::TlsError;
+pub use self::tls::{TlsError, https_client_config};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,9 @@ use super::settings::{Pem, ServerTls, SslMode, Target};
 use super::verify::{Check, Verifier};
 
 /// ALPN name of PostgreSQL's protocol.
-const ALPN: &[u8] = b"postgresql";
+pub(super) const POSTGRESQL: &[u8] = b"postgresql";
+/// ALPN name of HTTP/1.1.
+pub(super) const HTTP: &[u8] = b"http/1.1";
 
 /// Certificates or keys that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,7 @@ pub enum TlsError {
         wanted: &'static str,
     },
     /// No root certificate to check the server against.
-    #[error("no root certificates found on this system; name a file with sslrootcert")]
+    #[error("no root certificates found on this system; name a file with them")]
     NoRoots,
     /// Rustls refuses them.
     #[error("{what}: {source}")]
@@ -76,12 +78,33 @@ pub(super) fn client_config(target: &Target) -> Result<Option<Arc<ClientConfig>>
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![POSTGRESQL.to_vec()];
     Ok(Some(Arc::new(config)))
 }
 
+/// Configuration towards HTTPS servers: chain and name are checked, against `roots` (a PEM file) or those of the operating
+/// system.
+///
+/// # Errors
+/// The file cannot be read, or there is no root certificate.
+pub fn https_client_config(roots: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let what = "service_ca";
+    let roots = match roots {
+        Some(path) => certificates(&read_file(path)?, what)?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    if roots.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Refused { what: "TLS", source })?;
+    Ok(builder.with_root_certificates(root_store(roots, what)?).with_no_client_auth())
+}
+
 /// Configuration towards clients.
-pub(super) fn server_config(settings: &ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
+pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&read(&settings.certificate)?, "[tls] certificate")?;
     let key = read(&settings.private_key)?;
     let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
@@ -104,13 +127,13 @@ pub(super) fn server_config(settings: &ServerTls) -> Result<Arc<ServerConfig>, T
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|source| TlsError::Refused { what: "[tls] certificate and private_key", source })?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     Ok(Arc::new(config))
 }
 
 /// The ALPN name was agreed on, as direct TLS demands.
 pub(super) fn is_postgresql(alpn: Option<&[u8]>) -> bool {
-    alpn == Some(ALPN)
+    alpn == Some(POSTGRESQL)
 }
 
 pub(super) fn root_store(roots: Vec<CertificateDer<'static>>, what: &'static str) -> Result<RootCertStore, TlsError> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-const METADATA: Metadata<'static> = Metadata::new("columnseal", Level::INFO, Some("columnseal"));
+pub(super) const METADATA: Metadata<'static> = Metadata::new("columnseal", Level::INFO, Some("columnseal"));
 /// Bucket bounds of durations, in seconds.
-const SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+pub(super) const SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// Every metric of the process. Cloning shares the counters.
 #[derive(Clone)]
@@ -283,6 +283,10 @@ impl std::fmt::Debug for Scrape {
 }
 
 impl Scrape {
+    pub(super) fn of(handle: PrometheusHandle) -> Self {
+        Self(handle)
+    }
+
     /// The whole page.
     pub fn render(&self) -> String {
         self.0.run_upkeep();

@@ -1,6 +1,7 @@
 //! Log, metrics and the health endpoint. Knows no other room: what it serves is handed to it.
 
 pub mod health;
+pub mod keyserver;
 pub mod log;
 pub mod metrics;
 pub mod redact;

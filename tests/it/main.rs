@@ -19,6 +19,7 @@ mod drivers;
 mod faults;
 mod handshake;
 mod harness;
+mod keyserver;
 mod leaks;
 mod protocol;
 mod revocation;

@@ -413,13 +413,17 @@ fn random(rng: &mut Rng) -> String {
 fn group(rng: &mut Rng) -> (Vec<u8>, usize, Vec<String>) {
     let mut statements: Vec<String> = (0..1 + rng.below(4)).map(|_| random(rng)).collect();
     let show = || "SHOW my.setting".to_owned();
-    let (bytes, answers) = match rng.below(4) {
+    let form = rng.below(4);
+    if form == 1 || form == 2 {
+        // Whether DISCARD ALL may stand among others depends on what was sent before it, questions of the proxy included;
+        // and of a text with several statements, those that choose are sent as in a pipeline.
+        statements.iter_mut().filter(|s| *s == "DISCARD ALL").for_each(|s| *s = "RESET ALL".into());
+    }
+    let (bytes, answers) = match form {
         0 => (statements.iter().map(|s| query(s)).collect::<Vec<_>>().concat(), statements.len()),
         1 => (query(&statements.join("; ")), 1),
         2 => {
             statements.insert(rng.below(statements.len() + 1), show());
-            // Whether DISCARD ALL may stand within a pipeline depends on what was sent before it, questions of the proxy included.
-            statements.iter_mut().filter(|s| *s == "DISCARD ALL").for_each(|s| *s = "RESET ALL".into());
             let steps: Vec<Vec<u8>> = statements.iter().map(|s| step(s, &[])).collect();
             ([steps.concat(), sync()].concat(), 1)
         }

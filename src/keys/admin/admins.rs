@@ -1,5 +1,6 @@
 //! Another set of admins. The root signs it; what admins signed who are no longer in it is signed again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::claims::{RootSigned, Signed};
@@ -10,7 +11,7 @@ pub const MAX_ADMINS: usize = 64;
 
 /// Puts another admin set in the place of the present one, all or nothing. Signed by a client that the new set names: the
 /// root's signature is what allows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetAdmins {
     /// The workspace as its sender saw it.
@@ -27,7 +28,7 @@ pub struct SetAdmins {
 }
 
 /// Claims, word for word as they are, under the signature of a remaining admin. Grants name the new version of the set.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Again {
     /// Records of clients.
@@ -43,7 +44,7 @@ pub struct Again {
 }
 
 /// What everybody may know of a workspace.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// How new this is.

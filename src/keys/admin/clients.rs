@@ -1,5 +1,6 @@
 //! What an admin asks concerning clients alone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::claims::Signed;
@@ -8,7 +9,7 @@ use super::NewGrant;
 
 /// Puts a new key in the place of a client's old one, all or nothing: the old record makes room for the name, the new one
 /// takes it, and the grants are given anew.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateClient {
     /// The workspace as the admin saw it.

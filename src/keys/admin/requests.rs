@@ -1,8 +1,9 @@
 //! What an admin asks of the key service.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::json::b64;
+use crate::crypto::json::{Base64, b64};
 use crate::crypto::split::PublicShare;
 use crate::crypto::{ClientId, Epoch, KeysetId, Kref};
 
@@ -11,7 +12,7 @@ use super::super::claims::{RootSigned, Signed};
 use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
 
 /// Asks the service for its half of a new keyset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfferKeyset {
     /// The name it will have.
@@ -19,7 +20,7 @@ pub struct OfferKeyset {
 }
 
 /// The service's half of a new keyset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
     /// Id of the keyset.
@@ -28,14 +29,16 @@ pub struct Offer {
     pub kref: Kref,
     /// s_A·B of the data key.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub data: PublicShare,
     /// s_A·B of the index key.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub index: PublicShare,
 }
 
 /// Asks for one proved answer of each split key of an offered keyset, before it is published.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestKeyset {
     /// The offered keyset.
@@ -43,7 +46,7 @@ pub struct TestKeyset {
 }
 
 /// Proved answers of an offered keyset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answers {
     /// Of the data key.
@@ -53,7 +56,7 @@ pub struct Answers {
 }
 
 /// Publishes an offered keyset with the admin's own grant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishKeyset {
     /// Its record.
@@ -67,7 +70,7 @@ pub struct PublishKeyset {
 }
 
 /// Asks for the service's half of a keyset's next data epoch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfferEpoch {
     /// The keyset.
@@ -75,7 +78,7 @@ pub struct OfferEpoch {
 }
 
 /// The service's half of a keyset's next data epoch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EpochOffer {
     /// The epoch.
@@ -84,11 +87,12 @@ pub struct EpochOffer {
     pub kref: Kref,
     /// s_A·B.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub public: PublicShare,
 }
 
 /// Asks for a proved answer of an offered epoch, before it is published.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestEpoch {
     /// The keyset.
@@ -96,7 +100,7 @@ pub struct TestEpoch {
 }
 
 /// Publishes an offered epoch: the admin holds it, nobody else yet, and new values go on to use the one before.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishEpoch {
     /// The workspace as the admin saw it.
@@ -110,7 +114,7 @@ pub struct PublishEpoch {
 }
 
 /// Makes or replaces the record of a client, and gives grants, all or nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutClient {
     /// The workspace as the admin saw it.
@@ -122,7 +126,7 @@ pub struct PutClient {
 }
 
 /// A grant as an admin hands it to the service.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGrant {
     /// The grant.
@@ -134,7 +138,7 @@ pub struct NewGrant {
 }
 
 /// Any other act of an admin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The workspace as the admin saw it.
@@ -144,7 +148,7 @@ pub struct Change {
 }
 
 /// What an admin can do beside making keysets and grants.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
     /// Takes one grant away, or all.
@@ -195,12 +199,12 @@ pub enum Act {
 }
 
 /// Asks for everything an admin may see.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetInventory {}
 
 /// The workspace. Signed things are given as they are, for the admin's side to check.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
     /// How new this is.
@@ -222,7 +226,7 @@ pub struct Inventory {
 }
 
 /// A client.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientEntry {
     /// Id.
@@ -236,7 +240,7 @@ pub struct ClientEntry {
 }
 
 /// When a client last asked for something, and from where. Only what the service says: nothing is signed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
     /// Milliseconds since 1970.
@@ -248,7 +252,7 @@ pub struct Seen {
 }
 
 /// A keyset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeysetEntry {
     /// Id.
@@ -264,7 +268,7 @@ pub struct KeysetEntry {
 }
 
 /// Asks for the end of the audit trail.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetAudit {
     /// How many entries at most.
@@ -272,7 +276,7 @@ pub struct GetAudit {
 }
 
 /// One entry of the audit trail.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
     /// Its chain.
@@ -295,11 +299,12 @@ pub struct AuditEntry {
     pub version: Option<String>,
     /// Over all of it and the hash before.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub hash: [u8; 32],
 }
 
 /// Asks to walk the audit trail: its length, or where it does not hold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyAudit {}
 

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::{ClientKey, ClientPublic};
 use crate::crypto::hpke::SealKey;
-use crate::crypto::json::b64;
+use crate::crypto::json::{Base64, Bytes, b64};
 use crate::crypto::root::{RootFingerprint, RootKey};
 use crate::crypto::sign::{Domain, Signature, VerifyKey};
 
@@ -77,14 +78,16 @@ impl Claim for ServiceRecord {
 }
 
 /// A claim's bytes, the root's public key and its signature.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RootSigned {
     /// The root's public key. Believed if its fingerprint is the trusted one.
     #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub root: [u8; 32],
     /// The claim's canonical bytes.
     #[serde(with = "b64")]
+    #[schemars(with = "Bytes")]
     pub body: Vec<u8>,
     /// By the root, over the body.
     pub signature: Signature,

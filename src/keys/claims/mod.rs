@@ -7,12 +7,13 @@ pub mod grant;
 pub mod keyset;
 pub mod typedef;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::client_key::SECRET_PREFIX;
-use crate::crypto::json::b64;
+use crate::crypto::json::{Bytes, b64};
 use crate::crypto::root::RECOVERY_PREFIX;
 use crate::crypto::sign::{Domain, Signature};
 
@@ -58,11 +59,12 @@ pub trait Claim: Sized {
 }
 
 /// A claim's bytes and who signed them. Nothing of it holds before [`Trust::check`].
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
     /// The claim's canonical bytes.
     #[serde(with = "b64")]
+    #[schemars(with = "Bytes")]
     pub body: Vec<u8>,
     /// Who signed.
     pub signer: ClientId,

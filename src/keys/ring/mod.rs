@@ -36,6 +36,7 @@ use crate::crypto::root::RootFingerprint;
 use crate::crypto::term::equality::EqKey;
 use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
+use super::access::AccessBatch;
 use super::claims::typedef::MAX_DEFINITION;
 use super::claims::{Signed, TypeClaim};
 use super::clock::Boot;
@@ -310,6 +311,11 @@ impl Ring {
         let signed = Signed::new(&claim, &self.shared.key);
         self.shared.ask(&PutType { signed }).await?;
         self.shared.refreshed().await
+    }
+
+    /// Hands records of data access to the audit trail.
+    pub async fn keep_access(&self, batch: AccessBatch) -> Result<(), KeysError> {
+        self.shared.ask(&batch).await
     }
 
     /// The pins of a database, by its configured name.

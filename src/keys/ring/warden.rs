@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use super::super::clock::Boot;
+use super::super::clock::{Boot, jitter};
 use super::super::error::KeysError;
 use super::super::service::{GetState, Renew, Standing, State};
 use super::Shared;
@@ -18,7 +18,7 @@ use super::held::Held;
 
 /// Between two tries of a service that fails.
 const RETRY: Duration = Duration::from_millis(250);
-/// The lease is renewed this many times before it would end.
+/// The lease is renewed at least this many times before it would end.
 const RENEWALS: u32 = 3;
 
 /// Read the state now, and tell.
@@ -27,7 +27,7 @@ pub(super) struct Ask(pub(super) oneshot::Sender<Result<(), KeysError>>);
 /// Runs until cancelled.
 pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
     let mut watch_again = Instant::now();
-    let mut renew_at = Instant::now() + shared.lease / RENEWALS;
+    let mut renew_at = Instant::now() + jitter(shared.lease / RENEWALS);
     let mut failing = false;
     loop {
         let seen = **shared.seen.load();
@@ -44,10 +44,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
                 Ok(standing) => told(&shared, standing).await,
                 Err(error) if error.is_transient() => Err(error),
                 // The client is not wanted any more: the state says why.
-                Err(_) => refresh(&shared).await,
+                Err(_) => reread(&shared).await,
             },
             () = sleep_until(renew_at) => {
-                renew_at = Instant::now() + shared.lease / RENEWALS;
+                renew_at = Instant::now() + jitter(shared.lease / RENEWALS);
                 renew(&shared).await
             }
         };
@@ -120,9 +120,13 @@ async fn told(shared: &Arc<Shared>, standing: Standing) -> Result<(), KeysError>
         shared.seen.store(Arc::new(standing));
         return Ok(());
     }
+    reread(shared).await
+}
+
+/// Something changed: if it cannot be seen, nothing cached may be used until it can.
+async fn reread(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let result = refresh(shared).await;
     if result.is_err() {
-        // Something changed and cannot be seen: nothing cached may be used until it can.
         suspend(shared);
         sleep(RETRY).await;
     }

@@ -1,5 +1,8 @@
 //! From a request as it travels to the method that answers it, and back. Both faces of the key service end here.
 
+use schemars::{Schema, SchemaGenerator};
+
+use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
     Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
     SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
@@ -13,55 +16,94 @@ use crate::keys::service::{
 
 use super::Engine;
 
-impl Engine {
-    /// Answers a request, in JSON.
-    ///
-    /// # Errors
-    /// What the request's method says; [`KeysError::Invalid`] for a path that there is not, and for a body that is not the
-    /// path's.
-    pub fn handle(&self, path: &str, auth: Authorization, origin: Origin, body: &[u8]) -> Result<Vec<u8>, KeysError> {
-        macro_rules! route {
-            ($($body:ty => $method:ident,)*) => {
+/// A request that the service answers.
+pub struct Route {
+    /// Where it goes, by POST.
+    pub path: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// It changes something.
+    pub changes: bool,
+    /// Schema of the body.
+    pub body: fn(&mut SchemaGenerator) -> Schema,
+    /// Schema of the answer.
+    pub answer: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Route {
+    const fn of<B: Body>(summary: &'static str) -> Self {
+        Self {
+            path: B::PATH,
+            summary,
+            changes: B::CHANGES,
+            body: SchemaGenerator::subschema_for::<B>,
+            answer: SchemaGenerator::subschema_for::<B::Answer>,
+        }
+    }
+}
+
+/// One list: what is dispatched is what the server routes and what its OpenAPI document names.
+macro_rules! requests {
+    ($($body:ty => $method:ident, $summary:literal;)*) => {
+        /// Every request by POST.
+        pub const ROUTES: &[Route] = &[$(Route::of::<$body>($summary),)*];
+
+        impl Engine {
+            /// Answers a request, in JSON.
+            ///
+            /// # Errors
+            /// What the request's method says; [`KeysError::Invalid`] for a path that there is not, and for a body that is
+            /// not the path's.
+            pub fn handle(
+                &self,
+                path: &str,
+                auth: Authorization,
+                origin: Origin,
+                body: &[u8],
+            ) -> Result<Vec<u8>, KeysError> {
                 match path {
                     $(<$body>::PATH => self.answer::<$body>(Request::read(auth, origin, body)?, Self::$method),)*
                     _ => Err(KeysError::invalid("there is no such request")),
                 }
-            };
+            }
         }
-        route! {
-            GetState => state,
-            Renew => renew,
-            GetGrants => grants,
-            EncryptKeys => encrypt_keys,
-            DecryptKeys => decrypt_keys,
-            TermRoots => term_roots,
-            PutType => put_type,
-            GetPins => pins,
-            AddPins => add_pins,
-            OfferKeyset => offer_keyset,
-            TestKeyset => test_keyset,
-            PublishKeyset => publish_keyset,
-            OfferEpoch => offer_epoch,
-            TestEpoch => test_epoch,
-            PublishEpoch => publish_epoch,
-            PutClient => put_client,
-            RotateClient => rotate_client,
-            SetAdmins => set_admins,
-            ListEnrol => list_enrol,
-            AnswerEnrol => answer_enrol,
-            ApproveEnrol => approve_enrol,
-            RefuseEnrol => refuse_enrol,
-            // Of those who are no clients yet.
-            BeginEnrol => begin_enrol,
-            RevealEnrol => reveal_enrol,
-            EnrolStatus => enrol_status,
-            Change => act,
-            GetInventory => inventory,
-            GetAudit => audit_tail,
-            VerifyAudit => audit_verify,
-        }
-    }
+    };
+}
 
+requests! {
+    GetState => state, "Everything that concerns the asking client, but its grants";
+    Renew => renew, "Where the workspace and the client stand, for the lease";
+    GetGrants => grants, "Grants of the asking client, with what they rest on";
+    EncryptKeys => encrypt_keys, "The service's half of new data keys";
+    DecryptKeys => decrypt_keys, "The service's half of data keys, by id";
+    TermRoots => term_roots, "The service's half of term roots";
+    PutType => put_type, "Stores a signed type definition";
+    GetPins => pins, "The pins of a database";
+    AddPins => add_pins, "Adds pins to a database";
+    OfferKeyset => offer_keyset, "The service's half of a new keyset";
+    TestKeyset => test_keyset, "Proved answers of an offered keyset";
+    PublishKeyset => publish_keyset, "Publishes an offered keyset";
+    OfferEpoch => offer_epoch, "The service's half of a new data epoch of a keyset";
+    TestEpoch => test_epoch, "Proved answers of an offered epoch";
+    PublishEpoch => publish_epoch, "Publishes an offered epoch";
+    PutClient => put_client, "Makes or replaces a client's record, and gives grants";
+    RotateClient => rotate_client, "Puts a new key in the place of a client's old one";
+    SetAdmins => set_admins, "Puts another admin set in the place of the present one";
+    BeginEnrol => begin_enrol, "A device asks to be let in";
+    RevealEnrol => reveal_enrol, "The device reveals what it was bound to";
+    EnrolStatus => enrol_status, "The device asks how it stands";
+    ListEnrol => list_enrol, "Devices that wait to be let in";
+    AnswerEnrol => answer_enrol, "An admin answers a device";
+    ApproveEnrol => approve_enrol, "An admin lets a device in";
+    RefuseEnrol => refuse_enrol, "An admin turns a device away";
+    AccessBatch => keep_access, "Records of data access by a proxy, for the audit trail";
+    Change => act, "Any other act of an admin";
+    GetInventory => inventory, "Everything that an admin may see";
+    GetAudit => audit_tail, "The end of the audit trail";
+    VerifyAudit => audit_verify, "Walks the audit trail";
+}
+
+impl Engine {
     fn answer<B: Body>(
         &self,
         request: Request<B>,

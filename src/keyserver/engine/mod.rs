@@ -14,6 +14,7 @@ mod seen;
 mod service;
 mod state;
 mod trail;
+mod watch;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,9 @@ use super::store::{self, Store, Tx};
 use trail::Trail;
 
 pub use admin::{TEST_KEY, TEST_TYPE};
+pub use dispatch::{ROUTES, Route};
 pub use service::WATCH;
+pub use watch::{Overview, Watched};
 
 /// A key service over one store. Cheap to clone; several, in several processes, may work on one store.
 #[derive(Clone)]
@@ -53,11 +56,13 @@ struct Inner {
     store: Box<dyn Store>,
     wrap: StoreKey,
     service: ServiceId,
-    /// Signs heads of the audit trail.
-    signing: SigningKey,
     trail: Trail,
     /// Opens what admins seal to the service.
     opening: OpenKey,
+    /// Signs what is answered to other machines, and heads of the audit trail.
+    signing: SigningKey,
+    /// The service's public keys, signed by the root.
+    record: RootSigned,
     root: RootFingerprint,
     /// The admin set last checked, and what came of it.
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
@@ -89,14 +94,23 @@ impl Engine {
         Ok(RootFingerprint::of(&root))
     }
 
+    /// Over a store that this process keeps for others: its workspace is whichever it holds.
+    pub(super) fn serve(store: Box<dyn Store>, root_key: &Source) -> Result<Self, KeysError> {
+        let admins = store::read(&*store, workspace::admins)?;
+        let root = VerifyKey::from_bytes(&admins.root).map_err(|_| KeysError::tampered("the admin set"))?;
+        Self::over(store, root_key, RootFingerprint::of(&root))
+    }
+
     fn over(store: Box<dyn Store>, root_key: &Source, root: RootFingerprint) -> Result<Self, KeysError> {
         let (row, admins) = store::read(&*store, |tx| Ok((workspace::require(tx)?, workspace::admins(tx)?)))?;
         let trust = Trust::establish(root, &admins)?;
         let wrap = unlock(&*store, root_key)?;
-        let (signing, opening) = open_service(&row, &admins, &wrap, root)?;
+        let (body, signature) = row.service_record.clone();
+        let record = RootSigned { root: admins.root, body, signature };
+        let (signing, opening) = open_service(&row, &record, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         let (service, trail, seen) = (row.service, Trail::new(&*store, row.service)?, Mutex::default());
-        let inner = Inner { store, wrap, service, signing, trail, opening, root, trust, seen };
+        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen };
         Ok(Self { inner: Arc::new(inner), policy: Policy::default() })
     }
 
@@ -123,6 +137,16 @@ impl Engine {
     /// What admins seal to.
     pub fn seal_key(&self) -> SealKey {
         self.inner.opening.seal_key()
+    }
+
+    /// What signs answers to other machines.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.inner.signing
+    }
+
+    /// The service's public keys, signed by the root.
+    pub fn record_signed(&self) -> &RootSigned {
+        &self.inner.record
     }
 
     /// The workspace's root.
@@ -168,16 +192,15 @@ impl Engine {
     }
 }
 
-/// The service's key that signs and the one that opens what admins seal to it, checked against the record that the root signed.
+/// The service's keys: what signs, and what opens what admins seal to it; checked against the record that the root signed.
 fn open_service(
     row: &WorkspaceRow,
-    admins: &RootSigned,
+    signed: &RootSigned,
     wrap: &StoreKey,
     root: RootFingerprint,
 ) -> Result<(SigningKey, OpenKey), KeysError> {
-    let (body, signature) = row.service_record.clone();
     let what = "the key service's record";
-    let record: ServiceRecord = RootSigned { root: admins.root, body, signature }.check(root, what)?;
+    let record: ServiceRecord = signed.check(root, what)?;
     let wrong = || KeysError::tampered("the key service's secret");
     let secret = wrap.unwrap(&Place::service(&row.service.0), &row.service_secret).ok_or_else(wrong)?;
     let (signing, opening) = secret.split_first_chunk::<32>().ok_or_else(wrong)?;

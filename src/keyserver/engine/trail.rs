@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::crypto::ClientId;
+use crate::keys::access::{AccessBatch, AccessRecord, MAX_RECORDS, MAX_STATEMENT, MAX_TYPES};
 use crate::keys::audit::{AuditHead, ReplicaId, SignedHead};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
-use crate::keys::request::ServiceId;
+use crate::keys::request::{Request, ServiceId};
 
+use super::super::authorize::Permit;
 use super::super::store::tables::audit::{self, AuditRow, CHAIN_OPENED, Entry, Finding, Positions};
 use super::super::store::{self, Store, Tx};
 use super::Engine;
@@ -106,6 +108,26 @@ impl Engine {
             return Ok(());
         }
         self.inner.trail.add(entries, |entries| self.write_down(&entries))
+    }
+
+    /// Keeps a proxy's records of data access.
+    pub fn keep_access(&self, request: &Request<AccessBatch>) -> Result<(), KeysError> {
+        let records = &request.body.records;
+        if records.len() > MAX_RECORDS || records.iter().any(|record| !is_bounded(record)) {
+            return Err(KeysError::invalid("there are too many records of data access, or one is too long"));
+        }
+        let client = store::peek(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            Ok(Permit::check(tx, &trust, self.gate(), request)?.client())
+        })?;
+        let entry = |record: &AccessRecord| {
+            let detail = serde_json::to_string(record).map_err(|e| KeysError::invalid(e.to_string()))?;
+            let mut entry = Entry::new(wall_ms(), client, "data.access", &detail);
+            entry.address.clone_from(&request.origin.address);
+            entry.version.clone_from(&request.origin.version);
+            Ok(entry)
+        };
+        self.record(records.iter().map(entry).collect::<Result<_, KeysError>>()?)
     }
 
     fn write_down(&self, entries: &[Entry]) -> Result<(), KeysError> {
@@ -243,4 +265,13 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(trail.add(entry(), |_| Ok(())), Ok(()));
     }
+}
+
+fn is_bounded(record: &AccessRecord) -> bool {
+    const MAX_ID: usize = 64;
+    let names = [&record.database, &record.user, &record.peer, &record.client, &record.shape];
+    record.statement.len() <= MAX_STATEMENT
+        && names.iter().all(|name| name.len() <= MAX_ID)
+        && record.types.len() <= MAX_TYPES
+        && record.types.iter().all(|of| of.id.len() <= MAX_ID && of.name.len() <= MAX_ID)
 }

@@ -5,6 +5,7 @@ use crate::keys::enrol::{
     AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolState, EnrolStatus, LIFETIME_MS, ListEnrol, RefuseEnrol, RevealEnrol,
 };
 use crate::keys::request::{Body, Request};
+use crate::keys::settings::Service;
 
 use crate::keyserver::workspace::{Approval, EnrolReport, Enrolling, InitOptions, Progress};
 use tempfile::TempDir;
@@ -29,7 +30,7 @@ impl<'a> Second<'a> {
     }
 
     fn begin(&self, name: &str) -> Enrolling {
-        Enrolling::begin(&self.options(name), "ann").expect("begin")
+        Enrolling::begin(&self.options(name), &Service::Embedded, "ann").expect("begin")
     }
 
     fn open(&self) -> Workspace {
@@ -57,7 +58,10 @@ const WRONG: &str = "0000-0000";
 fn a_second_device_is_let_in_by_its_code() {
     let home = Home::new();
     let second = Second::of(&home);
-    assert!(Enrolling::is_needed(&second.options("pad")) && !Enrolling::is_needed(&home.options()));
+    assert!(
+        Enrolling::is_needed(&second.options("pad"), &Service::Embedded)
+            && !Enrolling::is_needed(&home.options(), &Service::Embedded)
+    );
     let mut waiting = second.begin("pad");
     assert_eq!(waiting.poll().expect("poll"), Progress::Waiting);
     let admin = home.open();
@@ -79,8 +83,8 @@ fn a_second_device_is_let_in_by_its_code() {
     assert_eq!(second.open().clients().err(), Some(KeysError::NotAdmin { client: "ann@pad".into() }));
     let secret = Secret(std::fs::read_to_string(report.device_file).expect("key").trim().to_owned());
     assert_eq!(secret.id(), client.id);
-    assert!(!Enrolling::is_needed(&second.options("pad")));
-    assert!(matches!(Enrolling::begin(&second.options("pad"), ""), Err(KeysError::Exists { .. })));
+    assert!(!Enrolling::is_needed(&second.options("pad"), &Service::Embedded));
+    assert!(matches!(Enrolling::begin(&second.options("pad"), &Service::Embedded, ""), Err(KeysError::Exists { .. })));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::crypto::envelope::{DataKey, Header, Padding};
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::{KeyId, Kref, TypeId};
 use crate::keys::error::KeysError;
-use crate::keys::settings::Settings;
+use crate::keys::settings::{Service, Settings};
 use crate::keys::{Permissions, Ring};
 
 use super::super::Engine;
@@ -99,6 +99,7 @@ impl<K: Kind> Home<K> {
         Settings {
             home: self.path(),
             store: self.spec().path().map(PathBuf::from).unwrap_or_default(),
+            service: Service::Embedded,
             keyset: Some("default".into()),
             values_per_key: 65_536,
             key_lifetime: Duration::from_secs(900),

@@ -4,7 +4,9 @@
 
 mod database;
 mod home;
+mod http;
 mod kinds;
+mod middle;
 mod migrate;
 mod on_postgres;
 mod on_sqlite;

@@ -1,5 +1,7 @@
 //! Who the admins are. Changing that takes the recovery kit: the root alone names them.
 
+use std::sync::Arc;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -140,7 +142,7 @@ impl Workspace {
             Access::Here(Engine::open_with(&options.store, &options.root_key, root.fingerprint())?.under(policy));
         let key = recovered_device(options, &root)?;
         let folder = device_path(&options.home).with_file_name("");
-        let workspace = Self { access, key, root: root.fingerprint(), folder };
+        let workspace = Self { access, key: Arc::new(key), root: root.fingerprint(), folder };
         workspace.name_this_device(&root, &options.device_name)?;
         let dismissed = workspace.change(|view| {
             let mine = workspace.device();

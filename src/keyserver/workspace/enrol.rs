@@ -1,6 +1,7 @@
 //! A device that asks to be let into a workspace that another device made.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::keys::enrol::{BeginEnrol, DeviceSide, EnrolError, EnrolState, EnrolSt
 use crate::keys::error::KeysError;
 use crate::keys::request::{Body, Call};
 use crate::keys::service::{GetState, read_answer};
+use crate::keys::settings::Service;
 
 use super::super::engine::Engine;
 use super::super::files;
@@ -23,7 +25,7 @@ use super::{InitOptions, device_path};
 /// A device that waits.
 pub struct Enrolling {
     access: Access,
-    key: ClientKey,
+    key: Arc<ClientKey>,
     root: RootFingerprint,
     side: DeviceSide,
     device_file: PathBuf,
@@ -61,27 +63,36 @@ pub struct EnrolReport {
 
 impl Enrolling {
     /// Whether the workspace is there, but no key of this device.
-    pub fn is_needed(options: &InitOptions) -> bool {
-        !device_path(&options.home).exists() && Engine::root_of(&options.store).is_ok()
+    pub fn is_needed(options: &InitOptions, service: &Service) -> bool {
+        let there = || match service {
+            Service::Embedded => Engine::root_of(&options.store).is_ok(),
+            Service::Server(server) => Access::root_of(server).is_ok(),
+        };
+        !device_path(&options.home).exists() && there()
     }
 
     /// Makes this device's key and asks for it to be let in.
-    pub fn begin(options: &InitOptions, owner: &str) -> Result<Self, KeysError> {
+    pub fn begin(options: &InitOptions, service: &Service, owner: &str) -> Result<Self, KeysError> {
+        let by = (options.device_name.as_str(), owner);
+        if let Service::Server(server) = service {
+            let root = Access::root_of(server)?;
+            return Self::begin_with(|key| Access::connect(server, key, root), root, &options.home, by);
+        }
         let root = Engine::root_of(&options.store)?;
         let engine =
             Engine::open_with(&options.store, &options.root_key, root)?.under(Policy { devices: options.devices });
-        Self::begin_at(Access::Here(engine), root, &options.home, (&options.device_name, owner))
+        Self::begin_with(|_| Ok(Access::Here(engine)), root, &options.home, by)
     }
 
     /// As [`begin`](Self::begin), at any key service. `root` need not be trusted: the code covers it.
-    pub(super) fn begin_at(
-        access: Access,
+    fn begin_with(
+        access: impl FnOnce(&Arc<ClientKey>) -> Result<Access, KeysError>,
         root: RootFingerprint,
         home: &Path,
         (device, owner): (&str, &str),
     ) -> Result<Self, KeysError> {
         let no_random = |e: crate::crypto::random::RandomError| KeysError::unavailable(e.to_string());
-        let (key, now) = (ClientKey::generate().map_err(no_random)?, wall_ms());
+        let (key, now) = (Arc::new(ClientKey::generate().map_err(no_random)?), wall_ms());
         let side = DeviceSide::begin(&key, root, now).map_err(no_random)?;
         let device_file = device_path(home);
         if device_file.exists() {
@@ -89,7 +100,7 @@ impl Enrolling {
         }
         files::private_folder(home)?;
         files::private_folder(device_file.parent().expect("the path ends in device/client.key"))?;
-        let (public, commitment) = (key.public().clone(), side.commitment());
+        let (public, commitment, access) = (key.public().clone(), side.commitment(), access(&key)?);
         let this = Self { access, key, root, side, device_file, began_ms: now, revealed: false };
         this.ask(&BeginEnrol { public, commitment, device: device.to_owned(), owner: owner.to_owned() })?;
         Ok(this)

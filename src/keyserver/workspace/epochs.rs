@@ -112,7 +112,7 @@ impl Workspace {
                 let terms = Terms { permissions, expires_ms, types: grant.types.clone(), admins: view.trust.version() };
                 admin::grant(&self.key, &own, &client.public, &view.service.seal, &terms)
             };
-            let grants = lacking.iter().take(BATCH).map(|grant| new(grant)).collect::<Result<Vec<_>, _>>()?;
+            let grants = lacking.iter().take(BATCH).map(new).collect::<Result<Vec<_>, _>>()?;
             let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
             self.ask(&PutClient { expected: view.revision, record: None, grants })?;
             self.remember(deeds);

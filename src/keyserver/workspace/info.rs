@@ -148,7 +148,7 @@ pub struct InitReport {
     pub device_file: PathBuf,
     /// The device key was made just now.
     pub device_created: bool,
-    /// The store.
+    /// The store's path, or the key server's address.
     pub store: String,
     /// Keyset `default` was made just now.
     pub keyset_created: bool,

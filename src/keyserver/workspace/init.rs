@@ -2,26 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::crypto::client_key::ClientKey;
-use crate::crypto::hpke::OpenKey;
 use crate::crypto::random;
 use crate::crypto::root::{RECOVERY_PREFIX, RootFingerprint, RootKey};
-use crate::crypto::secret::Key32;
-use crate::crypto::sign::SigningKey;
 use crate::keys::claims::keyset::DEFAULT;
 use crate::keys::claims::{AdminSet, Claim, ClientKind, ClientRecord, RootSigned, ServiceRecord, Signed, name_fault};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
+use crate::keys::remote::post;
 use crate::keys::request::ServiceId;
+use crate::keys::settings::Server;
 
+use super::super::bootstrap::{
+    FOUND_PATH, OFFER_PATH, ServiceOffer, ServiceSecret, Token, ask_offer, check_offer, found as found_by,
+};
 use super::super::files;
 use super::super::policy::Policy;
 use super::super::root_key::{NewStoreKey, Place, Source};
 use super::super::store::tables::audit::{self, Entry};
 use super::super::store::tables::{clients, workspace};
 use super::super::store::{self, Store, Tx};
+use super::access::Thread;
 use super::{InitOptions, InitReport, Workspace};
 
 /// The device key's file in `home`.
@@ -50,6 +55,69 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
     drop(store);
     let policy = Policy { devices: options.devices };
     let workspace = Workspace::open_with(&options.home, &options.store, &options.root_key)?.under(policy);
+    report(options, &workspace, created, options.store.to_string())
+}
+
+/// Makes the workspace on a key server that has none yet, for which the token is needed; one that is there stays.
+pub(super) fn init_server(
+    options: &InitOptions,
+    server: &Server,
+    token: Option<&Path>,
+) -> Result<InitReport, KeysError> {
+    if let Some(fault) = name_fault(&options.device_name) {
+        return Err(KeysError::invalid(format!("the device's name: {fault}")));
+    }
+    let device_file = device_path(&options.home);
+    let created = match token {
+        Some(token) => found_there(options, server, &device_file, &Token::load(token)?)?,
+        None => false,
+    };
+    let workspace = Workspace::connect(&options.home, server)?;
+    report(options, &workspace, created, server.urls.join(","))
+}
+
+/// `false`: the key server has a workspace already. Root and device key are on disk before it is founded, so that a second
+/// run goes on where the first was interrupted.
+fn found_there(options: &InitOptions, server: &Server, device_file: &Path, token: &Token) -> Result<bool, KeysError> {
+    let thread = Thread::start()?;
+    let ask = ask_offer()?;
+    let offer: ServiceOffer = match post_there(&thread, server, OFFER_PATH, &ask)? {
+        Ok(offer) => offer,
+        Err(KeysError::Exists { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    check_offer(token, &ask, &offer)?;
+    files::private_folder(&options.home)?;
+    files::private_folder(device_file.parent().expect("the path ends in device/client.key"))?;
+    let founders = match unfinished(options, device_file)? {
+        Some(founders) => founders,
+        None => fresh(options, device_file)?,
+    };
+    let record = first_record(&founders.device, &options.device_name);
+    let founding = found_by(token, &offer, &founders.root, (&founders.device, &record))?;
+    match post_there::<_, ()>(&thread, server, FOUND_PATH, &founding)? {
+        Ok(()) => Ok(true),
+        Err(KeysError::Exists { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The outer error: nobody answers. The inner one: what the server says.
+fn post_there<A: Serialize, T: DeserializeOwned>(
+    thread: &Thread,
+    server: &Server,
+    path: &'static str,
+    body: &A,
+) -> Result<Result<T, KeysError>, KeysError> {
+    let body = serde_json::to_vec(body).map_err(|e| KeysError::invalid(e.to_string()))?;
+    let server = server.clone();
+    match thread.run(async move { post(&server, path, body).await })? {
+        Ok(answer) => serde_json::from_slice(&answer).map(Ok).map_err(|_| KeysError::bad_answer("it is malformed")),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+fn report(options: &InitOptions, workspace: &Workspace, created: bool, store: String) -> Result<InitReport, KeysError> {
     let keyset_created = match workspace.keysets() {
         Ok(keysets) => !keysets.iter().any(|keyset| keyset.name == DEFAULT),
         // A device that was let in: there is nothing for it to make.
@@ -67,9 +135,9 @@ pub(super) fn init(options: &InitOptions) -> Result<InitReport, KeysError> {
         root: workspace.root(),
         recovery_file: created.then(|| options.recovery_file.clone()),
         device: workspace.device().to_string(),
-        device_file,
+        device_file: device_path(&options.home),
         device_created: created,
-        store: options.store.to_string(),
+        store,
         keyset_created,
     })
 }
@@ -143,26 +211,30 @@ fn insert(
     name: &str,
 ) -> Result<(), KeysError> {
     let (now, device) = (wall_ms(), &founders.device);
-    let (signing, opening) = (Key32::generate().map_err(no_random)?, Key32::generate().map_err(no_random)?);
-    let verify = SigningKey::service(&signing).verify_key();
-    let record = ServiceRecord { id: service, verify, seal: OpenKey::new(&opening).seal_key() };
-    let secret = Zeroizing::new([*signing.as_bytes(), *opening.as_bytes()].concat());
-    let secret = key.key.wrap(&Place::service(&service.0), &secret)?;
+    let secret = ServiceSecret::generate()?;
+    let (verify, seal) = secret.public();
+    let record = ServiceRecord { id: service, verify, seal };
+    let secret = key.key.wrap(&Place::service(&service.0), &*secret.0)?;
     workspace::insert(tx, service, &secret, &RootSigned::new(&record, &founders.root), now)?;
     key.insert(tx)?;
     let set = AdminSet { version: 1, admins: vec![device.public().clone()] };
     workspace::insert_admins(tx, set.version, &RootSigned::new(&set, &founders.root))?;
-    let record = ClientRecord {
+    let record = first_record(device, name);
+    clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
+    audit::append(tx, Entry::new(now, record.id(), "workspace.create", &record.what())).map(drop)
+}
+
+/// The record of the device that makes a workspace.
+fn first_record(device: &ClientKey, name: &str) -> ClientRecord {
+    ClientRecord {
         public: device.public().clone(),
         name: name.to_owned(),
         kind: ClientKind::Device,
-        created_ms: now,
+        created_ms: wall_ms(),
         expires_ms: None,
         owner: String::new(),
         device: name.to_owned(),
-    };
-    clients::put(tx, record.id(), name, &Signed::new(&record, device))?;
-    audit::append(tx, Entry::new(now, record.id(), "workspace.create", &record.what())).map(drop)
+    }
 }
 
 fn recovery_kit(root: &RootKey, fingerprint: RootFingerprint) -> Zeroizing<String> {

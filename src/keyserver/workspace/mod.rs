@@ -31,6 +31,7 @@ mod types;
 mod view;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
@@ -41,6 +42,7 @@ use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::{Body, Call};
 use crate::keys::service::read_answer;
+use crate::keys::settings::{Server, Service, Settings};
 
 use super::engine::{Engine, root_key_path};
 use super::files;
@@ -84,7 +86,7 @@ pub struct InitOptions {
 /// A workspace and the admin's key to it.
 pub struct Workspace {
     access: Access,
-    key: ClientKey,
+    key: Arc<ClientKey>,
     root: RootFingerprint,
     /// Where the device keeps what is its own.
     folder: PathBuf,
@@ -97,6 +99,11 @@ impl Workspace {
         init::init(options)
     }
 
+    /// As [`init`](Self::init), on a key server; `token` is needed to make the workspace. A second run changes nothing.
+    pub fn init_server(options: &InitOptions, server: &Server, token: Option<&Path>) -> Result<InitReport, KeysError> {
+        init::init_server(options, server, token)
+    }
+
     /// Opens the store with the device key of `home` and the root key beside the store.
     pub fn open(home: &Path, store: &Path) -> Result<Self, KeysError> {
         let spec = StoreSpec::Sqlite(store.to_owned());
@@ -106,15 +113,31 @@ impl Workspace {
     /// As [`open`](Self::open), of a store anywhere and with another root key.
     pub fn open_with(home: &Path, store: &StoreSpec, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
-        let folder = device_path(home).with_file_name("");
         let access = Access::Here(Engine::open_with(store, root_key, root)?);
-        Ok(Self { access, key, root, folder })
+        Ok(Self { access, key: Arc::new(key), root, folder: device_path(home).with_file_name("") })
+    }
+
+    /// Asks a key server with the device key of `home`.
+    pub fn connect(home: &Path, server: &Server) -> Result<Self, KeysError> {
+        let (key, root) = device_key(home)?;
+        let key = Arc::new(key);
+        let access = Access::connect(server, &key, root)?;
+        Ok(Self { access, key, root, folder: device_path(home).with_file_name("") })
+    }
+
+    /// The workspace that settings name.
+    pub fn of(settings: &Settings, root_key: &Source) -> Result<Self, KeysError> {
+        match &settings.service {
+            Service::Embedded => Self::open_with(&settings.home, &settings.store.clone().into(), root_key),
+            Service::Server(server) => Self::connect(&settings.home, server),
+        }
     }
 
     /// Lets a restored store serve again. `false`: it was not sealed.
     pub fn unseal(&self) -> Result<bool, KeysError> {
         match &self.access {
             Access::Here(engine) => engine.unseal(self.device()),
+            Access::There(..) => Err(KeysError::invalid("a store is unsealed on the machine that keeps it")),
         }
     }
 

@@ -5,6 +5,7 @@
 //! databases, logs or settings, so they may run in any order and at once, in one process or in many.
 
 pub mod cluster;
+pub mod keyserver;
 pub mod options;
 pub mod process;
 pub mod proxy;
@@ -16,6 +17,7 @@ pub mod wait;
 pub mod workspace;
 
 pub use cluster::{Cluster, Database};
+pub use keyserver::KeyServer;
 pub use options::{Auth, Options};
 pub use proxy::{Proxy, ProxyOptions};
 pub use relay::Relay;

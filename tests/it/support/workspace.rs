@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cluster::Database;
+use super::keyserver::KeyServer;
 use super::process::{Output, run};
 
 /// The built binary.
@@ -12,6 +13,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_columnseal");
 /// A home directory with what `columnseal init` made in it. Removed on drop.
 pub struct Workspace {
     dir: tempfile::TempDir,
+    /// Where its key server is; embedded where nothing is said.
+    service: Vec<(&'static str, String)>,
 }
 
 /// What `columnseal client create` printed.
@@ -24,7 +27,7 @@ pub struct ClientCredentials {
 impl Workspace {
     /// An empty one: nothing has been run.
     pub fn empty() -> Workspace {
-        Workspace { dir: tempfile::Builder::new().prefix("columnseal-home-").tempdir().unwrap() }
+        Workspace { dir: tempfile::Builder::new().prefix("columnseal-home-").tempdir().unwrap(), service: Vec::new() }
     }
 
     /// `columnseal init --database URL --yes`: device key, `default` keyset, `seal` schema.
@@ -32,6 +35,26 @@ impl Workspace {
     pub fn init(database: &Database) -> Workspace {
         let workspace = Workspace::empty();
         workspace.columnseal(&["init", "--database", &database.url, "--yes"]).ok();
+        workspace
+    }
+
+    /// `columnseal init --server URL --bootstrap-token FILE --yes`: this is the first admin of the key server.
+    #[track_caller]
+    pub fn found(server: &KeyServer, database: Option<&Database>) -> Workspace {
+        let workspace = Workspace::far(&server.url(), &server.authority.certificate);
+        let token = server.token();
+        let mut args = vec!["init", "--bootstrap-token", token.to_str().unwrap(), "--yes"];
+        args.extend(database.iter().flat_map(|database| ["--database", &database.url]));
+        workspace.columnseal(&args).ok();
+        server.wait_ready();
+        workspace
+    }
+
+    /// An empty one whose commands and proxies ask the key server at `url`.
+    pub fn far(url: &str, authority: &Path) -> Workspace {
+        let mut workspace = Workspace::empty();
+        workspace.service =
+            vec![("CS_KEYS__SERVICE", url.to_owned()), ("CS_KEYS__SERVICE_CA", authority.display().to_string())];
         workspace
     }
 
@@ -56,7 +79,7 @@ impl Workspace {
         command.args(args).env_clear().current_dir(self.dir());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.dir()).env("COLUMNSEAL_HOME", self.home()).env("NO_COLOR", "1");
-        command.env("RUST_BACKTRACE", "1");
+        command.env("RUST_BACKTRACE", "1").envs(self.service.iter().map(|(k, v)| (k, v)));
         command
     }
 

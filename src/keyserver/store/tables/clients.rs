@@ -39,6 +39,13 @@ pub fn changed(tx: &dyn Tx, id: ClientId) -> Result<Option<u64>, KeysError> {
     one(tx, "clients", "SELECT changed FROM clients WHERE id = $1", &[Value::Bytes(&id.0)], |row| row.int())
 }
 
+/// Of every client: whether it is enabled, and the revision with which something of it last changed.
+pub fn standings(tx: &dyn Tx) -> Result<Vec<(ClientId, bool, u64)>, KeysError> {
+    all(tx, "clients", "SELECT id, enabled, changed FROM clients", &[], |row| {
+        Ok((ClientId(row.fixed()?), row.int()? == 1, row.int()?))
+    })
+}
+
 /// Whose name this is.
 pub fn named(tx: &dyn Tx, name: &str) -> Result<Option<ClientId>, KeysError> {
     one(tx, "clients", "SELECT id FROM clients WHERE name = $1", &[Value::Text(name)], |row| Ok(ClientId(row.fixed()?)))

@@ -1,0 +1,61 @@
+//! Idle crowds, the end under load, and the token of the first admin.
+
+use std::net::TcpStream;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::{KeyServer, Workspace, eventually};
+
+#[test]
+fn a_thousand_idle_connections_keep_nobody_out() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let server = KeyServer::start_with(&[("CS_KEYSERVER__REQUEST_TIMEOUT", "5s")]);
+    let workspace = Workspace::found(&server, None);
+    let idle: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
+    workspace.columnseal(&["keyset", "list"]).ok();
+    eventually("they are closed", || {
+        server.metric("columnseal_keyserver_connections").filter(|open| *open < 10.0).map(drop)
+    });
+    drop(idle);
+    workspace.columnseal(&["keyset", "list"]).ok();
+}
+
+#[test]
+fn the_end_waits_for_requests_and_ends_streams() {
+    let mut server = KeyServer::start();
+    let workspace = Workspace::found(&server, None);
+    let commands: Vec<_> = (0..4)
+        .map(|number| {
+            let mut command = workspace.command(&["keyset", "create", &format!("tenant-{number}")]);
+            std::thread::spawn(move || command.output().unwrap())
+        })
+        .collect();
+    server.signal("TERM");
+    assert!(server.wait_exit().success(), "{}", server.log());
+    let done = commands.into_iter().map(|command| command.join().unwrap().status.success()).filter(|ok| *ok).count();
+    server.restart();
+    let listed = workspace.columnseal(&["keyset", "list"]).ok();
+    assert!(listed.matches("tenant-").count() >= done, "a keyset was said to be made and is not there:\n{listed}");
+}
+
+#[test]
+fn only_the_token_makes_the_first_admin() {
+    let server = KeyServer::start();
+    let wrong = Workspace::far(&server.url(), &server.authority.certificate);
+    let file = wrong.dir().join("token");
+    std::fs::write(&file, format!("csboot1_{}\n", "ab".repeat(32))).unwrap();
+    let name = file.to_str().unwrap();
+    let said = wrong.columnseal(&["init", "--bootstrap-token", name, "--yes"]).failed();
+    assert!(said.contains("0644") || said.contains("mode"), "a token that others can read: {said}");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let said = wrong.columnseal(&["init", "--bootstrap-token", name, "--yes"]).failed();
+    assert!(said.contains("the bootstrap token is not this key server's"), "{said}");
+    assert!(!wrong.home().join("recovery-kit.txt").exists());
+    let kept = std::fs::read(server.token()).unwrap();
+    let admin = Workspace::found(&server, None);
+    assert!(!server.token().exists());
+    std::fs::write(&file, kept).unwrap();
+    wrong.columnseal(&["init", "--bootstrap-token", name, "--yes"]).failed();
+    assert_eq!(admin.columnseal(&["client", "list", "--json"]).ok().matches("\"admin\": true").count(), 1);
+}
