@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only code that prints.
 
 mod admin;
+mod audit;
 mod bench;
 mod client;
 mod completions;
@@ -80,6 +81,9 @@ enum Command {
     /// Manage keysets
     #[command(subcommand)]
     Keyset(keyset::Keyset),
+    /// Show and verify the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Look after the key store: backups, root keys
     #[command(subcommand)]
     Store(store::Store),
@@ -172,6 +176,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Keyset(command) => command.run(&context),
         Command::Type(command) => command.run(&context),
         Command::Db(command) => command.run(&context),
+        Command::Audit(command) => command.run(&context),
         Command::Store(command) => command.run(&context),
         Command::Bench(arguments) => context.bench(arguments),
         Command::Completions(command) => command.run(&context),

@@ -295,6 +295,24 @@ impl KeysError {
         Self::Unavailable { why: why.into() }
     }
 
+    /// The code of a refusal that belongs into the audit trail: a client that proved who it is asked for what it may not have.
+    pub fn refusal(&self) -> Option<String> {
+        let refused = matches!(
+            self,
+            Self::ClientDisabled { .. }
+                | Self::ClientExpired { .. }
+                | Self::NoGrant { .. }
+                | Self::Revoked { .. }
+                | Self::GrantExpired { .. }
+                | Self::KeysetDisabled { .. }
+                | Self::PermissionMissing { .. }
+                | Self::NotAdmin { .. }
+                | Self::Policy { .. }
+        );
+        let code = |value: serde_json::Value| Some(value.get("code")?.as_str()?.to_owned());
+        refused.then(|| serde_json::to_value(self).ok().and_then(code)).flatten()
+    }
+
     /// The service cannot be asked or gives no answer just now: nothing says that access was taken away.
     pub fn is_transient(&self) -> bool {
         matches!(

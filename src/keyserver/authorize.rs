@@ -9,7 +9,7 @@ use crate::keys::claims::{ClientKind, ClientRecord, Grant, KeysetRecord, Split, 
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
-use crate::keys::request::{Body, Request, ServiceId, WINDOW_MS};
+use crate::keys::request::{Body, Origin, Request, ServiceId, WINDOW_MS};
 use crate::keys::service::Revision;
 
 use super::policy::Policy;
@@ -31,6 +31,7 @@ pub struct Gate {
 pub struct Permit {
     record: ClientRecord,
     trust: Arc<Trust>,
+    origin: Origin,
 }
 
 /// The record of a client that may ask at all. `proven` comes before anything is said of its standing.
@@ -88,7 +89,7 @@ impl Permit {
         {
             return Err(KeysError::refused("it was made before"));
         }
-        Ok(Self { trust: Arc::clone(trust), record })
+        Ok(Self { trust: Arc::clone(trust), record, origin: request.origin.clone() })
     }
 
     /// As [`check`](Self::check), and the client is an admin.
@@ -135,7 +136,7 @@ impl Permit {
         if !workspace::use_nonce(tx, id, &request.auth.nonce, request.auth.time_ms, forget)? {
             return Err(KeysError::refused("it was made before"));
         }
-        Ok(Self { trust: Arc::clone(trust), record })
+        Ok(Self { trust: Arc::clone(trust), record, origin: request.origin.clone() })
     }
 
     /// The client.
@@ -146,6 +147,11 @@ impl Permit {
     /// Its record.
     pub fn record(&self) -> &ClientRecord {
         &self.record
+    }
+
+    /// Where the request came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The admins of the workspace, as the root names them.

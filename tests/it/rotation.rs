@@ -66,3 +66,28 @@ fn a_dropped_value_is_refused_by_name() {
     assert!(error.message.contains("epoch 1 of keyset \"default\" was dropped"), "{error:?}");
     assert_eq!(raw.rows("SELECT p FROM t"), ["plain"]);
 }
+
+#[test]
+fn the_trail_tells_of_changes_fetches_refusals_and_alterations() {
+    let twin = Twin::start();
+    twin.sealed.sql("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    raw.query("INSERT INTO t VALUES (1, 'value')");
+    raw.rows("SELECT e FROM t");
+    twin.workspace.columnseal(&["client", "disable", &twin.client.id]).ok();
+    let run = |args: &[&str]| twin.workspace.columnseal(args);
+    let entries = eventually("the refusal is written down", || {
+        let told: Value = serde_json::from_str(&run(&["audit", "tail", "-n", "1000", "--json"]).ok()).expect("json");
+        let all = told.as_array().expect("a list").clone();
+        all.iter().any(|entry| entry["result"] == "client_disabled").then_some(all)
+    });
+    let of = |action: &str| entries.iter().filter(|entry| entry["action"] == action).count();
+    assert!(of("keys.encrypt") > 0 && of("client.disable") == 1 && of("keyset.create") == 1, "{entries:?}");
+    assert!(!serde_json::to_string(&entries).expect("json").contains("'value'"));
+    let whole: Value = serde_json::from_str(&run(&["audit", "verify", "--json"]).ok()).expect("json");
+    assert_eq!(whole["whole"], true);
+    let store = rusqlite::Connection::open(twin.workspace.store()).expect("the store");
+    store.execute("UPDATE audit_entries SET detail = 'nothing' WHERE action = 'client.disable'", []).expect("an edit");
+    let refused = run(&["audit", "verify"]).failed();
+    assert!(refused.contains("does not check out"), "{refused}");
+}

@@ -2,6 +2,7 @@
 //!
 //! Contestants are interleaved round by round, so that whatever else the machine does touches all of them.
 
+mod keys;
 mod load;
 mod report;
 mod setup;
@@ -15,7 +16,10 @@ use self::report::Results;
 
 /// Loads the database through all ways there are and prints ratios.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    only: Option<Only>,
     /// Database to use, reached directly; default: a private PostgreSQL is started
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -33,6 +37,13 @@ pub(super) struct BenchArgs {
     rounds: usize,
 }
 
+/// A benchmark of its own.
+#[derive(clap::Subcommand, Debug)]
+enum Only {
+    /// Measure the key service: keys, grants, fetches, revocation, event streams
+    Keys(keys::KeysArgs),
+}
+
 fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
     text.parse().ok().filter(|number| *number >= T::from(1)).ok_or_else(|| "write a whole number from 1".to_owned())
 }
@@ -42,6 +53,9 @@ fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<
 /// # Errors
 /// What could not be started or measured, in words.
 pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
+    if let Some(Only::Keys(only)) = &args.only {
+        return keys::run(only, json).await;
+    }
     let stage = setup::Stage::start(args.database.as_deref()).await?;
     load::prepare(&stage, args.rows).await?;
     let mut results = Results::default();

@@ -119,7 +119,7 @@ fn with_port(url: &str, port: u16) -> Result<String, String> {
     Ok(format!("{scheme}://{user}127.0.0.1:{port}/{path}"))
 }
 
-fn free_port() -> Result<u16, String> {
+pub(super) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
     listener.local_addr().map(|a| a.port()).map_err(|e| e.to_string())
 }

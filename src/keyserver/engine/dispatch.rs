@@ -7,6 +7,7 @@ use crate::keys::admin::{
     Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
     SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
 };
+use crate::keys::clock::wall_ms;
 use crate::keys::enrol::{AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, RefuseEnrol, RevealEnrol};
 use crate::keys::error::KeysError;
 use crate::keys::request::{Authorization, Body, Origin, Request};
@@ -14,6 +15,7 @@ use crate::keys::service::{
     AddPins, DecryptKeys, EncryptKeys, GetGrants, GetPins, GetState, PutType, Renew, TermRoots,
 };
 
+use super::super::store::tables::audit::Entry;
 use super::Engine;
 
 /// A request that the service answers.
@@ -109,8 +111,24 @@ impl Engine {
         request: Request<B>,
         method: fn(&Self, &Request<B>) -> Result<B::Answer, KeysError>,
     ) -> Result<Vec<u8>, KeysError> {
-        let answer = method(self, &request)?;
+        let answer = match method(self, &request) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.note_refusal(&error, &request.auth, request.origin, B::PATH);
+                return Err(error);
+            }
+        };
         self.saw(request.auth.client, request.origin);
         serde_json::to_vec(&answer).map_err(|e| KeysError::unavailable(format!("an answer cannot be written: {e}")))
+    }
+
+    /// Who proved who it is and is refused stands in the trail. A trail that cannot be written does not change the answer.
+    fn note_refusal(&self, error: &KeysError, auth: &Authorization, origin: Origin, path: &str) {
+        let Some(result) = error.refusal() else { return };
+        let Origin { address, version } = origin;
+        let entry = Entry::new(wall_ms(), auth.client, "request", path);
+        if let Err(error) = self.record(vec![Entry { result, address, version, ..entry }]) {
+            tracing::warn!(%error, "a refusal could not be written down");
+        }
     }
 }

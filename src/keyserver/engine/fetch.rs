@@ -75,7 +75,11 @@ impl Engine {
         let (share, name) = match self.decrypt_share(tx, permit, group, (keyset, epoch)) {
             Ok(found) => found,
             Err(e) if e.is_transient() || matches!(e, KeysError::StoreCorrupt { .. }) => return Err(e),
-            Err(e) => return Ok(Err(e)),
+            Err(e) => {
+                let refused = entry(permit, "keys.decrypt", &format!("{} of number {}", group.ids.len(), group.kref.0));
+                trail.extend(e.refusal().map(|code| Entry { result: code, ..refused }));
+                return Ok(Err(e));
+            }
         };
         trail.push(entry(permit, "keys.decrypt", &format!("{} of keyset \"{name}\"", group.ids.len())));
         Ok(Ok((share, group.ids.iter().map(|id| Tag::data(keyset, epoch, *id)).collect())))
@@ -128,7 +132,8 @@ impl Engine {
 }
 
 fn entry(permit: &Permit, action: &str, detail: &str) -> Entry {
-    Entry::new(wall_ms(), permit.client(), action, detail)
+    let (address, version) = (permit.origin().address.clone(), permit.origin().version.clone());
+    Entry { address, version, ..Entry::new(wall_ms(), permit.client(), action, detail) }
 }
 
 fn batch(count: usize) -> Result<usize, KeysError> {
