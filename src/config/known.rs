@@ -49,6 +49,7 @@ pub const KEYS: &[Known] = &[
     plain("keys.key_lifetime"),
     plain("keys.lease"),
     plain("keys.pool"),
+    plain("keys.min_revision"),
     plain("keyserver.listen"),
     secret("keyserver.store"),
     plain("keyserver.root_key"),

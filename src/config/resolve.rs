@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use crate::keys::service::Revision;
 use crate::keys::settings::Settings as Keys;
 use crate::net::settings::{Pem, ServerTls};
 use crate::net::target::is_loopback;
@@ -50,8 +51,24 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
         key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
         lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
         pool: usize::try_from(pool).unwrap_or(8),
+        min_revision: min_revision(reader),
         devices: reader.choice("keyserver.devices", &[("allow", true), ("refuse", false)]).unwrap_or(true),
     }
+}
+
+/// `GENERATION.REVISION`.
+fn min_revision(reader: &mut Reader<'_>) -> Revision {
+    let Some(text) = reader.text("keys.min_revision").filter(|text| !text.is_empty()) else {
+        return Revision::default();
+    };
+    let parts = text.split_once('.');
+    let parsed = parts.and_then(|(generation, revision)| Some((generation.parse().ok()?, revision.parse().ok()?)));
+    let Some((generation, revision)) = parsed else {
+        let advice = "write GENERATION.REVISION such as \"1.42\", as SHOW columnseal.status tells it";
+        reader.fault("keys.min_revision", format!("is {text:?}"), advice);
+        return Revision::default();
+    };
+    Revision { generation, revision }
 }
 
 fn session(reader: &mut Reader<'_>) -> Session {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::service::Revision;
+
 /// Where keys come from and how long they are used.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +24,8 @@ pub struct Settings {
     pub lease: Duration,
     /// Data keys kept ready.
     pub pool: usize,
+    /// Nothing older than this is taken from the key service: for programs that keep no memory of what they saw.
+    pub min_revision: Revision,
     /// The embedded key service takes device keys of clients that are no admins; `false`: production.
     pub devices: bool,
 }

@@ -11,7 +11,7 @@ use columnseal::crypto::client_key::ClientKey;
 use columnseal::crypto::root::RootFingerprint;
 use columnseal::crypto::{KeyId, Kref};
 use columnseal::keys::remote::Remote;
-use columnseal::keys::service::{DecryptGroup, DecryptKeys, EncryptKeys, GetGrants, GetState, Standing, ask};
+use columnseal::keys::service::{DecryptGroup, DecryptKeys, EncryptKeys, GetGrants, GetState, Revision, Standing, ask};
 use columnseal::keys::settings::{Server, Service, Settings};
 use columnseal::keys::{KeyService, Permissions, Ring};
 use columnseal::keyserver::root_key::Source;
@@ -249,6 +249,7 @@ impl Bench {
             key_lifetime: Duration::from_secs(900),
             lease: Duration::from_secs(60),
             pool: 8,
+            min_revision: Revision::default(),
             devices: true,
         }
     }

@@ -126,7 +126,7 @@ impl Ring {
             lease: settings.lease,
             keyset: settings.keyset.clone(),
             held: ArcSwap::default(),
-            seen: ArcSwap::default(),
+            seen: ArcSwap::from_pointee(Standing { revision: settings.min_revision, changed: 0 }),
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),

@@ -105,6 +105,7 @@ impl<K: Kind> Home<K> {
             key_lifetime: Duration::from_secs(900),
             lease: Duration::from_secs(60),
             pool: 8,
+            min_revision: Default::default(),
             devices: true,
         }
     }

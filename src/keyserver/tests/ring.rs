@@ -291,3 +291,19 @@ async fn two_engines_on_one_store_write_at_the_same_time() {
     assert_eq!(workspace.clients().expect("clients").len(), 21);
     workspace.audit_verify().expect("one chain");
 }
+
+#[tokio::test]
+async fn an_older_state_than_the_configured_one_is_refused_at_start() {
+    let home = Home::new();
+    let secret = home.application();
+    let now = home.engine(&secret).revision().expect("revision");
+    let at = |revision| Settings { min_revision: revision, ..home.settings() };
+    home.ring_with(&secret, &at(now)).await.expect("as new as it must be");
+    let mut later = now;
+    later.revision += 1;
+    let refused = home.ring_with(&secret, &at(later)).await.err();
+    assert_eq!(refused, Some(KeysError::RolledBack { seen: later.revision, found: now.revision }));
+    later.revision = 0;
+    later.generation += 1;
+    assert!(matches!(home.ring_with(&secret, &at(later)).await, Err(KeysError::RolledBack { .. })));
+}
