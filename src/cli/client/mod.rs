@@ -206,7 +206,8 @@ fn compromised(context: &Context, client: &str) -> Outcome {
     let info = workspace.set_client_enabled(&known.id, false).map_err(|error| failure(&attempted, &error))?;
     let revoked = workspace.revoke(&known.id, None).map_err(|error| failure(&attempted, &error))?;
     // Keysets whose grants ended before are not in the list: shares of those may have been copied as well.
-    let keysets: Vec<&str> = known.grants.iter().map(|grant| grant.keyset_name.as_str()).collect();
+    let mut keysets: Vec<&str> = known.grants.iter().map(|grant| grant.keyset_name.as_str()).collect();
+    keysets.sort_unstable();
     let rotate: Vec<String> = keysets.iter().map(|name| format!("columnseal keyset rotate {name}")).collect();
     let value = json!({ "client": as_json(&info), "revoked": as_json(&revoked), "keysets": keysets, "next": rotate });
     let mut lines = vec![format!("{} ({}) is disabled and has no grants any more", info.name, info.id)];

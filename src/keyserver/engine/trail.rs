@@ -219,6 +219,15 @@ impl Engine {
     }
 }
 
+fn is_bounded(record: &AccessRecord) -> bool {
+    const MAX_ID: usize = 64;
+    let names = [&record.database, &record.user, &record.peer, &record.client, &record.shape];
+    record.statement.len() <= MAX_STATEMENT
+        && names.iter().all(|name| name.len() <= MAX_ID)
+        && record.types.len() <= MAX_TYPES
+        && record.types.iter().all(|of| of.id.len() <= MAX_ID && of.name.len() <= MAX_ID)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,13 +274,4 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(trail.add(entry(), |_| Ok(())), Ok(()));
     }
-}
-
-fn is_bounded(record: &AccessRecord) -> bool {
-    const MAX_ID: usize = 64;
-    let names = [&record.database, &record.user, &record.peer, &record.client, &record.shape];
-    record.statement.len() <= MAX_STATEMENT
-        && names.iter().all(|name| name.len() <= MAX_ID)
-        && record.types.len() <= MAX_TYPES
-        && record.types.iter().all(|of| of.id.len() <= MAX_ID && of.name.len() <= MAX_ID)
 }

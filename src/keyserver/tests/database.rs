@@ -181,7 +181,7 @@ fn a_database_that_restarts_is_found_again() {
 fn full_and_read_only_databases_are_named_and_leave_nothing() {
     let home = Home::new();
     let workspace = home.open();
-    let told = |workspace: &Workspace| workspace.create_keyset("tenant").err().expect("refused").to_string();
+    let told = |workspace: &Workspace| workspace.create_keyset("tenant").expect_err("refused").to_string();
     home.sql(
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'no space left'; END $$;

@@ -218,8 +218,8 @@ async fn events_that_are_altered_missing_or_repeated_are_not_believed() {
     let (middle, url) = Middle::before(&server).await;
     let client = secret.parts().0.client_id();
     for mood in [ALTER, DROP, REPEAT] {
-        middle.set(mood);
         let remote = home.remote(&url, &secret).await.expect("connect");
+        middle.set(mood);
         let real = server_standing(&home, &secret);
         let before = middle.streams.load(Ordering::SeqCst);
         let mut seen = Standing::default();

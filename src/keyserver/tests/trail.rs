@@ -67,7 +67,7 @@ fn every_alteration_is_found_and_named() {
         home.sql(&damage);
         let found = flaws(&engine);
         assert!(found.contains(&expected), "{damage}: {found:?}");
-        let told = workspace.audit_verify().err().expect("refused").to_string();
+        let told = workspace.audit_verify().expect_err("refused").to_string();
         assert!(told.contains(&expected.1.to_string()), "{damage}: {told}");
     }
 }
