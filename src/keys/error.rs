@@ -253,6 +253,18 @@ impl KeysError {
         Self::Tampered { what: what.into() }
     }
 
+    /// As the error of a claim that came with a request: its sender is to blame, not the store.
+    #[must_use]
+    pub fn presented(self) -> Self {
+        match self {
+            Self::Tampered { what } => Self::refused(format!(
+                "{what} does not check out: it is malformed, or no admin of the workspace signed it"
+            )),
+            Self::OtherWorkspace { .. } => Self::invalid("the root of another workspace signed it"),
+            other => other,
+        }
+    }
+
     /// Inputs that cannot be used.
     pub fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid { what: what.into() }

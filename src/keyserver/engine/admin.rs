@@ -84,13 +84,15 @@ impl Engine {
             let trust = self.trust(tx)?;
             let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             let client = permit.client();
-            let record: KeysetRecord = trust.check(&body.record, || "the new keyset's record".to_owned())?;
+            let record: KeysetRecord =
+                trust.check(&body.record, || "the new keyset's record".to_owned()).map_err(KeysError::presented)?;
             free_keyset_name(tx, &record.name, None)?;
             epochs::begins(&record)?;
             keysets::put(tx, record.id, &record.name, &body.record)?;
-            let grant: Grant = trust.check(&body.grant, || "the new keyset's grant".to_owned())?;
+            let grant: Grant =
+                trust.check(&body.grant, || "the new keyset's grant".to_owned()).map_err(KeysError::presented)?;
             if grant.client != client || grant.keyset != record.id || grant.admins != trust.version() {
-                return Err(KeysError::tampered("the new keyset's grant"));
+                return Err(KeysError::tampered("the new keyset's grant").presented());
             }
             let certificates = certify(tx, &permit, record.id, &body.certificates)?;
             grants::insert(tx, client, record.id, &body.grant)?;
@@ -150,7 +152,7 @@ impl Engine {
 
     pub(super) fn put_grant(&self, tx: &dyn Tx, permit: &Permit, new: &NewGrant) -> Result<(), KeysError> {
         let trust = permit.trust();
-        let grant: Grant = trust.check(&new.grant, || "the new grant".to_owned())?;
+        let grant: Grant = trust.check(&new.grant, || "the new grant".to_owned()).map_err(KeysError::presented)?;
         let client = grant.client;
         let own = permit.allowed(tx, grant.keyset, Permissions::GRANT, None)?;
         let row = clients::find(tx, client)?.ok_or_else(|| KeysError::ClientUnknown { client: client.to_string() })?;
@@ -250,7 +252,8 @@ fn certify(tx: &dyn Tx, permit: &Permit, keyset: KeysetId, signed: &[Signed]) ->
     let bad = || KeysError::refused("the certificates do not fit what was offered");
     let mut all = Vec::new();
     for signed in signed {
-        let certificate: Certificate = permit.trust().check(signed, || "the new keyset's certificate".to_owned())?;
+        let certificate: Certificate =
+            permit.trust().check(signed, || "the new keyset's certificate".to_owned()).map_err(KeysError::presented)?;
         let offer = keysets::offer(tx, keyset, certificate.split)?
             .filter(|offer| offer.client == permit.client())
             .ok_or_else(bad)?;
@@ -312,7 +315,7 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
 /// Another name, another epoch for new values, or epochs dropped.
 fn put_keyset(tx: &dyn Tx, permit: &Permit, signed: &Signed) -> Result<(), KeysError> {
     let what = || "the keyset's record".to_owned();
-    let record: KeysetRecord = permit.trust().check(signed, what)?;
+    let record: KeysetRecord = permit.trust().check(signed, what).map_err(KeysError::presented)?;
     let row = keyset_row(tx, record.id)?;
     let before: KeysetRecord = permit.trust().check(&row.record, what)?;
     if record.created_ms != before.created_ms {

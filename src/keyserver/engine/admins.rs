@@ -39,8 +39,8 @@ impl Engine {
         let body = &request.body;
         store::write(self.store(), |tx| {
             let old = self.trust(tx)?;
-            let set: AdminSet = body.set.check(self.root(), "the new admin set")?;
-            let new = Arc::new(Trust::establish(self.root(), &body.set)?);
+            let set: AdminSet = body.set.check(self.root(), "the new admin set").map_err(KeysError::presented)?;
+            let new = Arc::new(Trust::establish(self.root(), &body.set).map_err(KeysError::presented)?);
             let sender = sender(tx, &old, &new, request)?;
             let permit = Permit::by_root(tx, &new, self.gate(), request, sender)?;
             same_revision(tx, body)?;
@@ -70,19 +70,22 @@ impl Engine {
     fn sign_again(&self, tx: &dyn Tx, handover: &Handover, again: &Again) -> Result<(), KeysError> {
         let new = &handover.new;
         for signed in &again.clients {
-            let record: ClientRecord = new.check(signed, || "a client's record".to_owned())?;
+            let record: ClientRecord =
+                new.check(signed, || "a client's record".to_owned()).map_err(KeysError::presented)?;
             let known = clients::find(tx, record.id())?.map(|row| row.record);
             as_it_was(known.as_ref(), signed)?;
             clients::put(tx, record.id(), &record.name, signed)?;
         }
         for signed in &again.keysets {
-            let record: KeysetRecord = new.check(signed, || "a keyset's record".to_owned())?;
+            let record: KeysetRecord =
+                new.check(signed, || "a keyset's record".to_owned()).map_err(KeysError::presented)?;
             let known = keysets::find(tx, record.id)?.map(|row| row.record);
             as_it_was(known.as_ref(), signed)?;
             keysets::put(tx, record.id, &record.name, signed)?;
         }
         for signed in &again.certificates {
-            let certificate: Certificate = new.check(signed, || "a certificate".to_owned())?;
+            let certificate: Certificate =
+                new.check(signed, || "a certificate".to_owned()).map_err(KeysError::presented)?;
             let all = keysets::certificates(tx, certificate.keyset)?;
             as_it_was(all.iter().find(|known| known.body == signed.body), signed)?;
             keysets::sign_certificate(tx, &certificate, signed)?;
@@ -91,7 +94,8 @@ impl Engine {
             self.sign_grant(tx, new, signed)?;
         }
         for signed in &again.types {
-            let claim: TypeClaim = new.check(signed, || "a type definition".to_owned())?;
+            let claim: TypeClaim =
+                new.check(signed, || "a type definition".to_owned()).map_err(KeysError::presented)?;
             let known = types::of(tx, claim.id)?;
             let same = |known: &&Signed| known.body == signed.body && handover.old.is_admin(known.signer);
             as_it_was(known.iter().find(same), signed)?;
@@ -107,7 +111,7 @@ impl Engine {
 
     /// A grant names the new set, so that nobody can show it beside the old one; its shares are bound to it anew.
     fn sign_grant(&self, tx: &dyn Tx, new: &Trust, signed: &Signed) -> Result<(), KeysError> {
-        let grant: Grant = new.check(signed, || "a grant".to_owned())?;
+        let grant: Grant = new.check(signed, || "a grant".to_owned()).map_err(KeysError::presented)?;
         let (client, keyset) = (grant.client, grant.keyset);
         let bad = || KeysError::tampered(format!("the grant of keyset {keyset} to client {client}"));
         let row = grants::find(tx, client, keyset)?.ok_or(KeysError::Conflict)?;
@@ -135,7 +139,7 @@ fn sender(tx: &dyn Tx, old: &Trust, new: &Trust, request: &Request<SetAdmins>) -
     match (clients::find(tx, id)?, &request.body.record) {
         (Some(row), _) if !row.enabled => Err(KeysError::ClientDisabled { client: id.to_string() }),
         (Some(row), _) => old.check(&row.record, what),
-        (None, Some(record)) => new.check(record, what),
+        (None, Some(record)) => new.check(record, what).map_err(KeysError::presented),
         (None, None) => Err(KeysError::ClientUnknown { client: id.to_string() }),
     }
 }

@@ -20,8 +20,10 @@ impl Engine {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check_change(tx, &trust, self.gate(), request, body.expected)?;
-            let old: ClientRecord = trust.check(&body.old, || "the old key's record".to_owned())?;
-            let new: ClientRecord = trust.check(&body.new, || "the new key's record".to_owned())?;
+            let old: ClientRecord =
+                trust.check(&body.old, || "the old key's record".to_owned()).map_err(KeysError::presented)?;
+            let new: ClientRecord =
+                trust.check(&body.new, || "the new key's record".to_owned()).map_err(KeysError::presented)?;
             no_admin(&trust, old.id())?;
             let known = clients::find(tx, old.id())?;
             if known.is_none() {
@@ -51,7 +53,8 @@ impl Engine {
     /// Stores a record: of a client that there is not yet, or in place of the one that is there.
     pub(super) fn put_record(&self, tx: &dyn Tx, permit: &Permit, signed: &Signed) -> Result<(), KeysError> {
         let trust = permit.trust();
-        let record: ClientRecord = trust.check(signed, || "the client's record".to_owned())?;
+        let record: ClientRecord =
+            trust.check(signed, || "the client's record".to_owned()).map_err(KeysError::presented)?;
         let id = record.id();
         check_name(&record.name)?;
         for text in [&record.owner, &record.device].into_iter().filter(|text| !text.is_empty()) {

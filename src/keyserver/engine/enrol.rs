@@ -134,7 +134,8 @@ impl Engine {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check_change(tx, &trust, self.gate(), request, body.expected)?;
-            let record: ClientRecord = trust.check(&body.record, || "the device's record".to_owned())?;
+            let record: ClientRecord =
+                trust.check(&body.record, || "the device's record".to_owned()).map_err(KeysError::presented)?;
             let row = waiting(tx, record.id())?;
             if row.opening.is_none() || row.approved || row.refused.is_some() || record.kind != ClientKind::Device {
                 return Err(KeysError::refused("this device is not to be let in now"));

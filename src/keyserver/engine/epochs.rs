@@ -61,7 +61,9 @@ impl Engine {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check_change(tx, &trust, self.gate(), request, body.expected)?;
-            let certificate: Certificate = trust.check(&body.certificate, || "the epoch's certificate".to_owned())?;
+            let certificate: Certificate = trust
+                .check(&body.certificate, || "the epoch's certificate".to_owned())
+                .map_err(KeysError::presented)?;
             let keyset = certificate.keyset;
             let own = permit.allowed(tx, keyset, Permissions::GRANT, None)?;
             let (record, _) = standing(tx, &trust, keyset)?;
@@ -96,7 +98,8 @@ impl Engine {
         body: &PublishEpoch,
     ) -> Result<(), KeysError> {
         let (client, keyset) = (permit.client(), certificate.keyset);
-        let grant: Grant = permit.trust().check(&body.grant, || "the epoch's grant".to_owned())?;
+        let grant: Grant =
+            permit.trust().check(&body.grant, || "the epoch's grant".to_owned()).map_err(KeysError::presented)?;
         let mut expected = own.grant().clone();
         let live = live(tx, permit.trust(), keyset)?;
         expected.shares.retain(|share| live.iter().any(|c| (c.split, c.epoch) == (share.split, share.epoch)));

@@ -77,8 +77,9 @@ impl Engine {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;
-            let claim: TypeClaim =
-                trust.check_own(&permit.record().public, signed, || "the type definition".to_owned())?;
+            let claim: TypeClaim = trust
+                .check_own(&permit.record().public, signed, || "the type definition".to_owned())
+                .map_err(KeysError::presented)?;
             let known = types::of(tx, claim.id)?;
             if known.iter().any(|known| known.body != signed.body && counts(&trust, permit.client(), known.signer)) {
                 return Err(KeysError::Exists { what: format!("another definition of type {}", claim.id) });
