@@ -257,7 +257,7 @@ impl KeysError {
     #[must_use]
     pub fn presented(self) -> Self {
         match self {
-            Self::Tampered { what } => Self::refused(format!(
+            Self::Tampered { what } => Self::invalid(format!(
                 "{what} does not check out: it is malformed, or no admin of the workspace signed it"
             )),
             Self::OtherWorkspace { .. } => Self::invalid("the root of another workspace signed it"),

@@ -74,14 +74,16 @@ impl Pick {
 pub(super) enum Turn {
     /// What words tell.
     Act(Act),
-    /// SET or RESET: the value and whether it is LOCAL.
+    /// SET: the value and whether it is LOCAL.
     Set(Pick, bool),
+    /// RESET, or SET TO DEFAULT: whether it is LOCAL.
+    Reset(bool),
 }
 
 impl Turn {
     /// It sets the choice in any case.
     pub(super) fn sets(&self) -> bool {
-        matches!(self, Turn::Set(..) | Turn::Act(Act::ResetAll | Act::DiscardAll))
+        matches!(self, Turn::Set(..) | Turn::Reset(_) | Turn::Act(Act::ResetAll | Act::DiscardAll))
     }
 
     /// It takes back what was set in the transaction, or keeps it.
@@ -97,11 +99,19 @@ struct Values {
     active: Pick,
     /// After the transaction commits.
     lasting: Pick,
+    /// What is now was chosen by SET, not by RESET.
+    by_set: bool,
+    /// The same of what lasts.
+    lasting_by_set: bool,
 }
 
 impl Values {
+    fn chosen(pick: Pick, by_set: bool) -> Self {
+        Values { active: pick.clone(), lasting: pick, by_set, lasting_by_set: by_set }
+    }
+
     fn of(pick: Pick) -> Self {
-        Values { active: pick.clone(), lasting: pick }
+        Values::chosen(pick, false)
     }
 }
 
@@ -112,7 +122,7 @@ pub(super) struct Choice {
     reset: Pick,
     now: Values,
     /// What a rollback goes back to.
-    before: Pick,
+    before: Values,
     /// Savepoints by name, with the values at their beginning.
     saves: Vec<(Box<str>, Values)>,
     /// A transaction block is open.
@@ -126,17 +136,12 @@ pub(super) struct Choice {
 impl Choice {
     /// A session that begins with this.
     pub(super) fn new(reset: Pick) -> Self {
-        Choice { now: Values::of(reset.clone()), before: reset.clone(), reset, ..Choice::default() }
+        Choice { now: Values::of(reset.clone()), before: Values::of(reset.clone()), reset, ..Choice::default() }
     }
 
     /// The choice now.
     pub(super) fn active(&self) -> &Pick {
         &self.now.active
-    }
-
-    /// What RESET goes back to.
-    pub(super) fn reset(&self) -> &Pick {
-        &self.reset
     }
 
     /// The end of the transaction may change it.
@@ -153,10 +158,13 @@ impl Choice {
             return;
         }
         match turn {
-            Turn::Set(pick, local) => self.set(pick.clone(), *local),
-            Turn::Act(Act::ResetAll) => self.set(self.reset.clone(), false),
+            Turn::Set(pick, local) => self.set(pick.clone(), *local, true),
+            Turn::Reset(local) => self.set(self.reset.clone(), *local, false),
+            // PostgreSQL passes over settings that are at their default now, whatever lies below a SET LOCAL.
+            Turn::Act(Act::ResetAll) if !self.now.by_set => {}
+            Turn::Act(Act::ResetAll) => self.set(self.reset.clone(), false, false),
             Turn::Act(Act::DiscardAll) => {
-                self.set(self.reset.clone(), false);
+                self.set(self.reset.clone(), false, false);
                 self.commit(false);
             }
             Turn::Act(Act::Begin) => self.block = true,
@@ -206,30 +214,30 @@ impl Choice {
         }
     }
 
-    fn set(&mut self, pick: Pick, local: bool) {
+    fn set(&mut self, pick: Pick, local: bool, by_set: bool) {
         self.touched = true;
         match local {
-            true => self.now.active = pick,
-            false => self.now = Values::of(pick),
+            true => (self.now.active, self.now.by_set) = (pick, by_set),
+            false => self.now = Values::chosen(pick, by_set),
         }
     }
 
     fn lose(&mut self) {
         self.touched = true;
-        self.now = Values::of(Pick::Lost);
+        self.now = Values::chosen(Pick::Lost, true);
     }
 
     fn commit(&mut self, chain: bool) {
         if self.touched {
-            self.now.active = self.now.lasting.clone();
-            self.before = self.now.lasting.clone();
+            self.now = Values::chosen(self.now.lasting.clone(), self.now.lasting_by_set);
+            self.before = self.now.clone();
         }
         self.end(chain);
     }
 
     fn abort(&mut self, chain: bool) {
         if self.touched {
-            self.now = Values::of(self.before.clone());
+            self.now = self.before.clone();
         }
         self.end(chain);
     }
@@ -260,7 +268,8 @@ impl Choice {
 /// The tag is one that the statement can be answered with.
 fn fits(turn: &Turn, tag: &[u8]) -> bool {
     let allowed: &[&[u8]] = match turn {
-        Turn::Set(..) => &[b"SET", b"RESET"],
+        Turn::Set(..) => &[b"SET"],
+        Turn::Reset(_) => &[b"SET", b"RESET"],
         Turn::Act(Act::ResetAll) => &[b"RESET"],
         Turn::Act(Act::DiscardAll) => &[b"DISCARD ALL"],
         Turn::Act(Act::Begin) => &[b"BEGIN", b"START TRANSACTION"],

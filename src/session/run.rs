@@ -167,7 +167,7 @@ where
     /// What SET or RESET of the keyset does, if it may.
     pub(super) fn wished(&self, wish: &Wish) -> Result<Turn, PgError> {
         let pick = match &wish.value {
-            None => self.state.choice.reset().clone(),
+            None => return Ok(Turn::Reset(wish.local)),
             Some(_) if !self.shared.keyset_by_sql => return Err(errors::keyset_at_startup()),
             Some(value) => Pick::wanted(&self.shared.ring, wish.spelling, value)?,
         };

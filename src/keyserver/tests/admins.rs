@@ -144,7 +144,7 @@ fn sets_that_the_root_did_not_sign_or_that_leave_something_behind_are_refused() 
         engine.set_admins(&Request::sign(engine.service_id(), &sender.parts().0, body).expect("sign"))
     };
     let (good, evil) = (root(&home), RootKey::generate().expect("root"));
-    assert!(matches!(set(2, both(), &evil, &mine), Err(KeysError::OtherWorkspace { .. })));
+    assert!(matches!(set(2, both(), &evil, &mine), Err(KeysError::Invalid { .. })), "another root");
     assert!(matches!(set(1, both(), &good, &mine), Err(KeysError::Conflict)), "the same version");
     assert!(matches!(set(3, both(), &good, &mine), Err(KeysError::Conflict)), "one is left out");
     assert!(matches!(set(2, Vec::new(), &good, &mine), Err(KeysError::NotAdmin { .. })));

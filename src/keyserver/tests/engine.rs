@@ -269,7 +269,8 @@ fn a_definition_counts_for_all_if_an_admin_signed_it_and_otherwise_for_its_signe
 
     let claim = TypeClaim { id: TypeId([8; 16]), definition: "x".into() };
     let signed = Signed::new(&claim, &api.parts().0);
-    assert!(matches!(engine.put_type(&ask(&engine, &web, PutType { signed })), Err(KeysError::Invalid { .. })));
+    let refused = engine.put_type(&ask(&engine, &web, PutType { signed }));
+    assert!(matches!(refused, Err(KeysError::Invalid { .. })), "{refused:?}");
 }
 
 #[test]

@@ -32,9 +32,11 @@ mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
+use crate::crypto::random;
 use crate::crypto::root::RootFingerprint;
 use crate::keys::admin::{self, Act, Change, GetInventory, OwnShare, OwnShares, Terms};
 use crate::keys::claims::{Certificate, name_fault};
@@ -64,7 +66,9 @@ pub use ledger::Finding;
 pub use rotate::{RequestedClient, RotatedClient};
 
 /// A change is tried this often while other admins change the workspace at the same time.
-const TRIES: u32 = 8;
+const TRIES: u32 = 32;
+/// Longest wait before another try, times the number of tries: admins who act at once must not meet again and again.
+const PAUSE_MS: u64 = 20;
 
 /// Where a workspace is made.
 #[derive(Clone, Debug)]
@@ -172,11 +176,14 @@ impl Workspace {
 
     /// Decides on the workspace as it is and acts; again where another admin acted in between.
     fn change<T>(&self, decide: impl Fn(&View) -> Result<T, KeysError>) -> Result<T, KeysError> {
-        for _ in 1..TRIES {
+        for tried in 1..TRIES {
             match decide(&self.view()?) {
                 Err(KeysError::Conflict) => {}
                 done => return done,
             }
+            let [chance] = random::array::<1>().map_err(|e| KeysError::unavailable(e.to_string()))?;
+            let most = PAUSE_MS * u64::from(tried.min(8));
+            std::thread::sleep(Duration::from_millis(most * u64::from(chance) / 256));
         }
         decide(&self.view()?)
     }
