@@ -296,7 +296,7 @@ fn options(home: &Path) -> InitOptions {
         root_key: Source::File(store.with_file_name("root.key")),
         store: store.into(),
         recovery_file: home.join("recovery-kit.txt"),
-        device_name: "bench".into(),
+        device_name: "admin".into(),
         devices: true,
     }
 }
