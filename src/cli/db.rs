@@ -108,6 +108,9 @@ pub(super) fn failure(attempted: &str, error: &SchemaError) -> Failure {
             ("database", "the role must own the database, or be allowed to create schemas in it")
         }
         SchemaError::Database(_) => ("database", "correct what the database names; docs/sql.md lists types and terms"),
+        SchemaError::StillOpen => {
+            ("drop-epoch", "let them end (pg_stat_activity, pg_prepared_xacts), then run this again")
+        }
         SchemaError::NotInstalled => ("seal-missing", "run `columnseal db install`"),
         SchemaError::Newer { .. } => ("seal-newer", "use the newer columnseal that installed it"),
         SchemaError::Registry => {

@@ -20,6 +20,9 @@ pub enum SchemaError {
         /// Version of this program.
         known: u32,
     },
+    /// Transactions from before do not end.
+    #[error("transactions that began earlier are still open, or prepared: what they wrote cannot be seen")]
+    StillOpen,
     /// The schema is not installed.
     #[error("the seal schema is not installed; run: columnseal db install")]
     NotInstalled,

@@ -52,6 +52,29 @@ fn old_values_stay_readable_until_their_epoch_is_dropped() {
 }
 
 #[test]
+fn what_an_open_transaction_wrote_is_not_dropped() {
+    let twin = Twin::start();
+    twin.sealed.sql("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq)");
+    let database = twin.cluster.at("sealed", twin.cluster.port).url.clone();
+    let mut open = twin.raw_sealed();
+    open.query("BEGIN");
+    open.query("INSERT INTO t VALUES (1, 'not seen yet')");
+    twin.workspace.columnseal(&["keyset", "rotate", "default"]).ok();
+    let drop = ["keyset", "rotate", "default", "--drop-epoch", "1", "--database", &database];
+    let refused = std::thread::scope(|scope| {
+        let dropping = scope.spawn(|| twin.workspace.columnseal(&drop).failed());
+        eventually("it waits for the transaction", || {
+            let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_prepared_xacts%' AND pid <> pg_backend_pid()";
+            (twin.stored(waits).trim() == "1").then_some(())
+        });
+        open.query("COMMIT");
+        dropping.join().expect("it ends")
+    });
+    assert!(refused.contains("public.t.e holds 1 such values"), "{refused}");
+    assert_eq!(twin.raw_sealed().rows("SELECT e FROM t"), ["not seen yet"]);
+}
+
+#[test]
 fn a_dropped_value_is_refused_by_name() {
     let twin = Twin::start();
     twin.sealed.sql("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq, p text)");
