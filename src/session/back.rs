@@ -222,7 +222,7 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
     }
     match &entry.what {
         // The query that answers in place of SHOW is not the client's.
-        Await::Execute(Some(portal)) if portal.prepared.shows() && frame.tag == tag::COMMAND_COMPLETE => {
+        Await::Execute(Some(portal)) if portal.prepared.plan.shows() && frame.tag == tag::COMMAND_COMPLETE => {
             server::put_command_complete(out.client, b"SHOW").expect("a short tag");
         }
         _ => {

@@ -92,26 +92,26 @@ impl Turn {
     }
 }
 
+/// What is chosen, and how.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Value {
+    pick: Pick,
+    /// By SET, not by RESET.
+    by_set: bool,
+}
+
 /// Values of a setting at one level of a transaction.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Values {
     /// Now.
-    active: Pick,
+    active: Value,
     /// After the transaction commits.
-    lasting: Pick,
-    /// What is now was chosen by SET, not by RESET.
-    by_set: bool,
-    /// The same of what lasts.
-    lasting_by_set: bool,
+    lasting: Value,
 }
 
-impl Values {
-    fn chosen(pick: Pick, by_set: bool) -> Self {
-        Values { active: pick.clone(), lasting: pick, by_set, lasting_by_set: by_set }
-    }
-
-    fn of(pick: Pick) -> Self {
-        Values::chosen(pick, false)
+impl From<Value> for Values {
+    fn from(value: Value) -> Self {
+        Values { active: value.clone(), lasting: value }
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Choice {
     reset: Pick,
     now: Values,
     /// What a rollback goes back to.
-    before: Values,
+    before: Value,
     /// Savepoints by name, with the values at their beginning.
     saves: Vec<(Box<str>, Values)>,
     /// A transaction block is open.
@@ -136,12 +136,13 @@ pub(super) struct Choice {
 impl Choice {
     /// A session that begins with this.
     pub(super) fn new(reset: Pick) -> Self {
-        Choice { now: Values::of(reset.clone()), before: Values::of(reset.clone()), reset, ..Choice::default() }
+        let before = Value { pick: reset.clone(), by_set: false };
+        Choice { now: before.clone().into(), before, reset, ..Choice::default() }
     }
 
     /// The choice now.
     pub(super) fn active(&self) -> &Pick {
-        &self.now.active
+        &self.now.active.pick
     }
 
     /// The end of the transaction may change it.
@@ -161,7 +162,7 @@ impl Choice {
             Turn::Set(pick, local) => self.set(pick.clone(), *local, true),
             Turn::Reset(local) => self.set(self.reset.clone(), *local, false),
             // PostgreSQL passes over settings that are at their default now, whatever lies below a SET LOCAL.
-            Turn::Act(Act::ResetAll) if !self.now.by_set => {}
+            Turn::Act(Act::ResetAll) if !self.now.active.by_set => {}
             Turn::Act(Act::ResetAll) => self.set(self.reset.clone(), false, false),
             Turn::Act(Act::DiscardAll) => {
                 self.set(self.reset.clone(), false, false);
@@ -216,28 +217,29 @@ impl Choice {
 
     fn set(&mut self, pick: Pick, local: bool, by_set: bool) {
         self.touched = true;
+        let value = Value { pick, by_set };
         match local {
-            true => (self.now.active, self.now.by_set) = (pick, by_set),
-            false => self.now = Values::chosen(pick, by_set),
+            true => self.now.active = value,
+            false => self.now = value.into(),
         }
     }
 
     fn lose(&mut self) {
         self.touched = true;
-        self.now = Values::chosen(Pick::Lost, true);
+        self.now = Value { pick: Pick::Lost, by_set: true }.into();
     }
 
     fn commit(&mut self, chain: bool) {
         if self.touched {
-            self.now = Values::chosen(self.now.lasting.clone(), self.now.lasting_by_set);
-            self.before = self.now.clone();
+            self.before = self.now.lasting.clone();
+            self.now.active = self.before.clone();
         }
         self.end(chain);
     }
 
     fn abort(&mut self, chain: bool) {
         if self.touched {
-            self.now = self.before.clone();
+            self.now = self.before.clone().into();
         }
         self.end(chain);
     }

@@ -302,8 +302,11 @@ where
         Ok(Some(Ok((Arc::new(prepared), executed.sql))))
     }
 
-    /// Where runs of a plan are counted.
+    /// Where runs of a plan are counted. A SHOW of the proxy's own is no access to data.
     fn entry(&mut self, plan: &Plan, text: &str) -> Option<Arc<Entry>> {
+        if plan.shows() {
+            return None;
+        }
         let shape = || Arc::clone(plan.shape.get_or_init(|| Arc::new(sql::Shape::of(text))));
         self.state.observer.as_mut()?.entry(shape)
     }
@@ -352,7 +355,7 @@ where
         if prepared.chooses() && self.state.ledger.is_moving() && !self.settled().await? {
             return Ok(());
         }
-        if self.state.observer.as_ref().is_some_and(Observer::refuses) {
+        if !prepared.plan.shows() && self.state.observer.as_ref().is_some_and(Observer::refuses) {
             return self.poison(errors::unrecorded());
         }
         let shown = match self.shown(prepared) {

@@ -56,6 +56,7 @@ use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
 use self::roles::{Roles, Viewer};
 use self::state::State;
+use crate::keys::access::MAX_NAME;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
 use crate::sql::own::Wish;
@@ -150,7 +151,7 @@ struct Session<C, S> {
 ///
 /// # Errors
 /// See [`Fault`]; the client has been told where it could be.
-pub async fn serve<C, S>(login: Login<C, S>, shared: Arc<Shared>, drain: CancellationToken) -> Result<(), Fault>
+pub async fn serve<C, S>(mut login: Login<C, S>, shared: Arc<Shared>, drain: CancellationToken) -> Result<(), Fault>
 where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -158,6 +159,10 @@ where
     if login.replication == Replication::Physical {
         // Physical replication takes no SQL.
         return splice(login).await;
+    }
+    // As PostgreSQL cuts them: records of access name the role and the database that it takes.
+    for name in [&mut login.user, &mut login.database] {
+        name.truncate(name.floor_char_boundary(MAX_NAME));
     }
     let slot = shared.catalogs.slot(&login.database);
     let pick = startup::pick(&shared.ring, login.keyset.as_ref());

@@ -129,11 +129,6 @@ impl Prepared {
         })
     }
 
-    /// It is a SHOW of the proxy's own.
-    pub(super) fn shows(&self) -> bool {
-        matches!(&self.plan.params[..], [one] if matches!(one.role, Role::Shown(_)))
-    }
-
     /// Some result column is encrypted.
     pub(super) fn opens(&self) -> bool {
         self.plan.columns.iter().flatten().any(|c| c.enc().is_some())

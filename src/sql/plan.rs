@@ -128,6 +128,11 @@ impl Plan {
         };
         told(self) == told(other)
     }
+
+    /// It is a SHOW of the proxy's own.
+    pub fn shows(&self) -> bool {
+        matches!(&self.params[..], [one] if matches!(one.role, Role::Shown(_)))
+    }
 }
 
 /// Values that are sent in plain and are neither stored in a plain column nor compared with a plain expression. A

@@ -11,9 +11,6 @@ use sha2::{Digest, Sha256};
 
 use super::lex::{Kind, Lexed, Token};
 
-/// Longest text that a shape keeps, in bytes. The id is of the whole text.
-const MAX_TEXT: usize = 1024;
-
 /// Stands for a value.
 const VALUE: &str = "?";
 /// Stands for more items like the one before.
@@ -77,13 +74,16 @@ impl fmt::Display for ShapeId {
 }
 
 impl Shape {
+    /// Longest text that a shape keeps, in bytes. The id is of the whole text.
+    pub const MAX_TEXT: usize = 1024;
+
     /// The shape of one statement's text. One that cannot be read has the shape of an empty text.
     pub fn of(text: &str) -> Shape {
         let lexed = Lexed::new(text, true).unwrap_or_default();
         let whole = joined(&pieces(text, &lexed.tokens));
         let digest = Sha256::digest(whole.as_bytes());
         let id = ShapeId(*digest.first_chunk().expect("a digest has 32 bytes"));
-        let end = (0..=MAX_TEXT.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..=Self::MAX_TEXT.min(whole.len())).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
         Shape { id, text: whole[..end].into() }
     }
 }
@@ -271,7 +271,7 @@ mod tests {
     fn what_is_too_long_or_cannot_be_read_is_no_fault() {
         let long = format!("SELECT {}", (0..500).map(|n| format!("ä{n}")).collect::<Vec<_>>().join(", "));
         let cut = Shape::of(&long);
-        assert!(cut.text.len() <= MAX_TEXT && cut.text.len() > MAX_TEXT - 4);
+        assert!(cut.text.len() <= Shape::MAX_TEXT && cut.text.len() > Shape::MAX_TEXT - 4);
         assert_ne!(cut.id, Shape::of(&format!("{long}, x")).id);
         for broken in ["SELECT 'secret", "SELECT $$secret", "/* secret", ")))", ", , ,", "", "((1), (1)), ((1), (1))"] {
             assert!(!shape(broken).contains("secret"), "{broken}");

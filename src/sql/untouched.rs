@@ -66,8 +66,10 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
                 out.effects.configures |= name == "set_config";
                 seen.note(&name, token.kind);
             }
-            Kind::Str(_) if seen.sets_config => out.ours |= names_ours(token.text(text)),
-            Kind::Str(_) if runs_text => out.ours |= holds_ours(token.text(text)),
+            Kind::Str(_) => {
+                out.ours |= seen.sets_config && names_ours(token.text(text));
+                out.ours |= runs_text && holds_ours(token.text(text));
+            }
             _ => {}
         }
     }

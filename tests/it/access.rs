@@ -65,12 +65,14 @@ fn every_statement_and_value_is_counted_once() {
     raw.rows("SELECT id FROM t WHERE e IN ('a', 'b', 'value 3')");
     raw.rows("SELECT p FROM t");
     raw.rows("SELECT 1");
+    raw.rows("SHOW columnseal.keyset");
     eventually_sums(&path, "insert into t", (11, 0, 20, 0));
     eventually_sums(&path, "select e, n from t", (2, 40, 0, 0));
     eventually_sums(&path, "select n from t where e = ?", (2, 2, 0, 2));
     eventually_sums(&path, "select id from t where e in (?, ...)", (1, 0, 0, 3));
     let all = records(&path);
     assert!(all.iter().all(|r| !r.statement.contains("select ?")), "what touches nothing encrypted is not recorded");
+    assert!(all.iter().all(|r| !r.statement.contains("show")), "nor what shows a setting of the proxy's");
     let both = all.iter().find(|r| r.statement == "select e, n from t").unwrap();
     assert_eq!((both.user.as_str(), both.database.as_str(), both.peer.as_str()), ("app", "sealed", "127.0.0.1"));
     assert_eq!((both.client.as_str(), both.shape.len(), both.lost), (twin.client.id.as_str(), 16, 0));
@@ -261,6 +263,7 @@ fn where_records_are_required_nothing_runs_without_them() {
     assert_eq!(transcript(&prepared.ask(&run)), "E ERROR 57P03\nZ I", "also what was prepared before");
     assert_eq!(raw.error("INSERT INTO t (id, e) VALUES (2, 'b')").code, "57P03");
     assert_eq!(raw.rows("SELECT p FROM others"), Vec::<String>::new(), "what is not encrypted goes on");
+    assert_eq!(raw.rows("SHOW columnseal.keyset"), ["default"], "so does what reads no data");
     std::fs::rename(dir.with_extension("gone"), &dir).unwrap();
     eventually("it runs again", || code(&mut raw).is_none().then_some(()));
     // A sink that fails from the start.

@@ -109,6 +109,10 @@ fn a_keyset_that_cannot_be_used_is_refused_at_set() {
         ("SHOW columnseal.other", "42704"),
         ("SELECT set_config('columnseal.keyset', 'tenant-2', false)", "0A000"),
         ("DO $$ BEGIN SET columnseal.keyset = 'tenant-2'; END $$", "0A000"),
+        (
+            "CREATE FUNCTION set_config() RETURNS text LANGUAGE sql AS $$ SET columnseal.keyset = 'x'; SELECT '' $$",
+            "0A000",
+        ),
         ("ALTER ROLE app SET columnseal.keyset = 'tenant-2'", "0A000"),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql SET columnseal.keyset = 'tenant-2' AS 'SELECT 1'", "0A000"),
     ] {

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::keys::access::{AccessRecord, TypeAccess};
+use crate::keys::access::{AccessRecord, MAX_STATEMENT, TypeAccess};
 use crate::schema::catalog::EncType;
 use crate::sql::{Shape, ShapeId};
 
 /// Id of the shape of statements that are not kept apart.
 const OTHER: &str = "other";
+
+const _: () = assert!(Shape::MAX_TEXT <= MAX_STATEMENT, "the key service takes every shape");
 
 /// Who uses a connection, and from where.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
