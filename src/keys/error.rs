@@ -341,6 +341,12 @@ impl KeysError {
         )
     }
 
+    /// Says nothing of the client's access: it is transient, or it is about the request as it arrived. Whoever ends TLS can
+    /// spoil a request, and the service then signs that it was spoilt.
+    pub fn leaves_access(&self) -> bool {
+        self.is_transient() || matches!(self, Self::Refused { .. } | Self::Invalid { .. })
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -417,5 +423,9 @@ mod tests {
         assert!(!KeysError::Revoked { keyset: "k".into() }.is_transient());
         assert!(!KeysError::ClientDisabled { client: "c".into() }.is_transient());
         assert!(!KeysError::tampered("x").is_transient());
+        for error in [KeysError::Revoked { keyset: "k".into() }, KeysError::ClientUnknown { client: "c".into() }] {
+            assert!(!error.leaves_access());
+        }
+        assert!(KeysError::refused("its signature is not the client's").leaves_access());
     }
 }

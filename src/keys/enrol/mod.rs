@@ -12,8 +12,8 @@ use crate::crypto::random::{self, RandomError};
 use crate::crypto::root::RootFingerprint;
 
 pub use requests::{
-    AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolState, EnrolStatus, Enrolment, ListEnrol, RefuseEnrol, RevealEnrol,
-    Revealed,
+    AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolState, EnrolStatus, Enrolment, ListEnrol, OF_STRANGERS, RefuseEnrol,
+    RevealEnrol, Revealed,
 };
 
 /// A run ends this long after it began, in milliseconds.

@@ -150,3 +150,10 @@ body!(ListEnrol -> Vec<Enrolment>, "/v1/enrol/list", false);
 body!(AnswerEnrol -> (), "/v1/enrol/answer", true);
 body!(ApproveEnrol -> (), "/v1/enrol/approve", true);
 body!(RefuseEnrol -> (), "/v1/enrol/refuse", true);
+
+/// Requests of those who are no clients: whoever sends them has proved no more than that it holds some key.
+pub const OF_STRANGERS: [&str; 3] = [
+    <BeginEnrol as super::super::request::Body>::PATH,
+    <RevealEnrol as super::super::request::Body>::PATH,
+    <EnrolStatus as super::super::request::Body>::PATH,
+];

@@ -1,5 +1,5 @@
 //! A key server, asked over HTTPS. TLS keeps listeners out; what is believed is signed: the server's record by the
-//! workspace root, every answer and event by the service's key over the request's nonce. What is not signed (the 502 of a
+//! workspace root, every answer and event by the service's key over the request. What is not signed (the 502 of a
 //! load balancer, the refusal of whoever ends TLS) counts as no answer, never as a refusal.
 //!
 //! ```text
@@ -27,7 +27,7 @@ use super::error::KeysError;
 use super::request::{Authorization, Call, ServiceId};
 use super::service::{API, KeyService, Reply, SERVICE_PATH, ServiceInfo, Standing};
 use super::settings::Server;
-use super::signed::verify_answer;
+use super::signed::{Question, verify_answer};
 use transport::{Answer, Asked, Transport};
 
 pub use transport::post;
@@ -104,15 +104,15 @@ impl Inner {
     /// A request that changes nothing may be sent twice, to another server too. One that changes something is sent again
     /// only if it cannot have arrived: otherwise nobody knows whether it was done.
     async fn call(&self, call: Call) -> Result<Vec<u8>, KeysError> {
-        let nonce = call.auth.nonce;
+        let question = Question::new(&call.auth, ("POST", call.path));
         let asked = Asked::post(call.path, &call.auth, call.body, call.changes);
-        self.transport.ask(&asked, |answer| self.believed(&nonce, answer)).await
+        self.transport.ask(&asked, |answer| self.believed(&question, answer)).await
     }
 
     /// The body of an answer that the service signed, or the error that it signed.
-    fn believed(&self, nonce: &[u8; 16], answer: Answer) -> Result<Vec<u8>, KeysError> {
+    fn believed(&self, question: &Question<'_>, answer: Answer) -> Result<Vec<u8>, KeysError> {
         let signature = answer.signature.as_deref().unwrap_or_default();
-        if !verify_answer(&self.verify, nonce, (answer.status, &answer.body), signature) {
+        if !verify_answer(&self.verify, question, (answer.status, &answer.body), signature) {
             return Err(answer.unsigned());
         }
         if answer.status == 200 { Ok(answer.body.into()) } else { Err(error(&answer)) }

@@ -17,7 +17,7 @@ use super::super::clock::jitter;
 use super::super::error::KeysError;
 use super::super::request::Body as _;
 use super::super::service::{Revision, Standing, Watch};
-use super::super::signed::{Event, verify_event};
+use super::super::signed::{Event, Question, verify_event};
 use super::transport::Asked;
 use super::{Inner, Told};
 
@@ -82,16 +82,16 @@ pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
 
 /// Opens a stream and tells what it says, to its end.
 async fn run(inner: &Inner, server: usize, last: Option<Revision>, mut tell: impl FnMut(Standing)) -> End {
-    let (nonce, body) = match open(inner, server, last).await {
+    let (question, body) = match open(inner, server, last).await {
         Ok(opened) => opened,
-        Err(error) if error.is_transient() => return End::Closed(error),
+        Err(error) if error.leaves_access() => return End::Closed(error),
         Err(error) => return End::Refused(error),
     };
-    let mut events = Events { body, rest: Vec::new(), counter: 0, nonce, verify: inner.verify };
+    let mut events = Events { body, rest: Vec::new(), counter: 0, question, verify: inner.verify };
     loop {
         match events.next().await {
             Ok(Event::Standing(standing)) => tell(standing),
-            Ok(Event::Refused(error)) if error.is_transient() => return End::Closed(error),
+            Ok(Event::Refused(error)) if error.leaves_access() => return End::Closed(error),
             Ok(Event::Refused(error)) => return End::Refused(error),
             Ok(Event::End) => return End::Closed(KeysError::unavailable("it is shutting down")),
             Err(error) => return End::Closed(error),
@@ -99,17 +99,23 @@ async fn run(inner: &Inner, server: usize, last: Option<Revision>, mut tell: imp
     }
 }
 
-async fn open(inner: &Inner, server: usize, last: Option<Revision>) -> Result<([u8; 16], Incoming), KeysError> {
-    let auth = inner.authorize((Watch::METHOD, Watch::PATH))?;
+async fn open(
+    inner: &Inner,
+    server: usize,
+    last: Option<Revision>,
+) -> Result<(Question<'static>, Incoming), KeysError> {
+    let called = (Watch::METHOD, Watch::PATH);
+    let auth = inner.authorize(called)?;
+    let question = Question::new(&auth, called);
     let mut asked = Asked::get(Watch::PATH, Some(&auth));
     asked.last_event = last.map(|last| format!("{}.{}", last.generation, last.revision));
     let response = inner.transport.open(server, &asked).await?;
     if response.status() == 200 {
         // That the service answers shows in the events.
-        return Ok((auth.nonce, response.into_body()));
+        return Ok((question, response.into_body()));
     }
     let answer = inner.transport.answer(response).await?;
-    Err(match inner.believed(&auth.nonce, answer) {
+    Err(match inner.believed(&question, answer) {
         Ok(_) => KeysError::unavailable("it opened no event stream"),
         Err(error) => error,
     })
@@ -121,7 +127,8 @@ struct Events {
     rest: Vec<u8>,
     /// Of the last event.
     counter: u64,
-    nonce: [u8; 16],
+    /// The request that opened the stream.
+    question: Question<'static>,
     verify: VerifyKey,
 }
 
@@ -162,7 +169,7 @@ impl Events {
             return Err(forged());
         };
         self.counter += 1;
-        if !verify_event(&self.verify, &self.nonce, (self.counter, text), signature) {
+        if !verify_event(&self.verify, &self.question, (self.counter, text), signature) {
             return Err(forged());
         }
         let numbered: Numbered = serde_json::from_str(text).map_err(|_| forged())?;

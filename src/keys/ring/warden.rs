@@ -42,7 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
             },
             standing = watch => match standing {
                 Ok(standing) => told(&shared, standing).await,
-                Err(error) if error.is_transient() => Err(error),
+                Err(error) if error.leaves_access() => Err(error),
                 // The client is not wanted any more: the state says why.
                 Err(_) => reread(&shared).await,
             },
@@ -79,7 +79,7 @@ pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
             Ok(())
         }
         Err(error) => {
-            if !error.is_transient() {
+            if !error.leaves_access() {
                 let refused = shared.held.load().refuse(error.clone());
                 install(shared, refused);
             }
@@ -143,7 +143,7 @@ async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
             }
             Ok(())
         }
-        Err(error) if error.is_transient() => Err(error),
+        Err(error) if error.leaves_access() => Err(error),
         Err(_) => refresh(shared).await,
     }
 }

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 
 use crate::keys::request::Body as _;
 use crate::keys::service::{SERVICE_PATH, Watch};
-use crate::keys::signed::{HEADER, sign_answer};
+use crate::keys::signed::{HEADER, Question, sign_answer};
 
 use super::super::bootstrap::{FOUND_PATH, OFFER_PATH};
 use super::super::engine::ROUTES;
@@ -54,6 +54,7 @@ async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> 
     let begin = Instant::now();
     let path = known(request.uri().path());
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let asked = (request.method().clone(), request.uri().path().to_owned());
     let auth = authorization(request.headers());
     // A task of its own: a change that was begun is not given up when its sender leaves, and a panic ends here.
     let answered = tokio::spawn(next.run(request)).await;
@@ -73,17 +74,19 @@ async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> 
         tracing::debug!(path, code, client, ?peer, ?took, "request answered");
     }
     match auth {
-        Some(auth) if response.extensions().get::<Streaming>().is_none() => signed(&host, &auth.nonce, response).await,
+        Some(auth) if response.extensions().get::<Streaming>().is_none() => {
+            signed(&host, &Question::new(&auth, (asked.0.as_str(), &asked.1)), response).await
+        }
         _ => response,
     }
 }
 
 /// Adds the service's signature.
-async fn signed(host: &Host, nonce: &[u8; 16], response: Response) -> Response {
+async fn signed(host: &Host, question: &Question<'_>, response: Response) -> Response {
     let Some(engine) = host.engine() else { return response };
     let (mut head, body) = response.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else { return Fault::internal().into_response() };
-    let signature = sign_answer(engine.signing_key(), nonce, head.status.as_u16(), &body);
+    let signature = sign_answer(engine.signing_key(), question, head.status.as_u16(), &body);
     if let Ok(value) = HeaderValue::from_str(&signature) {
         head.headers.insert(HeaderName::from_static(HEADER), value);
     }

@@ -1,5 +1,5 @@
 //! Event streams. One task looks at the store; each stream wakes when the revision moved, and asks for its client's standing
-//! only where that moved too. Every event is signed over the nonce of the request that opened the stream and a counter.
+//! only where that moved too. Every event is signed over the request that opened the stream and a counter.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,11 +12,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::crypto::ClientId;
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::service::Standing;
-use crate::keys::signed::{Event, sign_event};
+use crate::keys::signed::{Event, Question, sign_event};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::keyserver::Open;
 
@@ -116,8 +115,8 @@ pub(super) struct Subscription(watch::Receiver<Known>);
 /// One stream.
 pub(super) struct Stream {
     pub(super) engine: Engine,
-    pub(super) client: ClientId,
-    pub(super) nonce: [u8; 16],
+    /// The request that opened it.
+    pub(super) question: Question<'static>,
     pub(super) watched: Watched,
     pub(super) shutdown: CancellationToken,
     /// Held until the stream ends.
@@ -141,7 +140,7 @@ impl Stream {
         let last = match end {
             End::Gone => return,
             End::Refused(error) => {
-                tracing::info!(client = %self.client, %error, "event stream ended");
+                tracing::info!(client = %self.question.client, %error, "event stream ended");
                 Event::Refused(error.abroad())
             }
             End::Shutdown => Event::End,
@@ -153,6 +152,7 @@ impl Stream {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut beat = false;
             let expiry = Instant::now() + self.expires_in();
             tokio::select! {
                 biased;
@@ -170,24 +170,29 @@ impl Stream {
                 () = sleep_until(expiry) => {}
                 _ = heartbeat.tick() => {
                     let now = known.borrow().clone();
-                    if !now.failing {
+                    if now.failing {
+                        continue;
+                    }
+                    // What moved and could not be read is read now: the old standing is not told again.
+                    beat = self.concerns(&now.overview);
+                    if !beat {
                         self.advance(&now.overview);
                         if !writer.write(self, &Event::Standing(self.watched.standing)) {
                             return End::Gone;
                         }
+                        continue;
                     }
-                    continue;
                 }
             }
             match self.look().await {
-                Ok(false) => {}
-                Ok(true) => {
+                Ok(moved) if moved || beat => {
                     heartbeat.reset();
                     if !writer.write(self, &Event::Standing(self.watched.standing)) {
                         return End::Gone;
                     }
                 }
-                Err(error) if error.is_transient() => {}
+                Ok(_) => {}
+                Err(error) if error.is_transient() => sleep(WATCH).await,
                 Err(error) => return End::Refused(error),
             }
         }
@@ -201,7 +206,7 @@ impl Stream {
                 || (*changed).max(overview.changed_all) != standing.changed
                 || overview.revision.generation != standing.revision.generation
         };
-        overview.clients.get(&self.client).is_none_or(moved)
+        overview.clients.get(&self.question.client).is_none_or(moved)
     }
 
     /// What did not move of this client holds at the newer revision too.
@@ -213,7 +218,7 @@ impl Stream {
 
     /// Reads the client's standing; whether it is another.
     async fn look(&mut self) -> Result<bool, KeysError> {
-        let client = self.client;
+        let client = self.question.client;
         let found = self.engine.blocking(move |engine| engine.watched(client)).await?;
         let before: Standing = std::mem::replace(&mut self.watched, found).standing;
         Ok(found.standing != before)
@@ -237,7 +242,7 @@ impl Writer {
         self.counter += 1;
         let revision = stream.watched.standing.revision;
         let text = serde_json::json!({ "counter": self.counter, "event": event }).to_string();
-        let signature = sign_event(stream.engine.signing_key(), &stream.nonce, self.counter, &text);
+        let signature = sign_event(stream.engine.signing_key(), &stream.question, self.counter, &text);
         let block = format!(
             "event: {}\nid: {}.{}\ndata: {text}\ndata: {signature}\n\n",
             event.name(),

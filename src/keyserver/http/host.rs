@@ -10,6 +10,7 @@ use crate::telemetry::keyserver::KeyServerMetrics;
 
 use super::super::bootstrap::Founder;
 use super::super::engine::Engine;
+use super::super::policy::Policy;
 use super::super::settings::Settings;
 use super::super::stores;
 use super::events::Hub;
@@ -42,7 +43,7 @@ impl Host {
         let limits = Limits::new(settings.client_rate, settings.failure_rate);
         let host = Self { limits, settings, hub: Hub::new(), metrics, readiness, shutdown, engine, founder };
         let (store, root_key) = (host.settings.store.create()?, &host.settings.root_key);
-        match stores::engine(store, root_key)? {
+        match stores::engine(store, root_key, host.policy())? {
             Ok(engine) => drop(host.engine.set(engine)),
             Err(store) => {
                 let founder = Founder::new(store, root_key, &host.settings.bootstrap_token)?;
@@ -50,6 +51,10 @@ impl Host {
             }
         }
         Ok(host)
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { devices: self.settings.devices }
     }
 
     /// The engine, once there is a workspace.
@@ -75,7 +80,7 @@ impl Host {
             return Ok(());
         }
         let store = self.settings.store.create()?;
-        if let Ok(engine) = stores::engine(store, &self.settings.root_key)? {
+        if let Ok(engine) = stores::engine(store, &self.settings.root_key, self.policy())? {
             // Another request may have been faster; both are of one store.
             drop(self.engine.set(engine));
             founder.used_up();

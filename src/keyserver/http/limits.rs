@@ -78,7 +78,7 @@ impl<K: Eq + Hash> Buckets<K> {
         if tokens >= 1.0 {
             return Ok(());
         }
-        // At most a second or so: the rate is at least 1.
+        // At most as long as the burst lasts: what was asked at the same time is a debt.
         let retry_ms = ((1.0 - tokens) / self.rate * 1000.0).ceil();
         Err(KeysError::TooManyRequests { retry_ms: if retry_ms > 1.0 { retry_ms as u64 } else { 1 } })
     }
@@ -90,7 +90,7 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         let at = Instant::now();
         let tokens = all.get(&key).map_or(self.most, |bucket| self.now(bucket));
-        all.insert(key, Bucket { tokens: (tokens - 1.0).max(-1.0), at });
+        all.insert(key, Bucket { tokens: (tokens - 1.0).max(-self.most), at });
     }
 
     fn now(&self, bucket: &Bucket) -> f64 {

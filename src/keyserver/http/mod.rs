@@ -108,9 +108,12 @@ impl Server {
             let (acceptor, shutdown) = (Arc::clone(acceptor), self.host.shutdown.clone());
             tasks.spawn(async move { shutdown.run_until_cancelled(reload(&acceptor)).await });
         }
-        connections::run(self.listener, self.acceptor, self.host).await;
+        connections::run(self.listener, self.acceptor, Arc::clone(&self.host)).await;
         tasks.close();
         tasks.wait().await;
+        if let Some(engine) = self.host.engine() {
+            engine.close().await;
+        }
     }
 }
 

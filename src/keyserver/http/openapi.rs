@@ -61,8 +61,9 @@ fn make() -> Value {
 
 const DESCRIPTION: &str = "The key service of one Columnseal workspace. Ids are uuids, key ids 16 hexadecimal digits, all \
     other bytes base64url without padding; unknown fields are refused. Every answer to a request with an Authorization \
-    header carries Columnseal-Signature: the service's Ed25519 signature over `\"columnseal answer v1\" || u32 16 || \
-    nonce || u32 status || SHA-256(body)`, numbers big-endian.";
+    header carries Columnseal-Signature: the service's Ed25519 signature over `\"columnseal answer v1\" || client id \
+    16 || u32 length, method || u32 length, path || nonce 16 || u32 status || SHA-256(body)`, the first four of them the \
+    request's, numbers big-endian.";
 
 const SCHEME: &str = "`Columnseal client=UUID,time=MS,nonce=B64,signature=B64`, in this order. The signature is Ed25519, by \
     the client's key, over `\"columnseal req v1\" || service id 16 || client id 16 || u32 length, method || u32 length, path \
@@ -70,8 +71,8 @@ const SCHEME: &str = "`Columnseal client=UUID,time=MS,nonce=B64,signature=B64`, 
     for one change.";
 
 const EVENTS: &str = "Each event has `event` (standing, refused, end), `id` (generation.revision) and two lines of `data`: a \
-    JSON object {counter, event}, and the service's signature over `\"columnseal answer v1\" || u32 16 || nonce of the \
-    request || u32 0 || u64 counter || SHA-256(first line)`. Counters begin with 1. `standing` comes at once, at each \
+    JSON object {counter, event}, and the service's signature over `\"columnseal answer v1\" || client id 16 || u32 \
+    length, method || u32 length, path || nonce 16 || u32 0 || u64 counter || SHA-256(first line)`. Counters begin with 1. `standing` comes at once, at each \
     change and every 2 s; after `refused` and `end` the stream ends.";
 
 /// What needs no client key, and the event stream.

@@ -12,9 +12,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::keys::enrol::OF_STRANGERS;
 use crate::keys::error::KeysError;
 use crate::keys::request::{Authorization, Body as _, Origin, Request as Signed};
 use crate::keys::service::{API, DecryptKeys, EncryptKeys, ServiceInfo, TermRoots, Watch};
+use crate::keys::signed::Question;
 
 use super::super::bootstrap::Founder;
 use super::super::engine::ROUTES;
@@ -93,6 +95,7 @@ async fn limited(
     host.limits.admit(address, client)?;
     let outcome = work.await;
     match (&outcome, client) {
+        _ if OF_STRANGERS.contains(&head.uri.path()) => host.limits.unproven(address),
         (Err(fault), _) if fault.is_unproven() => host.limits.unproven(address),
         (_, Some(client)) => host.limits.proven(client),
         (_, None) => {}
@@ -124,12 +127,12 @@ async fn stream(host: &Host, head: &Parts, auth: Option<Authorization>) -> Resul
     if seen.is_some_and(|seen| !seen.to_str().is_ok_and(is_revision)) {
         return Err(KeysError::invalid("Last-Event-ID is no id of an event").into());
     }
-    let (client, nonce, origin) = (auth.client, auth.nonce, origin(head));
+    let (question, origin) = (Question::new(&auth, (Watch::METHOD, Watch::PATH)), origin(head));
     let before = host.hub.subscribe();
     let request = Signed::bare(auth, origin, Watch {});
     let watched = engine.blocking(move |engine| engine.watch(&request)).await?;
     let (shutdown, open) = (host.shutdown.clone(), host.metrics.streaming());
-    let stream = Stream { engine: engine.clone(), client, nonce, watched, shutdown, _open: open };
+    let stream = Stream { engine: engine.clone(), question, watched, shutdown, _open: open };
     let mut response = host.hub.open(before, stream).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));

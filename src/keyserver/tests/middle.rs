@@ -8,15 +8,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::crypto::ClientId;
 use crate::keys::error::KeysError;
-use crate::keys::request::Body as _;
+use crate::keys::request::{Authorization, Body as _};
 use crate::keys::service::{Renew, Standing, Watch, ask};
 use crate::keys::settings::Server as ServerUrl;
 use crate::keys::{KeyService, Permissions};
@@ -45,6 +46,10 @@ const REPEAT: u8 = 6;
 const STRIP: u8 = 7;
 /// Answers like a load balancer whose servers are gone.
 const GATEWAY: u8 = 8;
+/// Asks the same, under the same nonce, as a client that nobody knows.
+const STRANGER: u8 = 9;
+/// Spoils the request's body.
+const SPOIL: u8 = 10;
 
 struct Middle {
     target: SocketAddr,
@@ -98,6 +103,14 @@ fn altered(bytes: &[u8]) -> Bytes {
     String::from_utf8_lossy(bytes).replace("\"revision\":", "\"revision\":9").into()
 }
 
+fn as_a_stranger(headers: &mut HeaderMap) {
+    if let Some(value) = headers.get_mut("authorization") {
+        let mut auth = Authorization::from_header(value.to_str().expect("text")).expect("an authorization");
+        auth.client = ClientId([9; 16]);
+        *value = auth.header().parse().expect("a header");
+    }
+}
+
 async fn pass(State(middle): State<Arc<Middle>>, request: Request) -> Response {
     match middle.mood() {
         INVENT => {
@@ -109,7 +122,13 @@ async fn pass(State(middle): State<Arc<Middle>>, request: Request) -> Response {
     }
     let (mut head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let body = to_bytes(body, usize::MAX).await.expect("a body");
+    let mut body = to_bytes(body, usize::MAX).await.expect("a body");
+    match middle.mood() {
+        STRANGER => as_a_stranger(&mut head.headers),
+        SPOIL => body = Bytes::from([body.as_ref(), b" "].concat()),
+        _ => {}
+    }
+    head.headers.remove("content-length");
     head.uri = format!("http://{}{path}", middle.target).parse().expect("a URI");
     let sent = middle.client.request(Request::from_parts(head, Body::from(body))).await;
     let Ok(response) = sent else { return StatusCode::BAD_GATEWAY.into_response() };
@@ -174,7 +193,7 @@ async fn nothing_that_the_service_did_not_sign_is_believed() {
     let remote = home.remote(&url, &secret).await.expect("connect");
     let (key, _) = secret.parts();
     ask(&remote, &key, &Renew {}).await.expect("honest");
-    for mood in [REPLAY, INVENT, STATUS, ALTER, STRIP, GATEWAY] {
+    for mood in [REPLAY, INVENT, STATUS, ALTER, STRIP, GATEWAY, STRANGER] {
         middle.set(mood);
         let answer = ask(&remote, &key, &Renew {}).await;
         assert!(matches!(answer, Err(KeysError::Unavailable { .. })), "mood {mood}: {answer:?}");
@@ -198,11 +217,15 @@ async fn an_old_answer_extends_no_lease_and_an_invented_refusal_takes_nothing() 
     let keyset = ring.default_keyset().expect("default");
     let generation = ring.generation();
     let envelope = encrypt(&ring, "text").await.expect("encrypt");
-    middle.set(INVENT);
-    tokio::time::sleep(lease / 2).await;
-    assert!(ring.data_key(keyset, 1).is_some() && ring.generation() == generation, "nothing was purged");
-    middle.set(WELL);
-    until(|| ring.data_key(keyset, 1).is_some()).await;
+    for mood in [INVENT, STRANGER, SPOIL] {
+        middle.set(mood);
+        tokio::time::sleep(lease / 2).await;
+        let kept = ring.data_key(keyset, 1).is_some() && ring.generation() == generation;
+        assert!(kept, "mood {mood}: nothing was purged");
+        middle.set(WELL);
+        tokio::time::sleep(lease).await;
+        until(|| ring.data_key(keyset, 1).is_some()).await;
+    }
     assert_eq!(decrypt(&ring, &envelope).await.expect("decrypt"), "text");
     middle.set(REPLAY);
     until(|| ring.data_key(keyset, 1).is_none()).await;
