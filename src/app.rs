@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Credentials};
-use crate::crypto::ClientId;
 use crate::crypto::client_key::{ClientKey, TextError};
 use crate::crypto::root::RootFingerprint;
 use crate::keys::remote::Remote;
@@ -93,6 +92,8 @@ pub struct App {
     gate: Arc<Gate>,
     dialer: Dialer,
     shared: Arc<Shared>,
+    /// The key service, where it is in this process.
+    embedded: Option<Engine>,
     sink: AuditSink,
     handovers: mpsc::Receiver<Handover>,
     health: Option<(TcpListener, Scrape)>,
@@ -130,7 +131,7 @@ impl App {
         let listeners = listen::bind(&session.host, session.port)
             .await
             .map_err(|why| StartError::Listen { address: format!("{}:{}", session.host, session.port), why })?;
-        let ring = start_ring(config, metrics.key_service.clone()).await?;
+        let (ring, embedded) = start_ring(config, metrics.key_service.clone()).await?;
         warn_of_grants(config, &ring);
         let catalogs = Catalogs::new(
             Arc::clone(&ring),
@@ -143,11 +144,11 @@ impl App {
         let keyset_by_sql = session.policy.keyset_by_sql;
         let (keystore, handovers) = mpsc::channel(HANDOVERS);
         let sink = open_sink(&config.audit, keystore).await?;
-        let audit = Audit::new(&config.audit, client_id(config)?, Arc::clone(&metrics));
+        let audit = Audit::new(&config.audit, ring.client(), Arc::clone(&metrics));
         let roles = session.policy.roles.clone();
         let plans = PlanCache::new(PLANS);
         let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit });
-        Ok(App { listeners, gate, dialer, shared, sink, handovers, health, readiness, shutdown })
+        Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, shutdown })
     }
 
     /// The audit of data access, for who rotates its file.
@@ -188,6 +189,9 @@ impl App {
         self.shared.ring.stop().await;
         tasks.close();
         tasks.wait().await;
+        if let Some(engine) = self.embedded {
+            engine.close().await;
+        }
     }
 }
 
@@ -231,26 +235,22 @@ async fn open_sink(settings: &AuditSettings, keystore: mpsc::Sender<Handover>) -
     Ok(sink)
 }
 
-/// The id of this proxy's client key.
-fn client_id(config: &Config) -> Result<ClientId, StartError> {
-    Ok(client_key(config.client.as_ref())?.0.client_id())
-}
-
-/// Reads the client key and starts the key ring over the embedded store or a key server.
-async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<Arc<Ring>, StartError> {
+/// Reads the client key and starts the key ring over the embedded store, whose engine comes with it, or a key server.
+async fn start_ring(config: &Config, metrics: KeyServiceMetrics) -> Result<(Arc<Ring>, Option<Engine>), StartError> {
     let (client, root) = client_key(config.client.as_ref())?;
     let client = Arc::new(client);
-    let service: Arc<dyn KeyService> = match &config.keys.service {
-        Service::Server(server) => Arc::new(Remote::connect(server, Arc::clone(&client), root).await?),
+    let (service, embedded): (Arc<dyn KeyService>, _) = match &config.keys.service {
+        Service::Server(server) => (Arc::new(Remote::connect(server, Arc::clone(&client), root).await?), None),
         Service::Embedded => {
             let (store, root_key) = (config.keys.store.clone(), config.root_key.clone());
             let opened = tokio::task::spawn_blocking(move || Engine::open_with(&store.into(), &root_key, root)).await;
             let engine = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-            Arc::new(engine.under(Policy { devices: config.keys.devices }))
+            let engine = engine.under(Policy { devices: config.keys.devices });
+            (Arc::new(engine.clone()), Some(engine))
         }
     };
     let service = Arc::new(Metered::new(service, metrics));
-    Ok(Ring::start(&config.keys, client, root, service).await?)
+    Ok((Ring::start(&config.keys, client, root, service).await?, embedded))
 }
 
 fn client_key(credentials: Option<&Credentials>) -> Result<(ClientKey, RootFingerprint), StartError> {
@@ -325,7 +325,7 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
     let dialer = Dialer::new(session.database.clone())?;
     Gate::new(session, dialer.clone(), CancellationToken::new())?;
     let (client, _) = client_key(config.client.as_ref())?;
-    let ring = start_ring(config, Metrics::detached().key_service).await?;
+    let (ring, _) = start_ring(config, Metrics::detached().key_service).await?;
     let signed = ring.types();
     let usable = usable_keyset(&ring).await;
     ring.stop().await;

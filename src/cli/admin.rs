@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use columnseal::config::load_store;
+use columnseal::keys::settings::Service;
 use columnseal::keyserver::workspace::{AdminsInfo, InitOptions, RecoverReport, Workspace};
 
 use super::Context;
 use super::init::{confirm, device_name};
-use super::output::Outcome;
+use super::output::{Exit, Failure, Outcome};
 use super::workspace::{failure, json, open};
 
 /// Subcommands of `admin`.
@@ -74,6 +75,11 @@ impl Recover {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         let attempted = "recover the workspace";
         let (keys, root_key) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
+        if let Service::Server(server) = &keys.service {
+            let why = format!("recovery needs the store itself, and keys.service names {}", server.urls.join(", "));
+            let advice = "run it on the key server's machine, with keys.store and keys.root_key set to its SQLite store and root key";
+            return Err(Failure::new(Exit::Settings, "settings", attempted, why, advice));
+        }
         let kit = context.environment.directory().join(&self.recovery_file);
         if !self.yes {
             confirm(attempted, "This device becomes the only admin; all other admins are disabled.", "recover --yes")?;

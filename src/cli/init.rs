@@ -67,7 +67,7 @@ impl Init {
             devices: keys.devices,
         };
         let token = self.bootstrap_token.as_ref().map(|file| context.environment.directory().join(file));
-        let (workspace, mut lines, report) = if token.is_none() && Enrolling::is_needed(&options, &keys.service) {
+        let (workspace, mut lines, report) = if self.enrols(&options, &keys.service)? {
             let enrolled = self.enrol(context, &options, &keys.service)?;
             (as_json(&enrolled), enrolled_lines(&enrolled), None)
         } else {
@@ -96,6 +96,12 @@ impl Init {
             advise(context, report);
         }
         Ok(())
+    }
+
+    /// This device is to be let into a workspace that there is. With a token it makes the workspace.
+    fn enrols(&self, options: &InitOptions, service: &Service) -> Result<bool, Failure> {
+        let needed = || Enrolling::is_needed(options, service).map_err(|error| failure(ATTEMPTED, &error));
+        if self.bootstrap_token.is_some() { Ok(false) } else { needed() }
     }
 
     /// The workspace is there, but no key of this device: shows a code and waits for an admin.

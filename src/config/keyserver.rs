@@ -43,6 +43,7 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         store,
         root_key,
         tls,
+        devices: devices(reader),
         max_body: size(reader.number("keyserver.max_body", 1 << 20, 1024..=1 << 26)),
         max_connections: size(reader.number("keyserver.max_connections", 10_000, 1..=1_000_000)),
         request_timeout: reader.span("keyserver.request_timeout", 10 * SECOND, SECOND..=600 * SECOND),
@@ -50,6 +51,11 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         client_rate: rate(reader.number("keyserver.client_rate", 500, 1..=1_000_000)),
         failure_rate: rate(reader.number("keyserver.failure_rate", 20, 1..=1_000_000)),
     }
+}
+
+/// `[keyserver] devices`, of an embedded key service as well.
+pub(super) fn devices(reader: &mut Reader<'_>) -> bool {
+    reader.choice("keyserver.devices", &[("allow", true), ("refuse", false)]).unwrap_or(true)
 }
 
 fn listen(reader: &mut Reader<'_>) -> (String, u16) {

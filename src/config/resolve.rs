@@ -52,7 +52,7 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
         lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
         pool: usize::try_from(pool).unwrap_or(8),
         min_revision: min_revision(reader),
-        devices: reader.choice("keyserver.devices", &[("allow", true), ("refuse", false)]).unwrap_or(true),
+        devices: keyserver::devices(reader),
     }
 }
 

@@ -64,8 +64,6 @@ fn the_example_names_every_key_and_no_other() {
             section = "policy.roles.<role>".to_owned();
         } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = name.to_owned();
-        } else if let Some(later) = line.strip_prefix("# Not available in this version: ") {
-            named.extend(later.trim_end_matches('.').split(", ").map(|key| format!("{section}.{key}")));
         } else if let Some((key, _)) = line.trim_start_matches('#').split_once(" = ")
             && !key.contains(' ')
         {

@@ -60,8 +60,25 @@ pub(super) fn good_standing(
     Ok(record)
 }
 
+/// A request that changes something is taken once.
+pub(super) fn use_nonce<B: Body>(tx: &dyn Tx, request: &Request<B>) -> Result<(), KeysError> {
+    let (auth, forget_ms) = (&request.auth, wall_ms().saturating_sub(3 * WINDOW_MS));
+    match workspace::use_nonce(tx, auth.client, &auth.nonce, auth.time_ms, forget_ms)? {
+        true => Ok(()),
+        false => Err(KeysError::refused("it was made before")),
+    }
+}
+
+/// An error where an admin has changed anything since the workspace was as `expected`.
+pub(super) fn unchanged(tx: &dyn Tx, expected: Revision) -> Result<(), KeysError> {
+    let row = workspace::require(tx)?;
+    let same = expected.generation == row.revision.generation && row.administered <= expected.revision;
+    if same { Ok(()) } else { Err(KeysError::Conflict) }
+}
+
 /// A permit together with a grant that allows the act.
 pub struct Allowed {
+    trust: Arc<Trust>,
     client: ClientId,
     keyset: KeysetRow,
     grant: Grant,
@@ -76,18 +93,10 @@ impl Permit {
         gate: Gate,
         request: &Request<B>,
     ) -> Result<Self, KeysError> {
-        let (id, now) = (request.auth.client, wall_ms());
+        let id = request.auth.client;
         let record = good_standing(tx, trust, gate.policy, id, |record| request.verify(gate.service, &record.public))?;
-        if B::CHANGES
-            && !workspace::use_nonce(
-                tx,
-                id,
-                &request.auth.nonce,
-                request.auth.time_ms,
-                now.saturating_sub(3 * WINDOW_MS),
-            )?
-        {
-            return Err(KeysError::refused("it was made before"));
+        if B::CHANGES {
+            use_nonce(tx, request)?;
         }
         Ok(Self { trust: Arc::clone(trust), record, origin: request.origin.clone() })
     }
@@ -113,9 +122,8 @@ impl Permit {
         expected: Revision,
     ) -> Result<Self, KeysError> {
         let permit = Self::check_admin(tx, trust, gate, request)?;
-        let row = workspace::require(tx)?;
-        let same = expected.generation == row.revision.generation && row.administered <= expected.revision;
-        if same { Ok(permit) } else { Err(KeysError::Conflict) }
+        unchanged(tx, expected)?;
+        Ok(permit)
     }
 
     /// A request of a client that the root names an admin in a set that is to be: whether the present one knows it does
@@ -128,14 +136,14 @@ impl Permit {
         record: ClientRecord,
     ) -> Result<Self, KeysError> {
         let id = request.auth.client;
-        if record.id() != id || !trust.is_admin(id) {
-            return Err(KeysError::NotAdmin { client: id.to_string() });
+        if record.id() != id {
+            return Err(KeysError::refused("its sender's record is another client's"));
         }
         request.verify(gate.service, &record.public)?;
-        let forget = wall_ms().saturating_sub(3 * WINDOW_MS);
-        if !workspace::use_nonce(tx, id, &request.auth.nonce, request.auth.time_ms, forget)? {
-            return Err(KeysError::refused("it was made before"));
+        if !trust.is_admin(id) {
+            return Err(KeysError::NotAdmin { client: id.to_string() });
         }
+        use_nonce(tx, request)?;
         Ok(Self { trust: Arc::clone(trust), record, origin: request.origin.clone() })
     }
 
@@ -202,14 +210,14 @@ impl Permit {
         if digest.is_some_and(|held| *held != current) {
             return Err(KeysError::GrantChanged);
         }
-        Ok(Allowed { client: self.client(), keyset: row, grant, digest: current })
+        Ok(Allowed { trust: Arc::clone(&self.trust), client: self.client(), keyset: row, grant, digest: current })
     }
 }
 
 impl Allowed {
     /// The keyset's record.
-    pub fn keyset_record(&self, trust: &Trust) -> Result<KeysetRecord, KeysError> {
-        trust.check(&self.keyset.record, || format!("the record of keyset \"{}\"", self.keyset.name))
+    pub fn keyset_record(&self) -> Result<KeysetRecord, KeysError> {
+        self.trust.check(&self.keyset.record, || format!("the record of keyset \"{}\"", self.keyset.name))
     }
 
     /// The keyset's name.
@@ -230,7 +238,11 @@ impl Allowed {
             .grant
             .share(split, epoch)
             .ok_or_else(|| KeysError::invalid(format!("the grant has no share of epoch {}", epoch.0)))?;
-        let wrapped = grants::wrapped(tx, self.client, keyset, split, epoch)?.ok_or_else(bad)?;
+        let Some(wrapped) = grants::wrapped(tx, self.client, keyset, split, epoch)? else {
+            let dropped = !self.keyset_record()?.epochs.keep(split, epoch);
+            let gone = || KeysError::EpochDropped { keyset: self.keyset.name.clone(), epoch };
+            return Err(if dropped { gone() } else { bad() });
+        };
         let secret =
             wrap.unwrap(&Place::share(self.client, keyset, split, epoch, &self.digest), &wrapped).ok_or_else(bad)?;
         let bytes = <&[u8; 32]>::try_from(secret.as_slice()).map_err(|_| bad())?;

@@ -8,6 +8,7 @@
 //! admin  -> server   founding {service record, admin set, client record}, HMAC(token, "bootstrap founding" || founding)
 //! ```
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -223,9 +224,11 @@ impl Founder {
         if founded { Ok(()) } else { Err(KeysError::Exists { what: "the workspace of this key server".to_owned() }) }
     }
 
-    /// Removes the token.
+    /// Removes the token, unless that is done.
     pub(super) fn used_up(&self) {
-        if let Err(error) = std::fs::remove_file(&self.token_path) {
+        if let Err(error) = std::fs::remove_file(&self.token_path)
+            && error.kind() != ErrorKind::NotFound
+        {
             tracing::warn!(path = %self.token_path.display(), %error, "the used bootstrap token could not be removed");
         }
     }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub bootstrap_token: PathBuf,
     /// Certificate and key; `None`: plain HTTP, on loopback only.
     pub tls: Option<ServerTls>,
+    /// Device keys of developers are let in.
+    pub devices: bool,
     /// Longest body of a request, in bytes.
     pub max_body: usize,
     /// Connections above this wait.

@@ -144,9 +144,8 @@ impl Engine {
             changes::by_admin(tx)?;
             run(tx, &permit, act)
         })?;
-        if !revoked.is_empty() {
-            self.scrub();
-        }
+        // Shares go with grants, clients and dropped epochs.
+        self.scrub();
         Ok(revoked)
     }
 
@@ -164,9 +163,9 @@ impl Engine {
             return Err(KeysError::NotAdmin { client: record.name });
         }
         if record.kind == ClientKind::Device && !trust.is_admin(client) {
-            for_development(&record, &own.keyset_record(trust)?)?;
+            for_development(&record, &own.keyset_record()?)?;
         }
-        if !grant.permissions.allows(Permissions::GRANT) {
+        if !grant.permissions.allows(Permissions::GRANT) || grant.expires_ms.is_some() {
             keep_a_granter(tx, trust, client, grant.keyset)?;
         }
         let certificates = epochs::live(tx, trust, grant.keyset)?;
@@ -366,19 +365,25 @@ pub(super) fn revoke_grant(tx: &dyn Tx, permit: &Permit, client: ClientId, keyse
 
 /// Refuses to take a keyset from the last client that can grant it: nobody could ever again.
 fn keep_a_granter(tx: &dyn Tx, trust: &Trust, client: ClientId, keyset: KeysetId) -> Result<(), KeysError> {
-    let (mut mine, mut others) = (false, false);
-    for row in grants::list(tx)?.into_iter().filter(|row| row.keyset == keyset && trust.is_admin(row.client)) {
-        let grant: Grant = trust.check(&row.grant, || format!("the grant of keyset {keyset}"))?;
-        if grant.permissions.allows(Permissions::GRANT) {
-            if row.client == client { mine = true } else { others = true }
-        }
-    }
-    if mine && !others {
+    let granters = granters(tx, trust, keyset)?;
+    if granters.contains(&client) && granters.iter().all(|granter| *granter == client) {
         return Err(KeysError::invalid(
             "this is the only grant from which the keyset can be granted: grant it to another admin first",
         ));
     }
     Ok(())
+}
+
+/// Admins who can grant a keyset. A grant that ends does not count: afterwards nobody could.
+pub(super) fn granters(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<Vec<ClientId>, KeysError> {
+    let mut all = Vec::new();
+    for row in grants::of_keyset(tx, keyset)?.into_iter().filter(|row| trust.is_admin(row.client)) {
+        let grant: Grant = trust.check(&row.grant, || format!("the grant of keyset {keyset}"))?;
+        if grant.permissions.allows(Permissions::GRANT) && grant.expires_ms.is_none() {
+            all.push(row.client);
+        }
+    }
+    Ok(all)
 }
 
 fn other_client(tx: &dyn Tx, permit: &Permit, client: ClientId) -> Result<(), KeysError> {

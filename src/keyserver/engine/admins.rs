@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::crypto::{ClientId, KeysetId};
+use crate::crypto::ClientId;
 use crate::keys::admin::{Again, Hello, MAX_ADMINS, SetAdmins};
-use crate::keys::claims::{AdminSet, Certificate, Claim, ClientRecord, Grant, KeysetRecord, Signed, Trust, TypeClaim};
+use crate::keys::claims::{
+    AdminSet, Certificate, Claim, ClientKind, ClientRecord, Grant, KeysetRecord, Signed, Trust, TypeClaim,
+};
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::Request;
 
-use super::super::authorize::Permit;
+use super::super::authorize::{Permit, unchanged};
 use super::super::root_key::Place;
 use super::super::store::tables::{changes, clients, grants, keysets, types, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
-use super::admin::revoke_grant;
+use super::admin::{granters, revoke_grant};
+use super::clients::for_development;
 use super::fetch::log;
 
 /// Both sets, while one takes the place of the other.
@@ -41,15 +44,20 @@ impl Engine {
             let old = self.trust(tx)?;
             let set: AdminSet = body.set.check(self.root(), "the new admin set").map_err(KeysError::presented)?;
             let new = Arc::new(Trust::establish(self.root(), &body.set).map_err(KeysError::presented)?);
-            let sender = sender(tx, &old, &new, request)?;
+            let (sender, enabled) = sender(tx, &old, &new, request)?;
             let permit = Permit::by_root(tx, &new, self.gate(), request, sender)?;
-            same_revision(tx, body)?;
+            if !enabled {
+                return Err(KeysError::ClientDisabled { client: permit.record().name.clone() });
+            }
+            unchanged(tx, body.expected)?;
             proper(&old, &set)?;
             let leaving = old.admins().filter(|id| !new.is_admin(*id)).collect();
             let handover = Handover { old, new, leaving };
             workspace::insert_admins(tx, set.version, &body.set)?;
             self.sign_again(tx, &handover, &body.again)?;
-            if let Some(record) = &body.record {
+            // A device that is known keeps its record.
+            let known = clients::find(tx, permit.client())?.is_some();
+            if let Some(record) = body.record.as_ref().filter(|_| !known) {
                 self.put_record(tx, &permit, record)?;
             }
             nothing_left(tx, &handover)?;
@@ -132,22 +140,20 @@ impl Engine {
     }
 }
 
-/// The record of whoever sends a new set: the one that is there, or one that comes with the set.
-fn sender(tx: &dyn Tx, old: &Trust, new: &Trust, request: &Request<SetAdmins>) -> Result<ClientRecord, KeysError> {
+/// The record of whoever sends a new set: the one that is there, or one that comes with the set. And its switch.
+fn sender(
+    tx: &dyn Tx,
+    old: &Trust,
+    new: &Trust,
+    request: &Request<SetAdmins>,
+) -> Result<(ClientRecord, bool), KeysError> {
     let id = request.auth.client;
     let what = || "the record of whoever asks".to_owned();
     match (clients::find(tx, id)?, &request.body.record) {
-        (Some(row), _) if !row.enabled => Err(KeysError::ClientDisabled { client: id.to_string() }),
-        (Some(row), _) => old.check(&row.record, what),
-        (None, Some(record)) => new.check(record, what).map_err(KeysError::presented),
+        (Some(row), _) => Ok((old.check(&row.record, what)?, row.enabled)),
+        (None, Some(record)) => Ok((new.check(record, what).map_err(KeysError::presented)?, true)),
         (None, None) => Err(KeysError::ClientUnknown { client: id.to_string() }),
     }
-}
-
-fn same_revision(tx: &dyn Tx, body: &SetAdmins) -> Result<(), KeysError> {
-    let (row, expected) = (workspace::require(tx)?, body.expected);
-    let same = expected.generation == row.revision.generation && row.administered <= expected.revision;
-    if same { Ok(()) } else { Err(KeysError::Conflict) }
 }
 
 /// The next version, with somebody in it, and nobody twice.
@@ -201,28 +207,21 @@ fn dismiss(tx: &dyn Tx, permit: &Permit, client: ClientId, lost: bool) -> Result
         log(tx, permit, "client.disable", &client.to_string())?;
         clients::enable(tx, client, false)?;
     }
+    let row = clients::find(tx, client)?.ok_or_else(|| tx.corrupt("an admin is no client"))?;
+    let record: ClientRecord = permit.trust().check(&row.record, || format!("the record of client {client}"))?;
     for row in grants::of_client(tx, client)? {
+        let keyset = keysets::find(tx, row.keyset)?.ok_or_else(|| tx.corrupt("a grant is of no keyset"))?;
+        let of: KeysetRecord = permit.trust().check(&keyset.record, || format!("keyset \"{}\"", keyset.name))?;
         let granter = Grant::listed_permissions(&row.grant.body).allows(Permissions::GRANT);
-        if granter {
-            let keyset = keysets::find(tx, row.keyset)?.ok_or_else(|| tx.corrupt("a grant is of no keyset"))?;
-            if granted_by_another(tx, permit.trust(), row.keyset)? {
-                revoke_grant(tx, permit, client, row.keyset)?;
-            } else if !lost {
+        let others = granters(tx, permit.trust(), row.keyset)?.iter().any(|granter| *granter != client);
+        if granter && !others {
+            if !lost {
                 let why = format!("nobody else can grant keyset \"{}\": grant it to another admin first", keyset.name);
                 return Err(KeysError::invalid(why));
             }
+        } else if granter || (record.kind == ClientKind::Device && for_development(&record, &of).is_err()) {
+            revoke_grant(tx, permit, client, row.keyset)?;
         }
     }
     Ok(())
-}
-
-/// Some admin holds a grant from which the keyset can be granted.
-fn granted_by_another(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Result<bool, KeysError> {
-    for row in grants::list(tx)?.into_iter().filter(|row| row.keyset == keyset && trust.is_admin(row.client)) {
-        let grant: Grant = trust.check(&row.grant, || format!("the grant of keyset {keyset}"))?;
-        if grant.permissions.allows(Permissions::GRANT) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

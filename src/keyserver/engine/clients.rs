@@ -26,8 +26,9 @@ impl Engine {
                 trust.check(&body.new, || "the new key's record".to_owned()).map_err(KeysError::presented)?;
             no_admin(&trust, old.id())?;
             let known = clients::find(tx, old.id())?;
-            if known.is_none() {
-                return Err(KeysError::ClientUnknown { client: old.id().to_string() });
+            let known = known.ok_or_else(|| KeysError::ClientUnknown { client: old.id().to_string() })?;
+            if !known.enabled {
+                return Err(KeysError::ClientDisabled { client: old.name });
             }
             if clients::find(tx, new.id())?.is_some() {
                 return Err(KeysError::Exists { what: format!("client {}", new.id()) });

@@ -8,7 +8,9 @@ use crate::keys::admin::{
     SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
 };
 use crate::keys::clock::wall_ms;
-use crate::keys::enrol::{AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, RefuseEnrol, RevealEnrol};
+use crate::keys::enrol::{
+    AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, OF_STRANGERS, RefuseEnrol, RevealEnrol,
+};
 use crate::keys::error::KeysError;
 use crate::keys::request::{Authorization, Body, Origin, Request};
 use crate::keys::service::{
@@ -124,7 +126,8 @@ impl Engine {
 
     /// Who proved who it is and is refused stands in the trail. A trail that cannot be written does not change the answer.
     fn note_refusal(&self, error: &KeysError, auth: &Authorization, origin: Origin, path: &str) {
-        let Some(result) = error.refusal() else { return };
+        let known = !OF_STRANGERS.contains(&path);
+        let Some(result) = error.refusal().filter(|_| known) else { return };
         let Origin { address, version } = origin;
         let entry = Entry::new(wall_ms(), auth.client, "request", path);
         if let Err(error) = self.record(vec![Entry { result, address, version, ..entry }]) {

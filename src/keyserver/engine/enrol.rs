@@ -11,12 +11,12 @@ use crate::keys::enrol::{
     RevealEnrol, Revealed,
 };
 use crate::keys::error::KeysError;
-use crate::keys::request::{Body, Request, WINDOW_MS};
+use crate::keys::request::{Body, Request};
 
-use super::super::authorize::Permit;
+use super::super::authorize::{Permit, use_nonce};
 use super::super::store::tables::audit::{self, Entry};
 use super::super::store::tables::enrolments::{self, EnrolmentRow};
-use super::super::store::tables::{changes, clients, workspace};
+use super::super::store::tables::{changes, clients};
 use super::super::store::{self, Tx};
 use super::Engine;
 use super::admin::check_name;
@@ -37,7 +37,7 @@ impl Engine {
         }
         store::write(self.store(), |tx| {
             let now = wall_ms();
-            use_nonce(tx, request, now)?;
+            use_nonce(tx, request)?;
             if clients::find(tx, client)?.is_some() {
                 return Err(KeysError::Exists { what: format!("client {client}") });
             }
@@ -67,9 +67,9 @@ impl Engine {
     pub fn reveal_enrol(&self, request: &Request<RevealEnrol>) -> Result<(), KeysError> {
         let client = request.auth.client;
         store::write(self.store(), |tx| {
-            let (row, now) = (waiting(tx, client)?, wall_ms());
+            let row = waiting(tx, client)?;
             self.check_stranger(request, &row.public)?;
-            use_nonce(tx, request, now)?;
+            use_nonce(tx, request)?;
             let opening = request.body.opening;
             if row.answer.is_none() || commit(&row.public, &opening) != row.commitment {
                 return Err(KeysError::refused("this is not what the device is to reveal now"));
@@ -175,14 +175,6 @@ impl Engine {
             return Err(KeysError::refused("it is not signed by the key that it is about"));
         }
         request.verify(self.service_id(), public)
-    }
-}
-
-fn use_nonce<B: Body>(tx: &dyn Tx, request: &Request<B>, now_ms: u64) -> Result<(), KeysError> {
-    let (auth, forget) = (&request.auth, now_ms.saturating_sub(3 * WINDOW_MS));
-    match workspace::use_nonce(tx, auth.client, &auth.nonce, auth.time_ms, forget)? {
-        true => Ok(()),
-        false => Err(KeysError::refused("it was made before")),
     }
 }
 

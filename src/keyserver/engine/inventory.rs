@@ -12,6 +12,9 @@ use super::super::store;
 use super::super::store::tables::{audit, clients, grants, keysets, seen, types, workspace};
 use super::Engine;
 
+/// Most entries of the audit trail in one answer.
+const MAX_ENTRIES: u32 = 100_000;
+
 impl Engine {
     /// The workspace, for an admin.
     pub fn inventory(&self, request: &Request<GetInventory>) -> Result<Inventory, KeysError> {
@@ -48,7 +51,7 @@ impl Engine {
         store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
             Permit::check_admin(tx, &trust, self.gate(), request)?;
-            let rows = audit::tail(tx, request.body.limit)?;
+            let rows = audit::tail(tx, request.body.limit.min(MAX_ENTRIES))?;
             Ok(rows.into_iter().map(Into::into).collect())
         })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::crypto::ClientId;
-use crate::keys::access::{AccessBatch, AccessRecord, MAX_RECORDS, MAX_STATEMENT, MAX_TYPES};
+use crate::keys::access::{AccessBatch, AccessRecord, MAX_NAME, MAX_RECORDS, MAX_STATEMENT, MAX_TYPES};
 use crate::keys::audit::{AuditHead, ReplicaId, SignedHead};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
@@ -116,7 +116,7 @@ impl Engine {
         if records.len() > MAX_RECORDS || records.iter().any(|record| !is_bounded(record)) {
             return Err(KeysError::invalid("there are too many records of data access, or one is too long"));
         }
-        let client = store::peek(self.store(), |tx| {
+        let client = store::append(self.store(), |tx| {
             let trust = self.trust(tx)?;
             Ok(Permit::check(tx, &trust, self.gate(), request)?.client())
         })?;
@@ -169,7 +169,14 @@ impl Engine {
         head.sign(self.inner.service, &self.inner.signing)
     }
 
-    /// Signs and keeps where every chain ends that this engine writes. To be called before it stops.
+    /// Signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
+    pub async fn close(&self) {
+        if let Err(error) = self.blocking(Self::sign_heads).await {
+            tracing::warn!(%error, "the end of the audit trail could not be signed");
+        }
+    }
+
+    /// Signs and keeps where every chain ends that this engine writes.
     pub fn sign_heads(&self) -> Result<(), KeysError> {
         let own = self.inner.trail.replica;
         let mine = |tx: &dyn Tx| Ok([own, audit::main(tx)?]);
@@ -221,9 +228,11 @@ impl Engine {
 
 fn is_bounded(record: &AccessRecord) -> bool {
     const MAX_ID: usize = 64;
-    let names = [&record.database, &record.user, &record.peer, &record.client, &record.shape];
+    let names = [&record.database, &record.user];
+    let ids = [&record.peer, &record.client, &record.shape];
     record.statement.len() <= MAX_STATEMENT
-        && names.iter().all(|name| name.len() <= MAX_ID)
+        && names.iter().all(|name| name.len() <= MAX_NAME)
+        && ids.iter().all(|id| id.len() <= MAX_ID)
         && record.types.len() <= MAX_TYPES
         && record.types.iter().all(|of| of.id.len() <= MAX_ID && of.name.len() <= MAX_ID)
 }

@@ -46,6 +46,11 @@ impl StoreSpec {
         })
     }
 
+    /// It is a file, and there is none.
+    pub fn is_missing(&self) -> bool {
+        self.path().is_some_and(|path| !path.exists())
+    }
+
     /// The file, where it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {

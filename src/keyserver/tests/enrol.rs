@@ -54,14 +54,16 @@ fn approved(waiting: &mut Enrolling) -> EnrolReport {
 
 const WRONG: &str = "0000-0000";
 
+fn needed(options: &InitOptions) -> bool {
+    Enrolling::is_needed(options, &Service::Embedded).expect("the store can be asked")
+}
+
 #[test]
 fn a_second_device_is_let_in_by_its_code() {
     let home = Home::new();
     let second = Second::of(&home);
-    assert!(
-        Enrolling::is_needed(&second.options("pad"), &Service::Embedded)
-            && !Enrolling::is_needed(&home.options(), &Service::Embedded)
-    );
+    assert!(needed(&second.options("pad")));
+    assert!(!needed(&home.options()));
     let mut waiting = second.begin("pad");
     assert_eq!(waiting.poll().expect("poll"), Progress::Waiting);
     let admin = home.open();
@@ -83,7 +85,7 @@ fn a_second_device_is_let_in_by_its_code() {
     assert_eq!(second.open().clients().err(), Some(KeysError::NotAdmin { client: "ann@pad".into() }));
     let secret = Secret(std::fs::read_to_string(report.device_file).expect("key").trim().to_owned());
     assert_eq!(secret.id(), client.id);
-    assert!(!Enrolling::is_needed(&second.options("pad"), &Service::Embedded));
+    assert!(!needed(&second.options("pad")));
     assert!(matches!(Enrolling::begin(&second.options("pad"), &Service::Embedded, ""), Err(KeysError::Exists { .. })));
 }
 

@@ -20,7 +20,7 @@ use crate::keys::remote::Remote;
 use crate::keys::request::{Authorization, Body, Call};
 use crate::keys::service::{AddPins, GetState, PinnedObject, Renew, Standing, Watch, ask};
 use crate::keys::settings::{Server as ServerUrl, Service, Settings};
-use crate::keys::signed::{HEADER, verify_answer};
+use crate::keys::signed::{HEADER, Question, verify_answer};
 use crate::keys::{KeyService, Permissions, Ring};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::keyserver::KeyServerMetrics;
@@ -59,6 +59,7 @@ impl Served {
             shutdown_timeout: Duration::from_secs(10),
             client_rate: 1_000,
             failure_rate: 1_000,
+            devices: true,
         };
         change(&mut settings);
         let (shutdown, metrics) = (CancellationToken::new(), KeyServerMetrics::new().0);
@@ -373,7 +374,8 @@ async fn answers_are_signed_by_the_service_that_the_root_names() {
     let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
     let signature = head.lines().find_map(|line| line.strip_prefix("columnseal-signature: ")).expect("a signature");
     let verify: VerifyKey = record.verify;
-    assert!(verify_answer(&verify, &call.auth.nonce, (200, body.as_bytes()), signature));
+    let question = Question::new(&call.auth, ("POST", call.path));
+    assert!(verify_answer(&verify, &question, (200, body.as_bytes()), signature));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::crypto::{ClientId, Epoch};
+use crate::keys::access::{AccessBatch, AccessRecord, MAX_NAME};
 use crate::keys::audit::{AuditHead, ReplicaId};
 use crate::keys::claims::{Claim, Grant};
 use crate::keys::request::Request;
@@ -143,6 +144,40 @@ fn refusals_and_where_they_came_from_are_kept() {
     let rows = engine.export_trail(&BTreeMap::new(), 100).expect("export");
     assert!(rows.iter().any(|row| row.entry == entry));
     assert_eq!(flaws(&engine), []);
+}
+
+#[test]
+fn records_of_data_access_are_kept_for_who_may_ask() {
+    let home = Home::new();
+    let secret = home.application();
+    let engine = home.engine(&secret);
+    let record = AccessRecord {
+        from_ms: 1,
+        until_ms: 2,
+        client: secret.id(),
+        database: "d".into(),
+        user: "u".repeat(MAX_NAME),
+        peer: "local".into(),
+        shape: "other".into(),
+        statement: String::new(),
+        statements: 3,
+        refused: 0,
+        types: Vec::new(),
+        lost: 0,
+    };
+    let key = secret.parts().0;
+    let keep = |record: &AccessRecord| {
+        let batch = AccessBatch { records: vec![record.clone()] };
+        engine.keep_access(&Request::sign(engine.service_id(), &key, batch)?)
+    };
+    keep(&record).expect("kept");
+    let trail = home.open().audit_tail(100).expect("tail");
+    let kept = trail.iter().find(|line| line.action == "data.access" && line.client == secret.id()).expect("an entry");
+    assert_eq!(serde_json::from_str::<AccessRecord>(&kept.detail).expect("a record"), record);
+    let long = AccessRecord { user: "u".repeat(MAX_NAME + 1), ..record.clone() };
+    assert!(matches!(keep(&long), Err(KeysError::Invalid { .. })));
+    home.open().set_client_enabled("web", false).expect("disable");
+    assert!(matches!(keep(&record), Err(KeysError::ClientDisabled { .. })));
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Workspace {
             }
             let mut admins = view.trust.keys();
             admins.push(record.public.clone());
-            self.set_admins(&root, admins, false)
+            self.set_admins(&root, view, admins, false)
         })?;
         self.admins()
     }
@@ -128,7 +128,7 @@ impl Workspace {
                 ));
             }
             let admins = view.trust.keys().into_iter().filter(|admin| admin.client_id() != record.id()).collect();
-            self.set_admins(&root, admins, false)
+            self.set_admins(&root, view, admins, false)
         })?;
         self.admins()
     }
@@ -150,7 +150,7 @@ impl Workspace {
             let names = others.filter(|(record, _)| record.id() != mine).map(|(record, _)| record.name.clone());
             let names = names.collect::<Vec<_>>();
             if view.trust.admins().any(|admin| admin != mine) {
-                workspace.set_admins(&root, vec![workspace.key.public().clone()], true)?;
+                workspace.set_admins(&root, view, vec![workspace.key.public().clone()], true)?;
             }
             Ok(names)
         })?;
@@ -211,22 +211,31 @@ impl Workspace {
     }
 
     /// Hands over from the present set to another, with all that those who leave have signed.
-    fn set_admins(&self, root: &RootKey, admins: Vec<ClientPublic>, lost: bool) -> Result<(), KeysError> {
+    fn set_admins(
+        &self,
+        root: &RootKey,
+        decided: &View,
+        admins: Vec<ClientPublic>,
+        lost: bool,
+    ) -> Result<(), KeysError> {
         let inventory = self.ask(&GetInventory {})?;
         let view = View::check(self.root, inventory.clone())?;
         let set = AdminSet { version: view.trust.version() + 1, admins };
         let stays = |id: ClientId| set.admins.iter().any(|admin| admin.client_id() == id);
         let leaving = view.trust.admins().filter(|id| !stays(*id)).collect::<Vec<_>>();
         let again = again(&self.key, &inventory, &leaving, set.version)?;
-        let (expected, set) = (view.revision, RootSigned::new(&set, root));
+        // What changed since the admins were decided on is a conflict.
+        let (expected, set) = (decided.revision, RootSigned::new(&set, root));
         let mut deeds = again.grants.iter().filter_map(Deed::gave).collect::<Vec<_>>();
-        let granters = view.grants.iter().filter(|grant| grant.permissions.allows(Permissions::GRANT));
-        let stays = |keyset| {
-            granters.clone().any(|grant| {
-                grant.keyset == keyset && view.trust.is_admin(grant.client) && !leaving.contains(&grant.client)
-            })
-        };
-        let taken = granters.clone().filter(|grant| leaving.contains(&grant.client) && stays(grant.keyset));
+        let granter = |grant: &Grant| grant.permissions.allows(Permissions::GRANT);
+        let leaves = |grant: &&Grant| leaving.contains(&grant.client);
+        let others = view.grants.iter().filter(|grant| view.trust.is_admin(grant.client) && !leaves(grant));
+        let others = others.filter(|grant| granter(grant) && grant.expires_ms.is_none());
+        let others = others.map(|grant| grant.keyset).collect::<Vec<_>>();
+        let taken = view.grants.iter().filter(leaves).filter(|grant| match granter(grant) {
+            true => others.contains(&grant.keyset),
+            false => view.is_production_on_device(grant),
+        });
         deeds.extend(taken.map(|grant| Deed::took(grant.client, grant.keyset)));
         self.ask(&SetAdmins { expected, set, record: None, again, lost })?;
         self.remember(deeds);

@@ -63,12 +63,19 @@ pub struct EnrolReport {
 
 impl Enrolling {
     /// Whether the workspace is there, but no key of this device.
-    pub fn is_needed(options: &InitOptions, service: &Service) -> bool {
-        let there = || match service {
-            Service::Embedded => Engine::root_of(&options.store).is_ok(),
-            Service::Server(server) => Access::root_of(server).is_ok(),
-        };
-        !device_path(&options.home).exists() && there()
+    ///
+    /// # Errors
+    /// It cannot be known: the store is damaged, the key server does not answer or is not to be believed.
+    pub fn is_needed(options: &InitOptions, service: &Service) -> Result<bool, KeysError> {
+        if device_path(&options.home).exists() {
+            return Ok(false);
+        }
+        match service {
+            Service::Server(server) => Access::root_of(server).map(|_| true),
+            Service::Embedded if options.store.is_missing() => Ok(false),
+            // An interrupted `init` has made a store without a workspace.
+            Service::Embedded => Ok(Engine::root_of(&options.store).is_ok()),
+        }
     }
 
     /// Makes this device's key and asks for it to be let in.

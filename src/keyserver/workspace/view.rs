@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::{ClientId, KeysetId};
 use crate::keys::admin::{Inventory, Seen};
-use crate::keys::claims::{Certificate, ClientRecord, Grant, KeysetRecord, ServiceRecord, Split, Trust, TypeClaim};
+use crate::keys::claims::{
+    Certificate, ClientKind, ClientRecord, Grant, KeysetRecord, ServiceRecord, Split, Trust, TypeClaim,
+};
 use crate::keys::clock::{rfc3339, wall_ms};
 use crate::keys::error::KeysError;
 use crate::keys::service::{Revision, SealedShare};
@@ -82,6 +84,14 @@ impl View {
         let id = name.parse::<KeysetId>().ok();
         let found = self.keysets.iter().find(|keyset| keyset.record.name == name || Some(keyset.record.id) == id);
         found.ok_or_else(|| KeysError::UnknownKeyset { keyset: name.to_owned() })
+    }
+
+    /// A grant that a device key may have only as long as it is an admin's.
+    pub(super) fn is_production_on_device(&self, grant: &Grant) -> bool {
+        let device =
+            |(record, _): &&(ClientRecord, bool)| record.id() == grant.client && record.kind == ClientKind::Device;
+        let production = |keyset: &&KeysetView| keyset.record.id == grant.keyset && !keyset.record.development;
+        self.clients.iter().any(|client| device(&client)) && self.keysets.iter().any(|keyset| production(&keyset))
     }
 
     pub(super) fn grant(&self, client: ClientId, keyset: KeysetId) -> Option<&Grant> {
