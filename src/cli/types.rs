@@ -2,7 +2,7 @@
 
 use columnseal::config::load_database;
 use columnseal::keyserver::workspace::{PinInfo, TypeInfo};
-use columnseal::schema::catalog::TypeDef;
+use columnseal::schema::catalog::{Terms, TypeDef};
 use columnseal::schema::{database, registry};
 
 use super::Context;
@@ -85,14 +85,25 @@ impl Create {
                 .map_err(|error| db::failure(&attempted, &error))
         })?;
         sign(context, &attempted, &made)?;
-        if made.terms.eq {
-            context.output.note(
-                "Stored beside each value: an equality term. A thief of the database learns which values of this\n\
-                 type are equal and how often each occurs (docs/leakage.md).",
-            );
+        for told in leaks(made.terms) {
+            context.output.note(told);
         }
         Ok(())
     }
+}
+
+/// What the terms of a type tell, in plain words.
+fn leaks(terms: Terms) -> impl Iterator<Item = &'static str> {
+    let eq = terms.eq.then_some(
+        "Stored beside each value: an equality term. A thief of the database learns which values of this\n\
+         type are equal and how often each occurs (docs/leakage.md).",
+    );
+    let ord = terms.ord.then_some(
+        "Stored beside each value: an order term. A thief of the database learns the order of all values of this\n\
+         type, which are equal, where each two first differ, and how long they are. With values that are few or can be\n\
+         guessed (ages, birthdays, scores) that is close to the values themselves (docs/leakage.md).",
+    );
+    eq.into_iter().chain(ord)
 }
 
 fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {
@@ -103,7 +114,7 @@ fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {
         database::definition(&client, name).await.map_err(|error| db::failure(&attempted, &error))
     })?;
     let Some(found) = found else {
-        let advice = "make it: `columnseal type create NAME --as text --terms eq`";
+        let advice = "make it: `columnseal type create NAME --as text --terms eq,ord`";
         return Err(Failure::new(Exit::Failed, "type-unknown", attempted, "seal.types has no such type", advice));
     };
     sign(context, &attempted, &found)

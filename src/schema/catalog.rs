@@ -24,6 +24,26 @@ pub struct Terms {
     pub json: bool,
 }
 
+impl Terms {
+    /// Values can be compared by `=`.
+    pub fn equal(self) -> bool {
+        self.eq || self.ord
+    }
+
+    /// The attribute that comparisons and indexes use, and its type: one index then serves `=`, `<` and ORDER BY.
+    pub fn compared(self) -> (&'static str, Oid) {
+        match self.ord {
+            true => ("ord", BYTEA),
+            false => ("eq", UUID),
+        }
+    }
+}
+
+/// `bytea`.
+const BYTEA: Oid = 17;
+/// `uuid`.
+const UUID: Oid = 2950;
+
 /// How far a type definition can be believed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Standing {

@@ -27,7 +27,7 @@ pub const MAX_DEFINITION: usize = 16 * 1024;
 
 const VERSION: u64 = 1;
 
-/// The ready-made types of this version: storage, and with equality where the plaintext type has one.
+/// The ready-made types of this version: storage, and with equality, and with order, where the plaintext type has them.
 pub fn ready_made() -> &'static [TypeDef] {
     static READY: OnceLock<Vec<TypeDef>> = OnceLock::new();
     READY.get_or_init(|| {
@@ -36,7 +36,10 @@ pub fn ready_made() -> &'static [TypeDef] {
                 let stored = ready(kind.name().to_owned(), kind, Terms::default());
                 let eq = Terms { eq: true, ..Terms::default() };
                 let equal = kind.has_equality().then(|| ready(format!("{}_eq", kind.name()), kind, eq));
-                std::iter::once(stored).chain(equal)
+                // The order of a bool is its value.
+                let ordered = (kind.has_order() && kind != PlainType::Bool)
+                    .then(|| ready(format!("{}_ord", kind.name()), kind, Terms { ord: true, ..eq }));
+                std::iter::once(stored).chain(equal).chain(ordered)
             })
             .collect()
     })
@@ -280,7 +283,8 @@ mod tests {
         assert_eq!(id("text_eq").as_deref(), Some("58ddbe18-a2fa-5b3d-a539-68fdfe7c05b7"));
         assert_eq!(id("int8").as_deref(), Some("1d4220a8-d60e-569a-aa4e-c8b8bd259893"));
         assert_eq!(id("json_eq"), None);
-        assert_eq!(ready_made().len(), 47);
+        assert_eq!(id("json_ord"), None);
+        assert_eq!(ready_made().len(), 67);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::envelope::DataKey;
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
+use crate::crypto::term::order::OrdKey;
 use crate::schema::catalog::{EncType, Terms};
-use crate::wire::value::{self, PlainType};
+use crate::wire::value::{self, MAX_ORDERING, Place, PlainType};
 
 const JSON: u32 = 114;
 const BYTEA: u32 = 17;
@@ -14,11 +15,36 @@ const UUID: u32 = 2950;
 /// The version guard, attribute `v`.
 const GUARD: &[u8] = b"1";
 
+/// Appends the term of an operand, as comparisons of this type use it. `read`: the type it was read as.
+pub(super) fn operand(
+    enc: &EncType,
+    read: PlainType,
+    stored: &[u8],
+    keys: &TermKeys,
+    out: &mut Vec<u8>,
+) -> Result<(), value::ValueError> {
+    if !enc.def.terms.ord {
+        out.extend_from_slice(&equality(read, stored, keys)?);
+        return Ok(());
+    }
+    let mut ordering = Zeroizing::new(Vec::new());
+    match value::ordering_operand(enc.def.plain, read, stored, &mut ordering)? {
+        Place::At => keys.ord.term(&ordering, out),
+        Place::After => {
+            keys.ord.term(&ordering, out);
+            out.push(0);
+        }
+        Place::Below => {}
+        Place::Above => out.resize(out.len() + OrdKey::len(MAX_ORDERING) + 1, 0xff),
+    }
+    Ok(())
+}
+
 /// The equality term of a value in the stored form of `plain`.
-pub(super) fn equality(plain: PlainType, stored: &[u8], key: &EqKey) -> Result<[u8; 16], value::ValueError> {
+fn equality(plain: PlainType, stored: &[u8], keys: &TermKeys) -> Result<[u8; 16], value::ValueError> {
     let mut canonical = Zeroizing::new(Vec::new());
     value::canonical(plain, stored, &mut canonical)?;
-    Ok(key.term(&canonical))
+    Ok(keys.eq.term(&canonical))
 }
 
 /// Why a value cannot be sealed.
@@ -43,23 +69,32 @@ pub(super) fn store(
     enc: &EncType,
     stored: &[u8],
     key: &DataKey,
-    eq: Option<&EqKey>,
+    keys: Option<&TermKeys>,
     out: &mut Vec<u8>,
 ) -> Result<(), SealFault> {
     let terms = enc.def.terms;
-    if terms != (Terms { eq: terms.eq, ..Terms::default() }) || terms.eq != eq.is_some() {
-        return Err(SealFault::Terms);
-    }
-    out.extend_from_slice(&if terms.eq { 3i32 } else { 2 }.to_be_bytes());
+    let made = Terms { eq: terms.eq, ord: terms.ord, ..Terms::default() };
+    let keys = match keys {
+        _ if terms == Terms::default() => None,
+        Some(keys) if terms == made => Some(keys),
+        _ => return Err(SealFault::Terms),
+    };
+    out.extend_from_slice(&(2 + i32::from(terms.eq) + i32::from(terms.ord)).to_be_bytes());
     attribute(JSON, GUARD, out);
-    out.extend_from_slice(&BYTEA.to_be_bytes());
-    let at = out.len();
-    out.extend_from_slice(&[0; 4]);
-    key.seal(&enc.def.id, enc.padding, enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)?;
-    let length = u32::try_from(out.len() - at - 4).map_err(|_| SealFault::Engine)?;
-    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
-    if let Some(eq) = eq {
-        attribute(UUID, &equality(enc.def.plain, stored, eq)?, out);
+    attribute_with(BYTEA, out, |out| {
+        key.seal(&enc.def.id, enc.padding, enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)
+    })?;
+    let Some(keys) = keys else { return Ok(()) };
+    if terms.eq {
+        attribute(UUID, &equality(enc.def.plain, stored, keys)?, out);
+    }
+    if terms.ord {
+        let mut ordering = Zeroizing::new(Vec::new());
+        value::ordering(enc.def.plain, stored, &mut ordering)?;
+        attribute_with(BYTEA, out, |out| {
+            keys.ord.term(&ordering, out);
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -71,13 +106,28 @@ fn attribute(oid: u32, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends a one-dimensional `uuid[]` of terms in binary form; `None` is NULL.
-pub(super) fn term_array(terms: &[Option<[u8; 16]>], out: &mut Vec<u8>) {
+/// Appends an attribute whose length is known once it is written.
+fn attribute_with(
+    oid: u32,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), SealFault>,
+) -> Result<(), SealFault> {
+    out.extend_from_slice(&oid.to_be_bytes());
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out)?;
+    let length = u32::try_from(out.len() - at - 4).map_err(|_| SealFault::Engine)?;
+    out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+/// Appends a one-dimensional array of operands' terms (of this OID) in binary form; `None` is NULL.
+pub(super) fn term_array(oid: u32, terms: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
     let nulls = i32::from(terms.iter().any(Option::is_none));
     let dimensions = i32::from(!terms.is_empty());
     out.extend_from_slice(&dimensions.to_be_bytes());
     out.extend_from_slice(&nulls.to_be_bytes());
-    out.extend_from_slice(&UUID.to_be_bytes());
+    out.extend_from_slice(&oid.to_be_bytes());
     if terms.is_empty() {
         return;
     }
@@ -87,7 +137,8 @@ pub(super) fn term_array(terms: &[Option<[u8; 16]>], out: &mut Vec<u8>) {
     for term in terms {
         match term {
             Some(term) => {
-                out.extend_from_slice(&16i32.to_be_bytes());
+                let length = i32::try_from(term.len()).expect("terms are short");
+                out.extend_from_slice(&length.to_be_bytes());
                 out.extend_from_slice(term);
             }
             None => out.extend_from_slice(&(-1i32).to_be_bytes()),
@@ -143,10 +194,10 @@ mod tests {
     #[test]
     fn term_arrays_count_their_elements() {
         let mut out = Vec::new();
-        term_array(&[], &mut out);
+        term_array(UUID, &[], &mut out);
         assert_eq!(out.len(), 12);
         out.clear();
-        term_array(&[Some([7; 16]), None], &mut out);
+        term_array(UUID, &[Some(vec![7; 16]), None], &mut out);
         assert_eq!(out.len(), 12 + 8 + 20 + 4);
         assert_eq!(out[4..8], 1i32.to_be_bytes());
     }

@@ -9,7 +9,7 @@ use crate::wire::frame::HEADER;
 use crate::wire::server::{Field, RowDescription, row_description};
 
 const BOOL: Oid = 16;
-const UUID: Oid = 2950;
+const BYTEA_ARRAY: Oid = 1001;
 const UUID_ARRAY: Oid = 2951;
 const TEXT: Oid = 25;
 const RECORD: Oid = 2249;
@@ -32,8 +32,14 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
     let one = |param: &Param| match &param.role {
         Role::Plain => declared(param, client),
         Role::Store(enc) => enc.oid,
-        Role::Equal(_) => UUID,
-        Role::EqualArray(_) => UUID_ARRAY,
+        Role::Equal(enc) => enc.def.terms.compared().1,
+        Role::EqualArray(enc) => {
+            if enc.def.terms.ord {
+                BYTEA_ARRAY
+            } else {
+                UUID_ARRAY
+            }
+        }
         Role::Test(_) => BOOL,
         Role::Shown(_) => TEXT,
     };

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::audit::Entry;
 use super::roles::Sight;
 use crate::crypto::KeysetId;
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
 use crate::schema::catalog::{EncType, Oid};
 use crate::sql::own::Wish;
 use crate::sql::plan::{Effects, Plan, Role};
@@ -159,10 +159,10 @@ pub(super) struct Portal {
 pub(super) struct Checked {
     /// Index of the result column.
     pub(super) column: usize,
-    pub(super) term: [u8; 16],
-    /// The keyset and key that the term was made with.
+    pub(super) term: Box<[u8]>,
+    /// The keyset and keys that the term was made with.
     pub(super) keyset: KeysetId,
-    pub(super) key: Arc<EqKey>,
+    pub(super) keys: Arc<TermKeys>,
 }
 
 impl std::fmt::Debug for Portal {

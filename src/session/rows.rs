@@ -131,9 +131,11 @@ fn open_with(
 
 /// A selected value under `e = operand` must have the operand's term: whoever can write the database could have swapped terms.
 fn check(portal: &Portal, column: usize, enc: &EncType, keyset: KeysetId, plaintext: &[u8]) -> Result<(), ()> {
+    let mut term = Vec::new();
     for check in portal.checks.iter().filter(|check| check.column == column) {
-        let term = cell::equality(enc.def.plain, plaintext, &check.key).map_err(|_| ())?;
-        if keyset != check.keyset || term != check.term {
+        term.clear();
+        cell::operand(enc, enc.def.plain, plaintext, &check.keys, &mut term).map_err(|_| ())?;
+        if keyset != check.keyset || *term != *check.term {
             return Err(());
         }
     }

@@ -14,9 +14,9 @@ use super::roles::Viewer;
 use super::rows;
 use crate::crypto::KeysetId;
 use crate::crypto::envelope::DataKey;
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
 use crate::keys::{KeysError, Ring};
-use crate::schema::catalog::EncType;
+use crate::schema::catalog::{EncType, Terms};
 use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::error::PgError;
@@ -85,8 +85,9 @@ pub(super) async fn bind(
     let keys = Keys::gather(ring, pick, prepared, &raws).await?;
     let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
     tally.turn_to(prepared.entry.as_ref());
+    let checked = &prepared.plan.checks[..];
     let mut work =
-        Work { keys, settings: &settings, sealed: 0, tally, scratch: Zeroizing::default(), terms: Vec::new() };
+        Work { keys, settings: &settings, sealed: 0, tally, scratch: Zeroizing::default(), checked, terms: Vec::new() };
     let formats = prepared.plan.params.iter().zip(&raws).map(|(param, raw)| match param.role {
         Role::Plain => i16::from(raw.format == Format::Binary),
         Role::Shown(_) => 0,
@@ -204,14 +205,14 @@ fn open_portal(
 
 /// Keys for all values of one Bind, had before the first value is sealed.
 struct Keys {
-    eq: Vec<(crate::crypto::TypeId, Arc<EqKey>)>,
+    terms: Vec<(crate::crypto::TypeId, Arc<TermKeys>)>,
     data: Vec<(KeysetId, Arc<DataKey>, u32)>,
     chosen: Option<KeysetId>,
 }
 
 impl Keys {
     async fn gather(ring: &Ring, pick: &Pick, prepared: &Prepared, raws: &[Raw<'_>]) -> Result<Keys, PgError> {
-        let mut keys = Keys { eq: Vec::new(), data: Vec::new(), chosen: None };
+        let mut keys = Keys { terms: Vec::new(), data: Vec::new(), chosen: None };
         let mut values: Vec<(KeysetId, u32)> = Vec::new();
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
             let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
@@ -222,12 +223,14 @@ impl Keys {
                 Some(keyset) => keyset,
                 None => *keys.chosen.insert(pick.keyset(ring, &param.column)?),
             };
-            if enc.def.terms.eq && !keys.eq.iter().any(|(id, _)| *id == enc.def.id) {
-                let key = match ring.eq_key(keyset, enc.def.id) {
-                    Some(key) => key,
-                    None => ring.fetch_eq_key(keyset, enc.def.id).await.map_err(|e| errors::keys(&e, &param.column))?,
+            if enc.def.terms != Terms::default() && keys.terms(enc).is_none() {
+                let own = match ring.term_keys(keyset, enc.def.id) {
+                    Some(own) => own,
+                    None => {
+                        ring.fetch_term_keys(keyset, enc.def.id).await.map_err(|e| errors::keys(&e, &param.column))?
+                    }
                 };
-                keys.eq.push((enc.def.id, key));
+                keys.terms.push((enc.def.id, own));
             }
             if matches!(param.role, Role::Store(_)) {
                 match values.iter_mut().find(|(k, _)| *k == keyset) {
@@ -263,8 +266,8 @@ impl Keys {
         Some(key)
     }
 
-    fn eq(&self, enc: &EncType) -> Option<&EqKey> {
-        self.eq.iter().find(|(id, _)| *id == enc.def.id).map(|(_, key)| &**key)
+    fn terms(&self, enc: &EncType) -> Option<&Arc<TermKeys>> {
+        self.terms.iter().find(|(id, _)| *id == enc.def.id).map(|(_, keys)| keys)
     }
 }
 
@@ -274,8 +277,10 @@ struct Work<'a> {
     sealed: u64,
     tally: &'a mut Tally,
     scratch: Zeroizing<Vec<u8>>,
-    /// Terms of operands, by parameter.
-    terms: Vec<(usize, [u8; 16])>,
+    /// Columns that must equal an operand.
+    checked: &'a [Check],
+    /// Terms of their operands, by parameter.
+    terms: Vec<(usize, Box<[u8]>)>,
 }
 
 impl Work<'_> {
@@ -283,9 +288,9 @@ impl Work<'_> {
         let one = |check: &Check| {
             let (_, term) = self.terms.iter().find(|(param, _)| *param == check.param)?;
             let enc = prepared.plan.params.get(check.param)?.role.enc()?;
-            let (_, key) = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id)?;
+            let keys = Arc::clone(self.keys.terms(enc)?);
             let keyset = enc.def.keyset.or(self.keys.chosen)?;
-            Some(Checked { column: check.column, term: *term, keyset, key: Arc::clone(key) })
+            Some(Checked { column: check.column, term: term.clone(), keyset, keys })
         };
         prepared.plan.checks.iter().filter_map(one).collect()
     }
@@ -324,9 +329,9 @@ impl Work<'_> {
         value::read(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         self.fit(param)?;
         let scratch = std::mem::take(&mut self.scratch);
-        let eq = self.keys.eq.iter().find(|(id, _)| *id == enc.def.id).map(|(_, key)| Arc::clone(key));
+        let terms = self.keys.terms(enc).map(Arc::clone);
         let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
-        let outcome = cell::store(enc, &scratch, key, eq.as_deref(), out);
+        let outcome = cell::store(enc, &scratch, key, terms.as_deref(), out);
         self.scratch = scratch;
         self.sealed += 1;
         self.tally.sealed(enc);
@@ -351,11 +356,13 @@ impl Work<'_> {
         let plain = operand_type(enc, param.cast, raw.declared);
         value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         self.fit(param)?;
-        let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
-        let term = cell::equality(plain, &self.scratch, key)?;
-        self.terms.push((index, term));
+        let keys = self.keys.terms(enc).ok_or(SealFault::Terms)?;
+        let start = out.len();
+        cell::operand(enc, plain, &self.scratch, keys, out)?;
+        if self.checked.iter().any(|check| check.param == index) {
+            self.terms.push((index, out[start..].into()));
+        }
         self.tally.searched(enc, 1);
-        out.extend_from_slice(&term);
         Ok(())
     }
 
@@ -366,13 +373,17 @@ impl Work<'_> {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
-        let key = self.keys.eq(enc).ok_or(SealFault::Terms)?;
+        let keys = self.keys.terms(enc).ok_or(SealFault::Terms)?;
         let plain = operand_type(enc, None, PlainType::element_of(raw.declared));
         let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
-        let term = |element: Option<&[u8]>| element.map(|stored| cell::equality(plain, stored, key)).transpose();
+        let one = |stored: &[u8]| {
+            let mut term = Vec::new();
+            cell::operand(enc, plain, stored, keys, &mut term).map(|()| term)
+        };
+        let term = |element: Option<&[u8]>| element.map(one).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
         self.tally.searched(enc, terms.len());
-        cell::term_array(&terms, out);
+        cell::term_array(enc.def.terms.compared().1, &terms, out);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Comparisons: equality on `eq` terms; everything else names the term that would be needed.
+//! Comparisons: on the term that the type has for them; everything else names the term that would be needed.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,22 +15,45 @@ use super::tree;
 use super::types;
 use crate::schema::catalog::EncType;
 
-/// `=` or `<>`, in the two forms.
+/// A comparison that terms serve, in the two forms.
 #[derive(Clone, Copy)]
-struct Equality {
+struct Comparison {
+    name: &'static str,
     described: &'static str,
     executed: &'static str,
+    /// The type must have the term ord.
+    ordered: bool,
 }
 
-const EQUAL: Equality = Equality { described: "OPERATOR(seal.=)", executed: "OPERATOR(pg_catalog.=)" };
-const UNEQUAL: Equality = Equality { described: "OPERATOR(seal.<>)", executed: "OPERATOR(pg_catalog.<>)" };
+macro_rules! comparison {
+    ($name:literal, $ordered:literal) => {
+        Comparison {
+            name: $name,
+            described: concat!("OPERATOR(seal.", $name, ")"),
+            executed: concat!("OPERATOR(pg_catalog.", $name, ")"),
+            ordered: $ordered,
+        }
+    };
+}
 
-fn equality(name: &str) -> Option<Equality> {
-    match name {
-        "=" => Some(EQUAL),
-        "<>" => Some(UNEQUAL),
-        _ => None,
-    }
+const COMPARISONS: [Comparison; 6] = [
+    comparison!("=", false),
+    comparison!("<>", false),
+    comparison!("<", true),
+    comparison!("<=", true),
+    comparison!(">", true),
+    comparison!(">=", true),
+];
+
+/// The comparison of this name, if values of the type can be compared so.
+fn comparison(name: &str, ty: &EncType) -> Option<Comparison> {
+    let found = COMPARISONS.into_iter().find(|c| c.name == name)?;
+    (ty.def.terms.ord || !found.ordered).then_some(found)
+}
+
+/// Takes the attribute that comparisons use of a value in parentheses.
+pub(super) fn attribute(ty: &EncType) -> &'static str {
+    if ty.def.terms.ord { ").ord" } else { ").eq" }
 }
 
 /// Names of PostgreSQL's own binary operators, those of geometry and text search aside. Another name is an error there too.
@@ -56,7 +79,10 @@ fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> 
         AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => ("BETWEEN SYMMETRIC".to_string(), Some("ord")),
         _ => (format!("operator {name}"), matches!(name, "<" | ">" | "<=" | ">=").then_some("ord")),
     };
-    let works = if enc.ty.def.terms.eq {
+    let terms = enc.ty.def.terms;
+    let works = if terms.ord {
+        "=, <>, <, <=, >, >=, BETWEEN, IN, = ANY, IS [NOT] NULL, IS DISTINCT FROM and ORDER BY work"
+    } else if terms.eq {
         "=, <>, IN, = ANY, IS [NOT] NULL and IS DISTINCT FROM work"
     } else {
         "only IS [NOT] NULL works"
@@ -64,8 +90,8 @@ fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> 
     let refusal = match term {
         Some(term) => {
             let has = match term {
-                "ord" => enc.ty.def.terms.ord,
-                _ => enc.ty.def.terms.matching,
+                "ord" => terms.ord,
+                _ => terms.matching,
             };
             let why = if has { "is not served yet" } else { "is missing" };
             refuse::unsupported(format!(
@@ -111,21 +137,25 @@ impl Analyzer<'_> {
             self.plain_vals(&vals)?;
             return Ok(Val::Plain);
         };
-        let distinct = matches!(expr.kind(), AExprKind::AexprDistinct | AExprKind::AexprNotDistinct);
-        let op = if distinct { Some(EQUAL) } else { equality(name).filter(|_| expr.kind() == AExprKind::AexprOp) };
-        let Some(op) = op.filter(|_| expr.lexpr.is_some()) else { return Err(missing(expr.kind(), name, &enc)) };
-        let construct = if distinct { "IS DISTINCT FROM" } else { name };
+        let (construct, symbol) = match expr.kind() {
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => ("IS DISTINCT FROM", "="),
+            AExprKind::AexprBetween | AExprKind::AexprNotBetween => ("BETWEEN", "<="),
+            AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => ("BETWEEN SYMMETRIC", "<="),
+            AExprKind::AexprOp if expr.lexpr.is_some() => (name, name),
+            other => return Err(missing(other, name, &enc)),
+        };
+        let Some(op) = comparison(symbol, &enc.ty) else { return Err(missing(expr.kind(), name, &enc)) };
         self.operands(&vals, construct)?;
-        if !distinct {
+        if expr.kind() == AExprKind::AexprOp {
             self.replace_operator(expr.location, op)?;
         }
         Ok(Val::Plain)
     }
 
-    /// All values become operands of equality: `eq` terms in the executed form.
+    /// All values become operands of a comparison: terms in the executed form.
     fn operands(&mut self, vals: &[Val], construct: &str) -> Result<()> {
         let Some((ty, column)) = self.common(vals, &format!("comparison ({construct})"))? else { return Ok(()) };
-        if !ty.def.terms.eq {
+        if !ty.def.terms.equal() {
             return Err(no_equality(&ty, &column, construct).at(first_encrypted(vals).map_or(-1, |e| e.span.0 as i32)));
         }
         vals.iter().try_for_each(|val| self.operand(val, &ty, &column))
@@ -135,13 +165,13 @@ impl Analyzer<'_> {
         match val {
             Val::Plain => Ok(()),
             Val::Enc(enc) => {
-                self.edits.wrap(enc.span, "(", ").eq");
+                self.edits.wrap(enc.span, "(", attribute(ty));
                 Ok(())
             }
             Val::Open(open) if open.simple => self.decide(open.sites[0], Decision::Equal(ty.clone()), column),
             Val::Open(open) => {
                 self.store(open, ty, column)?;
-                self.edits.wrap(open.span, "(", ").eq");
+                self.edits.wrap(open.span, "(", attribute(ty));
                 Ok(())
             }
         }
@@ -154,7 +184,7 @@ impl Analyzer<'_> {
         Ok((self.span(first, last), last))
     }
 
-    fn replace_operator(&mut self, location: i32, op: Equality) -> Result<()> {
+    fn replace_operator(&mut self, location: i32, op: Comparison) -> Result<()> {
         let (span, _) = self.operator_span(location)?;
         self.edits.each(span, Some(op.described.into()), Some(op.executed.into()));
         Ok(())
@@ -202,8 +232,8 @@ impl Analyzer<'_> {
         let Val::Enc(enc) = left else { return self.any_of_elements(left, right, expr, name, scope) };
         let any = expr.kind() == AExprKind::AexprOpAny;
         let construct = format!("{name} {}", if any { "ANY" } else { "ALL" });
-        let Some(op) = equality(name) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
-        if !enc.ty.def.terms.eq {
+        let Some(op) = comparison(name, &enc.ty) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
+        if !enc.ty.def.terms.equal() {
             return Err(no_equality(&enc.ty, &enc.column, &construct).at(enc.span.0 as i32));
         }
         if let Some(elements) = array_elements(right) {
@@ -220,7 +250,7 @@ impl Analyzer<'_> {
                 }
             }
         }
-        self.edits.wrap(enc.span, "(", ").eq");
+        self.edits.wrap(enc.span, "(", attribute(&enc.ty));
         self.replace_operator(expr.location, op)?;
         Ok(Val::Plain)
     }
@@ -273,7 +303,9 @@ impl Analyzer<'_> {
         let span = self.span(at, self.type_end(self.token(name.location)?)?);
         let described = format!("::{}[]", types::sql_name(&enc.ty));
         match empty {
-            true => self.edits.each(span, Some(described.into()), Some("::pg_catalog.uuid[]".into())),
+            true => {
+                self.edits.each(span, Some(described.into()), Some(format!("::{}[]", types::term_name(&enc.ty)).into()))
+            }
             false => self.edits.both(span, ""),
         }
         Ok(())
@@ -308,10 +340,10 @@ impl Analyzer<'_> {
             self.plain_vals(&vals)?;
             return Ok(Val::Plain);
         };
-        let Some(op) = equality(name) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
+        let Some(op) = comparison(name, &enc.ty) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
         let construct = if named.is_none() { "IN (SELECT ...)" } else { name };
         let Some((ty, column)) = self.common(&vals, construct)? else { return Ok(Val::Plain) };
-        if !ty.def.terms.eq {
+        if !ty.def.terms.equal() {
             return Err(no_equality(&ty, &column, construct).at(enc.span.0 as i32));
         }
         if negated {
@@ -326,7 +358,7 @@ impl Analyzer<'_> {
         let (described, executed) = (format!("{}{keyword}", op.described), format!("{}{keyword}", op.executed));
         self.edits.each(head, Some(described.into()), Some(executed.into()));
         let after = self.lexed.tokens[open].end;
-        self.edits.executed((after, after), "SELECT (columnseal_s.v).eq FROM (");
+        self.edits.executed((after, after), format!("SELECT (columnseal_s.v{} FROM (", attribute(&ty)));
         let before = self.lexed.tokens[close].start;
         self.edits.executed((before, before), ") AS columnseal_s(v)");
         Ok(Val::Plain)
@@ -365,10 +397,10 @@ fn first_encrypted(vals: &[Val]) -> Option<Enc> {
 
 fn no_equality(ty: &EncType, column: &str, construct: &str) -> Box<super::plan::Refusal> {
     refuse::unsupported(format!(
-        "{construct} on encrypted column {column} needs term eq, which is missing (type {})",
+        "{construct} on encrypted column {column} needs term eq or ord, which are missing (type {})",
         types::sql_name(ty)
     ))
-    .hint("Use an encrypted type with term eq; on this column only IS [NOT] NULL works.")
+    .hint("Use an encrypted type with term eq or ord; on this column only IS [NOT] NULL works.")
 }
 
 /// Elements of `ARRAY[…]`, a cast around it aside.

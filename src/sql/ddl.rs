@@ -171,7 +171,7 @@ impl Analyzer<'_> {
         let item = &scope.items[0];
         match (0..item.len()).find(|&i| item.name(i) == name).map(|i| item.val(i)) {
             Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => Err(refuse::on_column(construct, &column)
-                .hint("For uniqueness and look-ups use CREATE [UNIQUE] INDEX ON table (column), with a type that has term eq.")),
+                .hint("For uniqueness and look-ups use CREATE [UNIQUE] INDEX ON table (column), with a type that has term eq or ord.")),
             _ => Ok(()),
         }
     }
@@ -263,7 +263,7 @@ impl Analyzer<'_> {
         }
     }
 
-    /// CREATE INDEX: an encrypted column is indexed by its `eq` term.
+    /// CREATE INDEX: an encrypted column is indexed by the term that its comparisons use.
     pub(super) fn create_index(&mut self, index: &IndexStmt) -> Result<Outcome> {
         let Some(range) = &index.relation else { return Ok(Outcome::Forward) };
         let item = self.range_var(range, true)?;
@@ -324,9 +324,9 @@ impl Analyzer<'_> {
         match found {
             Some(ColVal::Enc(ty, column)) => {
                 self.usable(&ty)?;
-                if !ty.def.terms.eq {
+                if !ty.def.terms.equal() {
                     return Err(refuse::unsupported(format!(
-                        "an index on encrypted column {column} needs term eq, which is missing (type {})",
+                        "an index on encrypted column {column} needs term eq or ord, which are missing (type {})",
                         types::sql_name(&ty)
                     ))
                     .at(at));
@@ -334,7 +334,7 @@ impl Analyzer<'_> {
                 if !elem.opclass.is_empty() || !elem.collation.is_empty() {
                     return Err(refuse::on_column("an operator class or collation of an index", &column).at(at));
                 }
-                self.edits.wrap(self.span(token, token), "((", ").eq)");
+                self.edits.wrap(self.span(token, token), "((", if ty.def.terms.ord { ").ord)" } else { ").eq)" });
                 Ok(())
             }
             Some(ColVal::Tainted(column)) => Err(refuse::on_column("an index", &column).at(at)),

@@ -435,24 +435,36 @@ impl Analyzer<'_> {
             return Err(not_followed("set_config").at(at));
         }
         let counts = builtin && name == "count" && !call.agg_distinct && call.args.len() == 1;
+        let extreme = builtin && matches!(name, "min" | "max") && call.args.len() == 1;
         let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
         if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None })
             && !counts
         {
-            return Err(function_refusal(name, call.agg_distinct, enc));
+            return match extreme {
+                true => self.extreme(call, name, enc.clone(), scope),
+                false => Err(function_refusal(name, call.agg_distinct, enc)),
+            };
         }
         self.plain_vals(&vals)?;
-        self.plain_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
-        self.plain_some(&call.agg_filter, scope, "FILTER")?;
-        if let Some(window) = &call.over {
-            self.window(window, scope)?;
-        }
+        self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
+        self.call_tail(call, scope)?;
         Ok(Val::Plain)
+    }
+
+    /// FILTER and OVER.
+    pub(super) fn call_tail(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<()> {
+        self.plain_some(&call.agg_filter, scope, "FILTER")?;
+        call.over.as_deref().map_or(Ok(()), |window| self.window(window, scope))
     }
 
     pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Result<()> {
         self.plain_all(&window.partition_clause, scope, "PARTITION BY")?;
-        self.plain_all(&window.order_clause, scope, "ORDER BY in a window")?;
+        let ordered = self.order_all(&window.order_clause, scope, "ORDER BY in a window")?;
+        if let Some(column) = ordered.filter(|_| super::sort::has_range_offset(window)) {
+            return Err(refuse::on_column("a window frame of RANGE with an offset", &column)
+                .hint("Use ROWS or GROUPS.")
+                .at(self.here(window.location)));
+        }
         self.plain_some(&window.start_offset, scope, "a window frame")?;
         self.plain_some(&window.end_offset, scope, "a window frame")
     }
@@ -544,6 +556,6 @@ fn sets_ours(node: &Node) -> bool {
 
 fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
     let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
-    let hint = "Only count(column) works on encrypted values; compute other functions on the values read.";
+    let hint = "Of encrypted values only count(column) works, and min and max with term ord; compute others on the values read.";
     refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)
 }

@@ -38,6 +38,8 @@ pub(super) struct Target {
     pub(super) origin: Option<(u32, usize)>,
     /// The result column, when this is the outermost statement.
     pub(super) top: TopColumn,
+    /// Text that names the same column elsewhere in the query, if it is a bare column.
+    pub(super) reference: Option<String>,
 }
 
 impl Analyzer<'_> {
@@ -77,7 +79,12 @@ impl Analyzer<'_> {
         let simple = matches!(tree::kind(node), Some(NodeEnum::ColumnRef(_)));
         let label = target.name.is_empty() && !simple;
         Ok(match val {
-            Val::Plain => Target { column: Derived { name, val: ColVal::Plain }, origin: None, top: TopColumn::Plain },
+            Val::Plain => Target {
+                column: Derived { name, val: ColVal::Plain },
+                origin: None,
+                top: TopColumn::Plain,
+                reference: None,
+            },
             Val::Open(open) => {
                 if top {
                     // A constant column is the statement's own.
@@ -89,7 +96,8 @@ impl Analyzer<'_> {
                     self.labels.push(Label { site: open.sites[0], at, order, name: always_quoted(&name) });
                 }
                 let val = ColVal::Open(open.sites.clone());
-                Target { column: Derived { name, val }, origin: None, top: TopColumn::Open(open.sites) }
+                let top = TopColumn::Open(open.sites);
+                Target { column: Derived { name, val }, origin: None, top, reference: None }
             }
             Val::Enc(enc) => {
                 if top {
@@ -103,7 +111,9 @@ impl Analyzer<'_> {
                 }
                 let val = ColVal::Enc(enc.ty.clone(), enc.column.clone());
                 let top = TopColumn::Envelope(enc.ty.clone(), enc.column.clone());
-                Target { column: Derived { name, val }, origin: enc.origin, top }
+                let text = self.text.get(enc.span.0 as usize..enc.span.1 as usize);
+                let reference = text.filter(|_| simple).map(str::to_string);
+                Target { column: Derived { name, val }, origin: enc.origin, top, reference }
             }
         })
     }
@@ -164,13 +174,14 @@ impl Analyzer<'_> {
             let (item, name) = (items[i], items[i].name(c));
             let found = Found { val: item.val(c), origin: Some((item.id, c)) };
             let is_enc = matches!(found.val, ColVal::Enc(..));
+            let column = format!("{}.{}", always_quoted(&item.alias), always_quoted(name));
             if expand {
-                let column = format!("{}.{}", always_quoted(&item.alias), always_quoted(name));
                 let separator = if text.is_empty() { "" } else { ", " };
                 text += separator;
-                text += &if is_enc { format!("({column}).c AS {}", always_quoted(name)) } else { column };
+                text += &if is_enc { format!("({column}).c AS {}", always_quoted(name)) } else { column.clone() };
             }
-            out.push(self.star_column(name, found, expand).map_err(|r| r.at(at))?);
+            let target = self.star_column(name, found, expand).map_err(|r| r.at(at))?;
+            out.push(Target { reference: (is_enc && expandable).then_some(column), ..target });
         }
         if expand {
             let first = self.token(target.location)?;
@@ -188,7 +199,7 @@ impl Analyzer<'_> {
             Val::Enc(enc) if expand => TopColumn::Envelope(enc.ty, enc.column),
             Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
         };
-        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top })
+        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, reference: None })
     }
 
     /// Outputs of which none may be encrypted.

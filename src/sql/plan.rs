@@ -231,9 +231,9 @@ pub enum Role {
     Plain,
     /// A value to store: envelope and all terms, as the composite.
     Store(Arc<EncType>),
-    /// An operand of equality: its `eq` term, as uuid.
+    /// An operand of a comparison: the term that comparisons of the type use.
     Equal(Arc<EncType>),
-    /// An array of operands of equality: `uuid[]`.
+    /// An array of such operands.
     EqualArray(Arc<EncType>),
     /// A condition over the value alone, decided by the proxy: its outcome, as bool.
     Test(Test),

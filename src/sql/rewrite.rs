@@ -73,6 +73,12 @@ impl Edits {
         self.executed((span.1, span.1), after);
     }
 
+    /// As [`wrap`](Self::wrap), in both forms.
+    pub(super) fn wrap_both(&mut self, span: (u32, u32), before: &'static str, after: &'static str) {
+        self.both((span.0, span.0), before);
+        self.both((span.1, span.1), after);
+    }
+
     /// The described and the executed template.
     pub(super) fn templates(mut self, text: &str, lexed: &Lexed) -> Result<(Template, Template)> {
         // At one place insertions come before replacements.

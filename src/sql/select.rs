@@ -10,6 +10,7 @@ use super::outputs::{Outputs, Star, Target};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Scope};
 use super::site::Decision;
+use super::sort::Keys;
 use super::tree;
 
 impl Analyzer<'_> {
@@ -186,7 +187,7 @@ impl Analyzer<'_> {
     fn set_tail(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, outputs: &Outputs) -> Result<()> {
         let scope = Scope { items: Vec::new(), parent: outer };
         for sort in &select.sort_clause {
-            self.sort_key(sort, &scope, &outputs.columns, "ORDER BY")?;
+            self.sort_key(sort, &scope, Keys { columns: &outputs.columns, references: &[] }, "ORDER BY")?;
         }
         self.limits(select, &scope)
     }
@@ -245,7 +246,9 @@ impl Analyzer<'_> {
         self.plain_some(&select.where_clause, &scope, "WHERE")?;
         let (targets, opaque) = self.targets(&select.target_list, &scope, &star, top)?;
         let columns: Vec<Derived> = targets.iter().map(|t| t.column.clone()).collect();
-        self.distinct(select, &scope, &columns)?;
+        let references: Vec<Option<String>> = targets.iter().map(|t| t.reference.clone()).collect();
+        let keys = Keys { columns: &columns, references: &references };
+        self.distinct(select, &scope, keys)?;
         for key in &select.group_clause {
             self.group_key(key, &scope, &columns)?;
         }
@@ -256,7 +259,7 @@ impl Analyzer<'_> {
             }
         }
         for sort in &select.sort_clause {
-            self.sort_key(sort, &scope, &columns, "ORDER BY")?;
+            self.sort_key(sort, &scope, keys, "ORDER BY")?;
         }
         self.limits(select, &scope)?;
         if top {
@@ -266,10 +269,10 @@ impl Analyzer<'_> {
         Ok(Outputs { columns, opaque })
     }
 
-    fn distinct(&mut self, select: &SelectStmt, scope: &Scope<'_>, columns: &[Derived]) -> Result<()> {
+    fn distinct(&mut self, select: &SelectStmt, scope: &Scope<'_>, outputs: Keys<'_>) -> Result<()> {
         // Plain DISTINCT is a list of one empty node.
         if select.distinct_clause.iter().any(|n| tree::kind(n).is_none()) {
-            for column in columns {
+            for column in outputs.columns {
                 match &column.val {
                     ColVal::Enc(_, column) | ColVal::Tainted(column) => {
                         return Err(refuse::on_column("SELECT DISTINCT", column)
@@ -282,7 +285,7 @@ impl Analyzer<'_> {
             return Ok(());
         }
         let mut keys = select.distinct_clause.iter();
-        keys.try_for_each(|key| self.sort_key(key, scope, columns, "DISTINCT ON"))
+        keys.try_for_each(|key| self.sort_key(key, scope, outputs, "DISTINCT ON"))
     }
 
     fn group_key(&mut self, key: &Node, scope: &Scope<'_>, columns: &[Derived]) -> Result<()> {
@@ -300,21 +303,7 @@ impl Analyzer<'_> {
         }
     }
 
-    /// A key of ORDER BY or DISTINCT ON: an output column by name or number, or an expression.
-    fn sort_key(&mut self, key: &Node, scope: &Scope<'_>, columns: &[Derived], construct: &str) -> Result<()> {
-        let node = match tree::kind(key) {
-            Some(NodeEnum::SortBy(sort)) => match tree::child(&sort.node) {
-                Some(node) => node,
-                None => return Ok(()),
-            },
-            _ => key,
-        };
-        let by_output =
-            self.ordinal_key(node, columns, construct).or_else(|| self.output_key(node, columns, construct));
-        by_output.unwrap_or_else(|| self.plain(node, scope, construct))
-    }
-
-    fn ordinal_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
+    pub(super) fn ordinal_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
         let n = tree::int_const(node)?;
         if let Some(k) = self.token(tree::location(node)).ok().and_then(|t| self.literal(t)) {
             self.fixed.push(k);
@@ -323,7 +312,7 @@ impl Analyzer<'_> {
         Some(self.plain_key(column, construct, node))
     }
 
-    fn output_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
+    pub(super) fn output_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
         let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return None };
         let [field] = reference.fields.as_slice() else { return None };
         let name = tree::string(field)?;
@@ -332,7 +321,7 @@ impl Analyzer<'_> {
         Some(std::iter::once(first).chain(named).try_for_each(|c| self.plain_key(c, construct, node)))
     }
 
-    fn plain_key(&mut self, column: &Derived, construct: &str, node: &Node) -> Result<()> {
+    pub(super) fn plain_key(&mut self, column: &Derived, construct: &str, node: &Node) -> Result<()> {
         match &column.val {
             ColVal::Plain => Ok(()),
             ColVal::Open(sites) => self.decide_plain(sites),

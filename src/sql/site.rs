@@ -7,7 +7,7 @@ use super::expr::Open;
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, INDETERMINATE_DATATYPE, Result};
 use super::scope::Span;
-use super::types::{self, Named};
+use super::types::{self, Named, term_name};
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::{Digits, PlainType};
@@ -217,11 +217,13 @@ impl Analyzer<'_> {
             }
             Decision::Equal(t) => {
                 let name = types::sql_name(&t);
-                (Role::Equal(t), name, "pg_catalog.uuid".to_string())
+                let executed = term_name(&t).to_string();
+                (Role::Equal(t), name, executed)
             }
             Decision::EqualArray(t) => {
                 let name = types::sql_name(&t) + "[]";
-                (Role::EqualArray(t), name, "pg_catalog.uuid[]".to_string())
+                let executed = format!("{}[]", term_name(&t));
+                (Role::EqualArray(t), name, executed)
             }
         };
         let Some(source) = site.source else {

@@ -35,6 +35,11 @@ const BUILTIN: &[(&str, Oid, Oid, PlainType)] = &[
     ("cidr", 650, 651, PlainType::Cidr),
 ];
 
+/// The type of the term that comparisons use.
+pub(super) fn term_name(ty: &EncType) -> &'static str {
+    if ty.def.terms.ord { "pg_catalog.bytea" } else { "pg_catalog.uuid" }
+}
+
 /// What a type name in the client's text means.
 #[derive(Clone, Debug)]
 pub(super) enum Named {

@@ -426,6 +426,43 @@ async fn equal_is_what_postgresql_finds_equal() {
     }
 }
 
+#[tokio::test]
+async fn ordered_is_what_postgresql_orders() {
+    let (_cluster, client) = start().await;
+    let settings = Settings::default();
+    for plain in built_in().filter(|plain| plain.has_order()) {
+        let stored = |text: &String| ours(plain, text, &settings).ok().map(|stored| (text.clone(), stored));
+        let mut values: Vec<(String, Vec<u8>)> = inputs(plain).iter().filter_map(stored).collect();
+        let mut source = Random(4711 + u64::from(plain.code()));
+        for stored in (0..60).map(|_| random(plain, &mut source)).collect::<Vec<_>>() {
+            let mut text = Vec::new();
+            value::write(plain, &stored, Format::Text, &settings, &mut text).unwrap();
+            values.push((String::from_utf8(text).unwrap(), stored));
+        }
+        let collate = if plain.name() == "text" || plain.name().ends_with("char") { "COLLATE \"C\"" } else { "" };
+        let sql = format!(
+            "SELECT rank() OVER (ORDER BY v::{} {collate}) FROM unnest($1::text[]) WITH ORDINALITY AS u(v, i) ORDER BY i",
+            plain.name()
+        );
+        let texts: Vec<&str> = values.iter().map(|(text, _)| text.as_str()).collect();
+        let ranks: Vec<i64> = client.query(&sql, &[&texts]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let mut ordered = Vec::new();
+        for ((text, stored), rank) in values.iter().zip(ranks) {
+            let mut bytes = Vec::new();
+            match value::ordering(plain, stored, &mut bytes) {
+                Ok(()) => ordered.push((bytes, rank, text)),
+                Err(error) => assert_eq!(error.sqlstate.0, "54000", "{}: {text:?}", plain.name()),
+            }
+        }
+        assert!(ordered.len() > 4, "{}", plain.name());
+        ordered.sort();
+        for pair in ordered.windows(2) {
+            let [(a, rank_a, text_a), (b, rank_b, text_b)] = pair else { unreachable!() };
+            assert_eq!(a.cmp(b), rank_a.cmp(rank_b), "{}: {text_a:?} and {text_b:?}", plain.name());
+        }
+    }
+}
+
 /// Binary parameters of one type for a column of another, as `INSERT` assigns them.
 #[tokio::test]
 async fn assignment_casts_are_postgresqls() {

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::split::{ClientShare, Hedge, PublicShare};
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
 use crate::crypto::{Epoch, KeysetId, Kref, TypeId};
 
 use super::super::admin::open_share;
@@ -35,7 +35,7 @@ pub(super) struct Keyset {
     pub(super) data: BTreeMap<Epoch, EpochKey>,
     pub(super) index: BTreeMap<Epoch, EpochKey>,
     pub(super) pool: Pool,
-    pub(super) terms: ArcSwap<HashMap<TypeId, Arc<EqKey>>>,
+    pub(super) terms: ArcSwap<HashMap<TypeId, Arc<TermKeys>>>,
 }
 
 /// The client's half of one epoch of a split key.

@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::root::RootFingerprint;
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
 use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
 use super::access::AccessBatch;
@@ -243,16 +243,16 @@ impl Ring {
         self.shared.order(|reply| Order::Ready(keyset, reply)).await
     }
 
-    /// The key of a type's equality terms, if it was fetched, the lease holds and the grant allows queries.
-    pub fn eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Option<Arc<EqKey>> {
+    /// The keys of a type's terms, if they were fetched, the lease holds and the grant allows queries.
+    pub fn term_keys(&self, keyset: KeysetId, type_id: TypeId) -> Option<Arc<TermKeys>> {
         let now = self.shared.leased()?;
         let held = self.shared.held.load();
         let keyset = held.keysets.get(&keyset)?.allowed(Permissions::QUERY, now)?;
         keyset.terms.load().get(&type_id).cloned()
     }
 
-    /// As [`eq_key`](Self::eq_key), fetched where it was not. Cancel safe: a fetch that was begun goes on.
-    pub async fn fetch_eq_key(&self, keyset: KeysetId, type_id: TypeId) -> Result<Arc<EqKey>, KeysError> {
+    /// As [`term_keys`](Self::term_keys), fetched where they were not. Cancel safe: a fetch that was begun goes on.
+    pub async fn fetch_term_keys(&self, keyset: KeysetId, type_id: TypeId) -> Result<Arc<TermKeys>, KeysError> {
         self.shared.with_lease(|held| held.entry(keyset)?.enabled()).await?;
         self.shared.order(|reply| Order::Term(keyset, type_id, reply)).await
     }

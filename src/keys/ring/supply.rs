@@ -9,7 +9,7 @@ use crate::crypto::envelope::DataKey;
 use crate::crypto::key_id::key_id;
 use crate::crypto::random;
 use crate::crypto::split::{Check, Tag};
-use crate::crypto::term::equality::EqKey;
+use crate::crypto::term::TermKeys;
 use crate::crypto::{Epoch, KeysetId, TypeId};
 
 use super::super::claims::Split;
@@ -20,17 +20,14 @@ use super::super::service::{EncryptKeys, Evaluated, TermRoots};
 use super::Shared;
 use super::keyset::Keyset;
 
-/// One plaintext class per type so far.
-const CLASS: u8 = 0;
-
 /// What to fetch.
 pub(super) enum Order {
     /// A pool is running low.
     Refill(KeysetId),
     /// A session waits for a data key.
     Ready(KeysetId, oneshot::Sender<Result<(), KeysError>>),
-    /// A session waits for a term key.
-    Term(KeysetId, TypeId, oneshot::Sender<Result<Arc<EqKey>, KeysError>>),
+    /// A session waits for the keys of a type's terms.
+    Term(KeysetId, TypeId, oneshot::Sender<Result<Arc<TermKeys>, KeysError>>),
 }
 
 /// Runs until cancelled: one order after the other, so that those for the same thing find it done.
@@ -115,7 +112,7 @@ fn derive(
     Ok(ids.into_iter().zip(keys).map(|(id, key)| DataKey::new(kref, keyset.id, epoch, id, key)).collect())
 }
 
-async fn term(shared: &Arc<Shared>, id: KeysetId, type_id: TypeId) -> Result<Arc<EqKey>, KeysError> {
+async fn term(shared: &Arc<Shared>, id: KeysetId, type_id: TypeId) -> Result<Arc<TermKeys>, KeysError> {
     let keyset = shared.keyset(id, Permissions::QUERY).await?;
     if let Some(known) = keyset.terms.load().get(&type_id) {
         return Ok(Arc::clone(known));
@@ -131,7 +128,7 @@ async fn term(shared: &Arc<Shared>, id: KeysetId, type_id: TypeId) -> Result<Arc
     let roots = half.share.derive_term_roots(&half.public, &half.hedge, &[tag], &answer.answers, proof);
     let roots = roots.map_err(|_| KeysError::bad_answer("its proof does not hold"))?;
     let root = roots.first().ok_or(KeysError::bad_answer("a term root is missing"))?;
-    let key = Arc::new(EqKey::new(root, CLASS));
+    let key = Arc::new(TermKeys::new(root));
     keyset.terms.rcu(|terms| {
         let mut terms = (**terms).clone();
         terms.insert(type_id, Arc::clone(&key));

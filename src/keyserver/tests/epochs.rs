@@ -26,7 +26,7 @@ async fn running_clients_follow_a_rotation() {
     let (web, api) = (home.application(), home.client("api", &["default"], Permissions::APPLICATION));
     let (web, api) = (home.ring(&web).await.expect("web"), home.ring(&api).await.expect("api"));
     let keyset = web.default_keyset().expect("default");
-    let term = web.fetch_eq_key(keyset, TYPE).await.expect("term").term(b"x");
+    let term = web.fetch_term_keys(keyset, TYPE).await.expect("term").eq.term(b"x");
     let old = encrypt(&web, "old").await.expect("encrypt");
     let info = home.open().rotate_keyset("default", &|_, _| {}).expect("rotate");
     assert_eq!((info.data_epoch, info.oldest_epoch, info.rotating), (2, 1, false));
@@ -42,7 +42,7 @@ async fn running_clients_follow_a_rotation() {
     for ring in [&web, &api] {
         assert_eq!(decrypt(ring, &old).await.expect("old"), "old");
         assert_eq!(decrypt(ring, &new).await.expect("new"), "new");
-        assert_eq!(ring.fetch_eq_key(keyset, TYPE).await.expect("term").term(b"x"), term, "terms have no epoch");
+        assert_eq!(ring.fetch_term_keys(keyset, TYPE).await.expect("term").eq.term(b"x"), term, "terms have no epoch");
     }
     let late = home.ring(&home.client("late", &["default"], Permissions::DECRYPT)).await.expect("late");
     assert_eq!(decrypt(&late, &old).await.expect("old"), "old");

@@ -142,7 +142,7 @@ async fn rings_on_a_key_server_share_keys_and_hear_of_revocations() {
     let envelope = encrypt(&one, "text").await.expect("encrypt");
     assert_eq!(decrypt(&other, &envelope).await.expect("decrypt"), "text");
     let keyset = one.default_keyset().expect("default");
-    one.fetch_eq_key(keyset, TYPE).await.expect("term");
+    one.fetch_term_keys(keyset, TYPE).await.expect("term");
 
     home.open().revoke("web", None).expect("revoke");
     let took = until(|| one.data_key(keyset, 1).is_none()).await;

@@ -122,10 +122,10 @@ impl Model {
             assert_eq!(opened.is_ok(), readable, "{what}, epoch {epoch}: {opened:?}");
             assert!(opened.is_err() || opened == Ok(name.clone()), "{what}");
         }
-        let term = ring.fetch_eq_key(keyset, TYPE).await;
+        let term = ring.fetch_term_keys(keyset, TYPE).await;
         assert_eq!(term.is_ok(), allows(Permissions::QUERY), "{what}");
         if let Ok(key) = term {
-            let term = key.term(b"value");
+            let term = key.eq.term(b"value");
             assert_eq!(*self.terms.entry(pair.1).or_insert(term), term, "{what}");
         }
     }

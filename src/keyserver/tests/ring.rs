@@ -13,11 +13,13 @@ async fn what_one_client_seals_another_opens() {
     assert_eq!(decrypt(&api, &envelope).await.expect("decrypt"), "text");
     assert_eq!(decrypt(&web, &envelope).await.expect("decrypt"), "text");
     let keyset = web.default_keyset().expect("default");
-    let (a, b) =
-        (web.fetch_eq_key(keyset, TYPE).await.expect("term"), api.fetch_eq_key(keyset, TYPE).await.expect("term"));
-    assert_eq!(a.term(b"x"), b.term(b"x"));
-    assert!(web.eq_key(keyset, TYPE).is_some());
-    assert!(web.eq_key(keyset, TypeId([9; 16])).is_none());
+    let (a, b) = (
+        web.fetch_term_keys(keyset, TYPE).await.expect("term"),
+        api.fetch_term_keys(keyset, TYPE).await.expect("term"),
+    );
+    assert_eq!(a.eq.term(b"x"), b.eq.term(b"x"));
+    assert!(web.term_keys(keyset, TYPE).is_some());
+    assert!(web.term_keys(keyset, TypeId([9; 16])).is_none());
 }
 
 #[tokio::test]
@@ -67,7 +69,7 @@ async fn each_permission_gives_its_own_keys_only() {
         let results = [
             encrypt(&ring, "x").await.map(drop),
             decrypt(&ring, &envelope).await.map(drop),
-            ring.fetch_eq_key(keyset, TYPE).await.map(drop),
+            ring.fetch_term_keys(keyset, TYPE).await.map(drop),
         ];
         for (result, act) in results.into_iter().zip(PERMISSIONS) {
             let missing = KeysError::missing("default", act.names()[0]);
@@ -89,11 +91,11 @@ async fn eventually<F: Future<Output = Result<(), KeysError>>>(work: impl Fn() -
 async fn assert_refused(ring: &Ring, keyset: crate::crypto::KeysetId, envelope: &[u8], error: KeysError) {
     let (kref, id) = name(envelope);
     assert!(
-        ring.data_key(keyset, 1).is_none() && ring.cached(kref, id).is_none() && ring.eq_key(keyset, TYPE).is_none()
+        ring.data_key(keyset, 1).is_none() && ring.cached(kref, id).is_none() && ring.term_keys(keyset, TYPE).is_none()
     );
     assert_eq!(ring.ready(keyset).await, Err(error.clone()));
     assert_eq!(ring.fetch(&[(kref, id)]).await, Err(error.clone()));
-    assert_eq!(ring.fetch_eq_key(keyset, TYPE).await.map(drop), Err(error));
+    assert_eq!(ring.fetch_term_keys(keyset, TYPE).await.map(drop), Err(error));
 }
 
 #[tokio::test]
@@ -104,7 +106,7 @@ async fn a_revocation_reaches_a_running_ring() {
     let keyset = ring.default_keyset().expect("default");
     let envelope = encrypt(&ring, "text").await.expect("encrypt");
     decrypt(&ring, &envelope).await.expect("decrypt");
-    ring.fetch_eq_key(keyset, TYPE).await.expect("term");
+    ring.fetch_term_keys(keyset, TYPE).await.expect("term");
     let generation = ring.generation();
     home.open().revoke("web", Some("default")).expect("revoke");
     let took = until(|| ring.data_key(keyset, 1).is_none()).await;

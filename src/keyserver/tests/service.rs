@@ -200,9 +200,9 @@ async fn nothing_is_sealed_or_searched_under_a_key_that_was_not_proved() {
     assert!(taken > 0);
     assert_eq!(ring.ready(keyset).await, Err(KeysError::bad_answer("its proof does not hold")));
     assert!(ring.data_key(keyset, 1).is_none());
-    let term = ring.fetch_eq_key(keyset, TYPE).await.map(drop);
+    let term = ring.fetch_term_keys(keyset, TYPE).await.map(drop);
     assert_eq!(term, Err(KeysError::bad_answer("its proof does not hold")));
-    assert!(ring.eq_key(keyset, TYPE).is_none());
+    assert!(ring.term_keys(keyset, TYPE).is_none());
     faulty.set(WELL);
     ring.ready(keyset).await.expect("honest again");
 }

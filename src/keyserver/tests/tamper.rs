@@ -7,7 +7,7 @@ async fn use_keys(home: &Home, secret: &Secret) -> Result<(), KeysError> {
     let ring = home.ring(secret).await?;
     let envelope = encrypt(&ring, "text").await?;
     decrypt(&ring, &envelope).await?;
-    ring.fetch_eq_key(ring.default_keyset()?, TYPE).await.map(drop)
+    ring.fetch_term_keys(ring.default_keyset()?, TYPE).await.map(drop)
 }
 
 #[tokio::test]

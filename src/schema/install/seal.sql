@@ -107,7 +107,23 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION seal.eq(seal.%I[]) RETURNS pg_catalog.uuid[] '
       'LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS ''SELECT ARRAY(SELECT x.eq FROM pg_catalog.unnest($1) AS x)''', def.name);
   END IF;
+  IF 'ord' = ANY (def.terms) THEN
+    EXECUTE format('CREATE OR REPLACE FUNCTION seal.ord(seal.%I) RETURNS pg_catalog.bytea '
+      'LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ''SELECT ($1).ord''', def.name);
+    FOR op IN SELECT * FROM (VALUES ('ord_min', 'ord_smaller', '<='), ('ord_max', 'ord_larger', '>=')) AS a(symbol, function, compare) LOOP
+      EXECUTE format('CREATE OR REPLACE FUNCTION seal.%I(seal.%I, seal.%I) RETURNS seal.%I LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE '
+        'AS ''SELECT CASE WHEN ($1).ord OPERATOR(pg_catalog.%s) ($2).ord THEN $1 ELSE $2 END''',
+        op.function, def.name, def.name, def.name, op.compare);
+      EXECUTE format('CREATE OR REPLACE AGGREGATE seal.%I(seal.%I) '
+        '(SFUNC = seal.%I, STYPE = seal.%I, COMBINEFUNC = seal.%I, PARALLEL = SAFE)',
+        op.symbol, def.name, op.function, def.name, op.function);
+    END LOOP;
+  END IF;
   FOR op IN SELECT * FROM seal.operators(def.plain) LOOP
+    -- One index on the order term serves all comparisons.
+    IF op.term = 'eq' AND 'ord' = ANY (def.terms) THEN
+      op.term := 'ord';
+    END IF;
     body := CASE WHEN op.term = ANY (def.terms)
       THEN format('SELECT ($1).%I OPERATOR(pg_catalog.%s) ($2).%I', op.term, op.symbol, op.term)
       ELSE format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term) END;
@@ -205,13 +221,17 @@ BEGIN
 
   wanted := array_remove(regexp_split_to_array(lower(btrim(coalesce(terms, ''))), '\s*,\s*'), '');
   FOREACH word IN ARRAY wanted LOOP
-    IF word = ANY ('{ord,match,json}') THEN
+    IF word = ANY ('{match,json}') THEN
       RAISE EXCEPTION 'the term "%" is not available in this version', word USING ERRCODE = 'feature_not_supported',
-        HINT = 'Available: eq.';
-    ELSIF word <> 'eq' THEN
-      RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value', HINT = 'Available: eq.';
+        HINT = 'Available: eq, ord.';
+    ELSIF word <> ALL ('{eq,ord}') THEN
+      RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value', HINT = 'Available: eq, ord.';
     END IF;
   END LOOP;
+  IF 'ord' = ANY (wanted) AND plain = ANY ('{json,jsonb,enum}') THEN
+    RAISE EXCEPTION 'an encrypted % cannot have the term "ord"', plain USING ERRCODE = 'feature_not_supported',
+      HINT = 'The order of these values is known to the server alone.';
+  END IF;
   IF 'eq' = ANY (wanted) AND plain = 'json' THEN
     RAISE EXCEPTION 'json has no equality, so an encrypted json cannot have the term "eq"' USING ERRCODE = 'feature_not_supported',
       HINT = 'Use jsonb.';
@@ -238,12 +258,12 @@ BEGIN
   IF kept ? 'force' AND jsonb_typeof(kept -> 'force') <> 'boolean' THEN
     RAISE EXCEPTION 'the option force is true or false' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF 'eq' = ANY (wanted) AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
-    RAISE EXCEPTION 'an equality term on a bool shows which rows hold the same of two values, which is almost the plaintext'
+  IF wanted && '{eq,ord}' AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
+    RAISE EXCEPTION 'a term on a bool shows which rows hold the same of two values, which is almost the plaintext'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave the term out, or say options => ''{"force": true}''.';
   END IF;
 
-  PERFORM seal.define_type(name, gen_random_uuid(), plain, CASE WHEN 'eq' = ANY (wanted) THEN 'eq' ELSE '' END,
+  PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord}'::text[]) AS t WHERE t = ANY (wanted)), ','),
     kept - 'keyset' - 'force', keyset);
   PERFORM seal.open_to_public();
   RETURN format('seal.%I', name)::regtype;

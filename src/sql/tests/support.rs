@@ -12,6 +12,10 @@ use crate::wire::value::PlainType;
 
 /// An encrypted type.
 fn enc(n: u32, name: &str, plain: PlainType, eq: bool) -> Arc<EncType> {
+    with_terms(n, name, plain, Terms { eq, ..Terms::default() })
+}
+
+fn with_terms(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType> {
     let mut id = [0; 16];
     id[0] = n as u8;
     Arc::new(EncType {
@@ -19,14 +23,7 @@ fn enc(n: u32, name: &str, plain: PlainType, eq: bool) -> Arc<EncType> {
         array_oid: 90_001 + 2 * n,
         plain_oid: 25,
         plain_array_oid: 1009,
-        def: TypeDef {
-            id: TypeId(id),
-            name: name.into(),
-            plain,
-            terms: Terms { eq, ..Terms::default() },
-            options: "{}".into(),
-            keyset: None,
-        },
+        def: TypeDef { id: TypeId(id), name: name.into(), plain, terms, options: "{}".into(), keyset: None },
         padding: Padding::None,
         standing: if name == "broken" { Standing::Broken("its copy was edited".into()) } else { Standing::Verified },
     })
@@ -64,7 +61,10 @@ pub(crate) fn catalog() -> Catalog {
     let born = enc(6, "born", PlainType::Date, true);
     let doc = enc(7, "Doc", PlainType::Jsonb, false);
     let broken = enc(8, "broken", PlainType::Text, true);
-    for t in [&email, &ssn, &age, &note, &flag, &born, &doc, &broken] {
+    let both = Terms { eq: true, ord: true, ..Terms::default() };
+    let date = with_terms(9, "date_ord", PlainType::Date, both);
+    let score = with_terms(10, "score", PlainType::Int4, Terms { ord: true, ..Terms::default() });
+    for t in [&email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.clone());
         c.touching_types.insert(t.def.name.clone());
@@ -122,6 +122,9 @@ pub(crate) fn catalog() -> Catalog {
         RelationKind::View,
         vec![plain("id", 20), Column { tainted: true, ..plain("up", 25) }],
     );
+    let ranked =
+        vec![plain("id", 20), sealed("day", &date), sealed("score", &score), sealed("email", &email), plain("v", 23)];
+    add(&mut c, "public", "ranked", table, ranked);
     add(&mut c, "pg_catalog", "pg_class", table, vec![plain("oid", 26), plain("relname", 19)]);
     c.touching_functions.insert("find_user".into());
     c.unknown_functions.insert("user_fn".into());

@@ -18,6 +18,7 @@ mod json;
 mod network;
 mod number;
 mod numeric;
+mod order;
 mod plain;
 mod scan;
 mod settings;
@@ -32,6 +33,7 @@ pub use array::{Array, read_array, write_array};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
 pub use numeric::Digits;
+pub use order::{MAX_ORDERING, Place, ordering, ordering_operand};
 pub use plain::Oid;
 pub use settings::{ByteaOutput, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Settings};
 

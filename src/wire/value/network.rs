@@ -253,6 +253,20 @@ pub(crate) fn to_cidr(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Appends ordering bytes: family, the bits of the network, each as a pair that an end of the network stands before, then
+/// the whole address. So a network comes before those within it, and before its hosts.
+pub(crate) fn ordering(plain: PlainType, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// Pairs: the end of the network (00), a bit 0 (01), a bit 1 (10).
+    const PAIRS: usize = 4;
+    let address = load(plain, stored)?;
+    out.push(address.family);
+    let bits = usize::from(address.bits);
+    let pair = |i: usize| if i < bits { 1 + (address.bytes[i / 8] >> (7 - i % 8) & 1) } else { 0 };
+    out.extend((0..bits / PAIRS + 1).map(|byte| (0..PAIRS).fold(0, |all, k| all << 2 | pair(byte * PAIRS + k))));
+    out.extend_from_slice(address.bytes);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;

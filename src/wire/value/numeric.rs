@@ -360,6 +360,40 @@ pub(crate) fn canonical(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Appends ordering bytes: a byte for sign and kind, then weight and digits without outer zeros; those of a negative number
+/// complemented and ended by the greatest, so that the longer of two comes first.
+pub(crate) fn ordering(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let mut exact = Vec::with_capacity(stored.len());
+    canonical(stored, &mut exact)?;
+    let (head, digits) = exact.split_first_chunk::<6>().ok_or_else(|| ValueError::corrupt(PlainType::Numeric))?;
+    let sign = u16::from_be_bytes([head[0], head[1]]);
+    // Within i16, but for leading zeros that were dropped.
+    let weight =
+        i32::from_be_bytes([head[2], head[3], head[4], head[5]]).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+    let kind = match sign {
+        NAN => 0xff,
+        INFINITY => 0xfe,
+        MINUS_INFINITY => 0x00,
+        NEGATIVE => 0x01,
+        _ if digits.is_empty() => 0x80,
+        _ => 0x81,
+    };
+    out.push(kind);
+    if !matches!(kind, 0x01 | 0x81) {
+        return Ok(());
+    }
+    let start = out.len();
+    out.extend_from_slice(&((weight as u16) ^ 0x8000).to_be_bytes());
+    for digit in digits.chunks_exact(2) {
+        out.extend_from_slice(&(u16::from_be_bytes([digit[0], digit[1]]) + 1).to_be_bytes());
+    }
+    if kind == 0x01 {
+        out[start..].iter_mut().for_each(|b| *b = !*b);
+        out.extend_from_slice(&[0xff, 0xff]);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
+mod order;
+
 use super::random::Random;
 use super::replay::{Mode, Step};
 use super::values::{Pool, Values};
@@ -17,10 +19,15 @@ pub const SCHEMA: &str = "
         c_timetz seal.timetz_eq, c_timestamp seal.timestamp_eq, c_timestamptz seal.timestamptz_eq,
         c_interval seal.interval_eq, c_bytea seal.bytea_eq, c_inet seal.inet_eq, c_cidr seal.cidr_eq, c_json seal.json,
         c_jsonb seal.jsonb);
-    CREATE TABLE d (id int PRIMARY KEY, grp int, p text);";
+    CREATE TABLE d (id int PRIMARY KEY, grp int, p text);
+    CREATE TABLE o (id int PRIMARY KEY, grp int, o_int2 seal.int2_ord, o_int4 seal.int4_ord, o_int8 seal.int8_ord, o_float4 seal.float4_ord, o_float8 seal.float8_ord,
+        o_numeric seal.numeric_ord, o_text seal.text_ord, o_varchar seal.varchar_ord, o_bpchar seal.bpchar_ord, o_uuid seal.uuid_ord,
+        o_date seal.date_ord, o_time seal.time_ord, o_timetz seal.timetz_ord, o_timestamp seal.timestamp_ord, o_timestamptz seal.timestamptz_ord,
+        o_interval seal.interval_ord, o_bytea seal.bytea_ord, o_inet seal.inet_ord, o_cidr seal.cidr_ord);
+    CREATE INDEX o_int4 ON o (o_int4);";
 
 /// Empties the tables; run directly on the server.
-pub const RESET: &str = "TRUNCATE a, b, c, d";
+pub const RESET: &str = "TRUNCATE a, b, c, d, o";
 
 /// A table's name and its columns after `id` and `grp`: name, type, searchable.
 pub struct Table {
@@ -33,15 +40,20 @@ pub struct Column {
     name: &'static str,
     kind: &'static str,
     eq: bool,
+    ord: bool,
     not_null: bool,
 }
 
 const fn eq(name: &'static str, kind: &'static str) -> Column {
-    Column { name, kind, eq: true, not_null: false }
+    Column { name, kind, eq: true, ord: false, not_null: false }
+}
+
+const fn ord(name: &'static str, kind: &'static str) -> Column {
+    Column { name, kind, eq: true, ord: true, not_null: false }
 }
 
 const fn stored(name: &'static str, kind: &'static str) -> Column {
-    Column { name, kind, eq: false, not_null: false }
+    Column { name, kind, eq: false, ord: false, not_null: false }
 }
 
 const A: Table = Table {
@@ -51,7 +63,7 @@ const A: Table = Table {
         eq("i", "int4"),
         eq("n", "numeric"),
         stored("s", "text"),
-        Column { name: "req", kind: "text", eq: true, not_null: true },
+        Column { name: "req", kind: "text", eq: true, ord: false, not_null: true },
     ],
 };
 const B: Table =
@@ -83,7 +95,31 @@ const C: Table = Table {
         stored("c_jsonb", "jsonb"),
     ],
 };
-const TABLES: [&Table; 3] = [&A, &B, &C];
+const O: Table = Table {
+    name: "o",
+    columns: &[
+        ord("o_int2", "int2"),
+        ord("o_int4", "int4"),
+        ord("o_int8", "int8"),
+        ord("o_float4", "float4"),
+        ord("o_float8", "float8"),
+        ord("o_numeric", "numeric"),
+        ord("o_text", "text"),
+        ord("o_varchar", "varchar"),
+        ord("o_bpchar", "bpchar"),
+        ord("o_uuid", "uuid"),
+        ord("o_date", "date"),
+        ord("o_time", "time"),
+        ord("o_timetz", "timetz"),
+        ord("o_timestamp", "timestamp"),
+        ord("o_timestamptz", "timestamptz"),
+        ord("o_interval", "interval"),
+        ord("o_bytea", "bytea"),
+        ord("o_inet", "inet"),
+        ord("o_cidr", "cidr"),
+    ],
+};
+const TABLES: [&Table; 4] = [&A, &B, &C, &O];
 
 /// Makes statements.
 pub struct Generator<'v> {
@@ -121,7 +157,8 @@ impl<'v> Generator<'v> {
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..45 => self.step(Generator::select),
+                0..33 => self.step(Generator::select),
+                33..45 => self.step(Generator::ordered),
                 45..58 => self.step(Generator::insert),
                 58..70 => self.step(Generator::update),
                 70..75 => self.step(Generator::delete),
@@ -277,6 +314,9 @@ impl<'v> Generator<'v> {
         }
         let column = self.searchable(table);
         let (c, kind) = (format!("{alias}.{}", column.name), column.kind);
+        if column.ord && self.random.chance(50) {
+            return self.range(&c, kind);
+        }
         match self.random.below(14) {
             0..4 => format!("{c} = {}", self.value(kind)),
             4 => format!("{} = {c}", self.value(kind)),

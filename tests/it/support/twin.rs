@@ -83,7 +83,7 @@ impl Twin {
     }
 }
 
-/// `seal.text_eq` becomes `text`, `seal.int4` becomes `int4`, and so on.
+/// `seal.text_eq` becomes `text`, `seal.int4_ord` becomes `int4`, and so on.
 pub fn plain(ddl: &str) -> String {
     let mut out = String::new();
     let mut parts = ddl.split("seal.");
@@ -91,7 +91,8 @@ pub fn plain(ddl: &str) -> String {
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let (name, rest) = part.split_at(end);
-        out.push_str(name.strip_suffix("_eq").unwrap_or(name));
+        let suffix = ["_eq", "_ord"].into_iter().find(|suffix| name.ends_with(suffix));
+        out.push_str(suffix.and_then(|suffix| name.strip_suffix(suffix)).unwrap_or(name));
         out.push_str(rest);
     }
     out

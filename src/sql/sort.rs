@@ -1,0 +1,198 @@
+//! What orders rows: ORDER BY of queries, windows and aggregates, DISTINCT ON, min and max. All go by the term `ord`, whose
+//! bytes sort as the values do.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
+
+use super::analyzer::Analyzer;
+use super::compare::attribute;
+use super::expr::{Enc, Val};
+use super::plan::Refusal;
+use super::refuse::{self, Detail, Result};
+use super::scope::{ColVal, Derived, Scope};
+use super::tree;
+use super::types;
+use crate::schema::catalog::EncType;
+use crate::wire::value::PlainType;
+
+/// `FRAMEOPTION_RANGE` of PostgreSQL's `parsenodes.h`.
+const FRAME_RANGE: i32 = 0x2;
+
+/// What keys of a query may name by number or name: its output columns.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    pub(super) columns: &'a [Derived],
+    /// By column: text that names it in an expression, where it is an encrypted column itself.
+    pub(super) references: &'a [Option<String>],
+}
+
+/// The attribute by which rows are ordered, or told apart.
+fn key_attribute(ty: &EncType, column: &str, construct: &str) -> Result<&'static str> {
+    let terms = ty.def.terms;
+    if terms.ord || (construct == "DISTINCT ON" && terms.eq) {
+        return Ok(attribute(ty));
+    }
+    Err(missing_order(ty, column, construct))
+}
+
+fn missing_order(ty: &EncType, column: &str, construct: &str) -> Box<Refusal> {
+    refuse::unsupported(format!(
+        "{construct} on encrypted column {column} needs term ord, which is missing (type {})",
+        types::sql_name(ty)
+    ))
+    .hint("Use an encrypted type with term ord, or sort after reading.")
+}
+
+/// A frame of a distance in values, which only the server could compute.
+pub(super) fn has_range_offset(window: &WindowDef) -> bool {
+    window.frame_options & FRAME_RANGE != 0 && (window.start_offset.is_some() || window.end_offset.is_some())
+}
+
+impl Analyzer<'_> {
+    /// A key of ORDER BY or DISTINCT ON: an output column by name or number, or an expression.
+    pub(super) fn sort_key(&mut self, key: &Node, scope: &Scope<'_>, outputs: Keys<'_>, construct: &str) -> Result<()> {
+        let (node, sort) = match tree::kind(key) {
+            Some(NodeEnum::SortBy(sort)) => match tree::child(&sort.node) {
+                Some(node) => (node, Some(&**sort)),
+                None => return Ok(()),
+            },
+            _ => (key, None),
+        };
+        if let Some(index) = self.named_output(node, outputs.columns) {
+            return self.output_sort_key(node, sort, (outputs, index), construct);
+        }
+        let by_output = self
+            .ordinal_key(node, outputs.columns, construct)
+            .or_else(|| self.output_key(node, outputs.columns, construct));
+        by_output.unwrap_or_else(|| self.order_by(node, sort, scope, construct).map(|_| ()))
+    }
+
+    /// The one encrypted output column that a key means by number or name.
+    fn named_output(&self, node: &Node, columns: &[Derived]) -> Option<usize> {
+        let index = match tree::int_const(node) {
+            Some(n) => usize::try_from(n).ok()?.checked_sub(1)?,
+            None => {
+                let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return None };
+                let [field] = reference.fields.as_slice() else { return None };
+                let name = tree::string(field)?;
+                let mut named = columns.iter().enumerate().filter(|(_, c)| c.name == name);
+                let (index, _) = named.next()?;
+                named.next().is_none().then_some(index)?
+            }
+        };
+        matches!(columns.get(index)?.val, ColVal::Enc(..)).then_some(index)
+    }
+
+    fn output_sort_key(
+        &mut self,
+        node: &Node,
+        sort: Option<&SortBy>,
+        (outputs, index): (Keys<'_>, usize),
+        construct: &str,
+    ) -> Result<()> {
+        let ColVal::Enc(ty, column) = &outputs.columns[index].val else { return Ok(()) };
+        let at = self.here(tree::location(node));
+        let attribute = self.sort_attribute(ty, column, sort, construct).map_err(|r| r.at(at))?;
+        let Some(Some(reference)) = outputs.references.get(index) else {
+            return Err(refuse::on_column(&format!("{construct} of a computed output column"), column)
+                .hint("Sort by the column itself, or in a query around this one: SELECT ... FROM (this query) AS q ORDER BY q.column.")
+                .at(at));
+        };
+        let first = self.token(tree::location(node))?;
+        if let Some(literal) = self.literal(first) {
+            self.fixed.push(literal);
+        }
+        self.edits.both(self.span(first, first), format!("({reference}{attribute}"));
+        Ok(())
+    }
+
+    fn sort_attribute(
+        &self,
+        ty: &EncType,
+        column: &str,
+        sort: Option<&SortBy>,
+        construct: &str,
+    ) -> Result<&'static str> {
+        if sort.is_some_and(|sort| !sort.use_op.is_empty()) {
+            return Err(refuse::on_column("ORDER BY ... USING", column).hint("Write ASC or DESC."));
+        }
+        key_attribute(ty, column, construct)
+    }
+
+    /// Keys of ORDER BY in a window or an aggregate: expressions alone. Gives an encrypted column among them.
+    pub(super) fn order_all(&mut self, keys: &[Node], scope: &Scope<'_>, construct: &str) -> Result<Option<Rc<str>>> {
+        let mut found = None;
+        for key in keys {
+            let (node, sort) = match tree::kind(key) {
+                Some(NodeEnum::SortBy(sort)) => (tree::child(&sort.node), Some(&**sort)),
+                _ => (Some(key), None),
+            };
+            if let Some(node) = node {
+                found = self.order_by(node, sort, scope, construct)?.or(found);
+            }
+        }
+        Ok(found)
+    }
+
+    fn order_by(
+        &mut self,
+        node: &Node,
+        sort: Option<&SortBy>,
+        scope: &Scope<'_>,
+        construct: &str,
+    ) -> Result<Option<Rc<str>>> {
+        match self.expr(node, scope)? {
+            Val::Plain => Ok(None),
+            Val::Open(open) => self.decide_plain(&open.sites).map(|()| None),
+            Val::Enc(enc) => {
+                let at = enc.span.0 as i32;
+                let attribute = self.sort_attribute(&enc.ty, &enc.column, sort, construct).map_err(|r| r.at(at))?;
+                self.edits.wrap_both(enc.span, "(", attribute);
+                Ok(Some(enc.column))
+            }
+        }
+    }
+
+    /// `min(e)`, `max(e)`: aggregates of the seal schema, which compare order terms.
+    pub(super) fn extreme(&mut self, call: &FuncCall, name: &str, enc: Enc, scope: &Scope<'_>) -> Result<Val> {
+        let at = enc.span.0 as i32;
+        match enc.ty.def.plain {
+            plain @ (PlainType::Bool | PlainType::Uuid | PlainType::Bytea) => {
+                let message = format!("function {name}({}) does not exist", plain.sql_name());
+                return Err(refuse::with(refuse::UNDEFINED_FUNCTION, message).at(at));
+            }
+            // Of type inet, as which it would have to be printed.
+            PlainType::Cidr => return Err(refuse::on_column(&format!("function {name}"), &enc.column).at(at)),
+            _ if !enc.ty.def.terms.ord => return Err(missing_order(&enc.ty, &enc.column, name).at(at)),
+            _ => {}
+        }
+        self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
+        self.call_tail(call, scope)?;
+        let first = self.token(call.location)?;
+        let name_end = self.name_end(first);
+        self.edits.both(self.span(first, name_end), format!("seal.ord_{name}"));
+        if call.agg_distinct {
+            // The same with or without; composites have no equality of their own.
+            self.edits.both(self.span(name_end + 2, name_end + 2), "");
+        }
+        let mut last = self.partner(name_end + 1)?;
+        if self.is_word(last + 1, "filter") && self.is(last + 2, "(") {
+            last = self.partner(last + 2)?;
+        }
+        if call.over.is_some() && self.is_word(last + 1, "over") {
+            last = if self.is(last + 2, "(") { self.partner(last + 2)? } else { last + 2 };
+        }
+        let ty = match enc.ty.def.plain {
+            // PostgreSQL has these functions for text alone.
+            PlainType::Varchar => {
+                let (plain_oid, plain_array_oid) = (PlainType::Text.oid(), PlainType::Text.array_oid());
+                Arc::new(EncType { plain_oid, plain_array_oid, ..EncType::clone(&enc.ty) })
+            }
+            _ => enc.ty,
+        };
+        Ok(Val::Enc(Enc { ty, column: enc.column, span: self.span(first, last), origin: None }))
+    }
+}
