@@ -1,16 +1,19 @@
 //! Taking away again what a backup has brought back.
 //!
 //! A signed record from the file of revocations takes the place of the backup's if an admin of the backup signed it: anything
-//! else would be refused by whoever reads it. Where none did, what is taken away is rather more than less.
+//! else would be refused by whoever reads it. Where none did, what is taken away is rather more than less. All of it stands in
+//! the trail as it would if an admin did it now, so that it is among the revocations of the new store too.
 
 use crate::crypto::root::RootFingerprint;
 use crate::crypto::sign::VerifyKey;
 use crate::crypto::{ClientId, Epoch, KeysetId};
 use crate::keys::claims::{Claim, ClientRecord, Grant, KeysetRecord, Signed, Trust};
+use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 
 use super::super::Tx;
+use super::super::tables::audit::{self, Entry};
 use super::super::tables::{clients, grants, keysets, workspace};
 use super::revocations::{Act, Revocation};
 
@@ -33,17 +36,21 @@ fn apply(tx: &dyn Tx, trust: &Trust, one: &Revocation) -> Result<(), KeysError> 
         Act::Revoke => revoke(tx, (client()?, one.keyset), one.time_ms),
         // The grant that took its place is lost with its shares: what is left to give is nothing.
         Act::NarrowGrant => revoke(tx, (client()?, Some(keyset()?)), one.time_ms),
-        Act::DisableClient | Act::RemoveAdmin => clients::enable(tx, client()?, false),
+        Act::DisableClient | Act::RemoveAdmin => disable(tx, client()?),
         Act::DeleteClient => {
             revoke(tx, (client()?, None), one.time_ms)?;
             if !grants::of_client(tx, client()?)?.is_empty() {
                 return Ok(());
             }
             grants::forget_revocations(tx, client()?)?;
-            clients::delete(tx, client()?)
+            clients::delete(tx, client()?)?;
+            told(tx, "client.delete", &client()?.to_string())
         }
         Act::EndClient => end_client(tx, trust, client()?, one.record.as_ref()),
-        Act::DisableKeyset => keysets::enable(tx, keyset()?, false),
+        Act::DisableKeyset => {
+            keysets::enable(tx, keyset()?, false)?;
+            told(tx, "keyset.disable", &keyset()?.to_string())
+        }
         Act::DropEpochs => {
             let record = one.record.as_ref().ok_or_else(|| lacks("which epochs"))?;
             drop_epochs(tx, trust, keyset()?, record)
@@ -58,11 +65,12 @@ fn revoke(tx: &dyn Tx, (client, keyset): (ClientId, Option<KeysetId>), time_ms: 
     for row in held.iter().filter(|row| keyset.is_none_or(|keyset| keyset == row.keyset)) {
         let others = grants::of_keyset(tx, row.keyset)?;
         if grants_on(row) && !others.iter().any(|other| other.client != client && grants_on(other)) {
-            clients::enable(tx, client, false)?;
+            disable(tx, client)?;
             continue;
         }
         grants::delete(tx, client, row.keyset)?;
         grants::insert_revocation(tx, client, row.keyset, time_ms)?;
+        told(tx, "grant.revoke", &format!("keyset {} of {client}", row.keyset))?;
     }
     Ok(())
 }
@@ -79,14 +87,17 @@ fn end_client(tx: &dyn Tx, trust: &Trust, id: ClientId, signed: Option<&Signed>)
     let new = signed.and_then(|signed| Some((signed, vouched::<ClientRecord>(trust, signed)?)));
     // Keys of admins have no end.
     let Some((signed, record)) = new.filter(|(_, record)| record.id() == id && !trust.is_admin(id)) else {
-        return clients::enable(tx, id, false);
+        return disable(tx, id);
     };
     if end(&record) >= end(&known) {
         return Ok(());
     }
     match clients::named(tx, &record.name)? {
-        Some(other) if other != id => clients::enable(tx, id, false),
-        _ => clients::put(tx, id, &record.name, signed),
+        Some(other) if other != id => disable(tx, id),
+        _ => {
+            clients::put(tx, id, &record.name, signed)?;
+            told(tx, "client.update", &id.to_string())
+        }
     }
 }
 
@@ -102,6 +113,7 @@ fn drop_epochs(tx: &dyn Tx, trust: &Trust, id: KeysetId, signed: &Signed) -> Res
         return Ok(());
     }
     grants::delete_shares_before(tx, id, oldest)?;
+    told(tx, "keyset.drop_epoch", &format!("epochs before {} of {id}", oldest.0))?;
     let free = keysets::named(tx, &record.name)?.is_none_or(|other| other.id == id);
     if free && vouched::<KeysetRecord>(trust, signed).is_some() {
         if keysets::next_epoch(tx, id)? <= current {
@@ -114,6 +126,15 @@ fn drop_epochs(tx: &dyn Tx, trust: &Trust, id: KeysetId, signed: &Signed) -> Res
         keysets::delete_certificate(tx, id, epoch)?;
     }
     Ok(())
+}
+
+fn disable(tx: &dyn Tx, client: ClientId) -> Result<(), KeysError> {
+    clients::enable(tx, client, false)?;
+    told(tx, "client.disable", &client.to_string())
+}
+
+fn told(tx: &dyn Tx, action: &str, detail: &str) -> Result<(), KeysError> {
+    audit::append(tx, Entry::new(wall_ms(), ClientId([0; 16]), action, detail)).map(drop)
 }
 
 /// The claim, if an admin of the backup signed it.
