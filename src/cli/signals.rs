@@ -9,7 +9,12 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file that reaches a limit is an error of that write, and not the end of the process.
+    _file_size: Signal,
 }
+
+/// SIGXFSZ of Linux.
+const FILE_SIZE: i32 = 25;
 
 impl Signals {
     pub(super) fn new() -> std::io::Result<Signals> {
@@ -17,6 +22,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

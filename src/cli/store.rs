@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use columnseal::config::load_store;
 use columnseal::keys::clock::rfc3339;
 use columnseal::keys::error::KeysError;
+use columnseal::keys::settings::Service;
 use columnseal::keyserver::store::backup;
 use columnseal::keyserver::store::read;
 use columnseal::keyserver::store::spec::StoreSpec;
@@ -39,7 +40,7 @@ pub(super) enum Store {
     },
     /// Let a restored key store serve again; needs the device key of an admin
     Unseal {
-        /// The store [default: that of the settings]
+        /// The store [default: that of the settings, or of the key server in them]
         #[arg(long, value_name = "STORE")]
         store: Option<StoreSpec>,
     },
@@ -138,10 +139,16 @@ fn unseal(context: &Context, store: Option<&StoreSpec>) -> Outcome {
     let attempted = "unseal the key store";
     let told = |error: KeysError| failure(attempted, &error);
     let (settings, root_key) = context.settings(attempted, load_store(&context.environment, &context.sources))?;
-    let store = named(context, attempted, store)?;
-    let was_sealed = Workspace::open_with(&settings.home, &store, &root_key).map_err(told)?.unseal().map_err(told)?;
+    let (workspace, store) = match (store, &settings.service) {
+        (None, Service::Server(server)) => (Workspace::connect(&settings.home, server), server.urls.join(",")),
+        (store, _) => {
+            let store = named(context, attempted, store)?;
+            (Workspace::open_with(&settings.home, &store, &root_key), store.to_string())
+        }
+    };
+    let was_sealed = workspace.and_then(|workspace| workspace.unseal()).map_err(told)?;
     let text = if was_sealed { "the store serves again" } else { "the store was not sealed" };
-    context.output.result(&json!({ "store": store.to_string(), "was_sealed": was_sealed }), text);
+    context.output.result(&json!({ "store": store, "was_sealed": was_sealed }), text);
     Ok(())
 }
 

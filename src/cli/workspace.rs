@@ -76,6 +76,9 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         E::LeaseExpired { .. } | E::Unavailable { .. } | E::BadAnswer { .. } | E::Refused { .. } => {
             (Exit::Store, "key-service", "look at the key store or key server, and run this again")
         }
+        E::NotWritable { .. } => {
+            (Exit::Store, "store-full", "make room for the store, or make it writable, and run this again")
+        }
         E::ClockSkew { .. } => (Exit::Failed, "clock", "set the clock of this machine"),
         E::TooManyRequests { .. } => (Exit::Failed, "rate", "wait a moment and run this again"),
         E::Sealed => (Exit::Store, "sealed", "an admin runs `columnseal store unseal`"),

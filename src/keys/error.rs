@@ -194,6 +194,14 @@ pub enum KeysError {
         /// Why.
         why: String,
     },
+    /// The store can be read, and takes no changes: keys that are held go on, new ones cannot be noted down.
+    #[error("{store} takes no changes: {why}")]
+    NotWritable {
+        /// Which store, as the reader may know it.
+        store: Cow<'static, str>,
+        /// Why.
+        why: Cow<'static, str>,
+    },
     /// The key service answered with something that is not a valid answer.
     #[error("the key service gave a wrong answer: {what}")]
     BadAnswer {
@@ -297,6 +305,7 @@ impl KeysError {
             | Self::FileMode { .. }
             | Self::DeviceKeyMissing { .. }
             | Self::File { .. } => Self::unavailable("its key store cannot be used"),
+            Self::NotWritable { why, .. } => Self::NotWritable { store: "the key server's store".into(), why },
             Self::Unavailable { .. } => Self::unavailable("it cannot do its work just now"),
             other => other,
         }
@@ -333,6 +342,7 @@ impl KeysError {
                 | Self::StoreLocked { .. }
                 | Self::StoreCorrupt { .. }
                 | Self::Unavailable { .. }
+                | Self::NotWritable { .. }
                 | Self::LeaseExpired { .. }
                 | Self::OutcomeUnknown
                 | Self::File { .. }
@@ -384,12 +394,17 @@ impl KeysError {
             Self::LeaseExpired { .. } | Self::Unavailable { .. } => {
                 "Make the key service or its store reachable and try again."
             }
+            Self::NotWritable { .. } => {
+                "Make room, or make it writable: nothing was changed, and it goes on by itself."
+            }
             Self::OutcomeUnknown => "Look whether the change was made before making it again.",
             Self::BadAnswer { .. } => "Do not trust this key service: check what runs there.",
             Self::Refused { .. } | Self::GrantChanged | Self::Conflict => "Try again.",
             Self::ClockSkew { .. } => "Set this machine's clock: requests may be at most 60 s off.",
             Self::TooManyRequests { .. } => "Wait a moment, or have the key server's limits raised.",
-            Self::Sealed => "An admin runs `columnseal store unseal` once the revocations since the backup are known.",
+            Self::Sealed => {
+                "An admin runs `columnseal store unseal`, here or with the key server's address, once what was taken away since the backup is known."
+            }
             Self::Policy { .. } => "Use a client key of the kind that the key server's policy allows.",
             Self::Exists { .. } | Self::Invalid { .. } => "Choose other values and try again.",
         }

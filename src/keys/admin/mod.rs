@@ -28,7 +28,7 @@ pub use clients::RotateClient;
 pub use requests::{
     Act, Answers, AuditEntry, Change, ClientEntry, EpochOffer, GetAudit, GetInventory, Inventory, KeysetEntry,
     NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, Seen, TestEpoch, TestKeyset,
-    VerifyAudit,
+    Unseal, VerifyAudit,
 };
 
 /// The admin's own shares of a keyset.

@@ -198,6 +198,11 @@ pub enum Act {
     },
 }
 
+/// Lets a restored store serve again. The answer: it was sealed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unseal {}
+
 /// Asks for everything an admin may see.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -318,4 +323,5 @@ body!(TestEpoch -> Evaluated, "/v1/epochs/test", false);
 body!(PublishEpoch -> (), "/v1/epochs/publish", true);
 body!(PutClient -> (), "/v1/clients/put", true);
 body!(Change -> Vec<KeysetId>, "/v1/act", true);
+body!(Unseal -> bool, "/v1/unseal", true);
 body!(GetInventory -> Inventory, "/v1/inventory", false);

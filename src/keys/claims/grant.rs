@@ -51,6 +51,14 @@ impl Grant {
         self.expires_ms.is_some_and(|end| end <= now_ms)
     }
 
+    /// It allows whatever `other` does, for as long.
+    pub fn at_least(&self, other: &Self) -> bool {
+        let end = |grant: &Self| grant.expires_ms.unwrap_or(u64::MAX);
+        let all = |grant: &Self| grant.types.is_empty();
+        let types = all(self) || !all(other) && other.types.iter().all(|id| self.types.contains(id));
+        self.permissions.allows(other.permissions) && end(self) >= end(other) && types
+    }
+
     /// The permissions in a grant's bytes, for lists: nothing is checked.
     pub fn listed_permissions(body: &[u8]) -> Permissions {
         let bits = body.get(1 + 16 + 16).copied();

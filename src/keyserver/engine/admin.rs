@@ -8,7 +8,7 @@ use crate::keys::admin::{
 };
 use crate::keys::claims::keyset::DEFAULT;
 use crate::keys::claims::{
-    Certificate, ClientKind, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault,
+    Certificate, Claim, ClientKind, ClientRecord, Grant, KeysetRecord, Signed, Split, Trust, name_fault,
 };
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
@@ -170,6 +170,7 @@ impl Engine {
         }
         let certificates = epochs::live(tx, trust, grant.keyset)?;
         let shares = self.grant_shares(tx, &own, &grant, (certificates, &new.deltas))?;
+        let before = grants::find(tx, client, grant.keyset)?.and_then(|row| Grant::decode(&row.grant.body).ok());
         grants::delete(tx, client, grant.keyset)?;
         grants::insert(tx, client, grant.keyset, &new.grant)?;
         let given = Given { claim: &grant, digest: new.grant.digest(), sealed: &new.sealed };
@@ -177,6 +178,10 @@ impl Engine {
             self.keep_share(tx, &given, certificate, server)?;
         }
         changes::of_client(tx, client)?;
+        if before.is_some_and(|before| !grant.at_least(&before)) {
+            let detail = format!("keyset {} \"{}\" of {client}", grant.keyset, own.keyset_name());
+            log(tx, permit, "grant.narrow", &detail)?;
+        }
         log(
             tx,
             permit,

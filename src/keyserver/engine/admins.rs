@@ -203,6 +203,7 @@ fn as_it_was(known: Option<&Signed>, signed: &Signed) -> Result<(), KeysError> {
 
 /// Takes from a former admin what only admins may have.
 fn dismiss(tx: &dyn Tx, permit: &Permit, client: ClientId, lost: bool) -> Result<(), KeysError> {
+    log(tx, permit, "admin.remove", &client.to_string())?;
     if lost {
         log(tx, permit, "client.disable", &client.to_string())?;
         clients::enable(tx, client, false)?;

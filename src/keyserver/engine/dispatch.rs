@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
     Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
-    SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
+    SetAdmins, TestEpoch, TestKeyset, Unseal, VerifyAudit,
 };
 use crate::keys::clock::wall_ms;
 use crate::keys::enrol::{
@@ -102,6 +102,7 @@ requests! {
     RefuseEnrol => refuse_enrol, "An admin turns a device away";
     AccessBatch => keep_access, "Records of data access by a proxy, for the audit trail";
     Change => act, "Any other act of an admin";
+    Unseal => unseal_asked, "Lets a restored store serve again";
     GetInventory => inventory, "Everything that an admin may see";
     GetAudit => audit_tail, "The end of the audit trail";
     VerifyAudit => audit_verify, "Walks the audit trail";

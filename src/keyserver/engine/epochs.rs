@@ -163,7 +163,7 @@ pub(super) fn move_epochs(
     }
     if new.oldest > old.oldest {
         grants::delete_shares_before(tx, before.id, new.oldest)?;
-        done.push(("keyset.drop_epoch", format!("epochs before {} of \"{}\"", new.oldest.0, after.name)));
+        done.push(("keyset.drop_epoch", format!("epochs before {} of {} \"{}\"", new.oldest.0, after.id, after.name)));
     }
     Ok(done)
 }

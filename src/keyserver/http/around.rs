@@ -27,6 +27,10 @@ use super::requests::{self, Peer, authorization, json};
 #[derive(Clone, Copy)]
 pub(super) struct Streaming;
 
+/// Of a response: what the log may know of why it failed.
+#[derive(Clone)]
+pub(super) struct Cause(pub(super) Arc<str>);
+
 /// Paths that are asked by GET, and those of bootstrapping.
 const OTHERS: [&str; 7] = [SERVICE_PATH, Watch::PATH, OFFER_PATH, FOUND_PATH, "/openapi.json", "/healthz", "/readyz"];
 
@@ -67,7 +71,8 @@ async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> 
     host.metrics.answered(path, status.as_u16(), took);
     let (client, code) = (client.as_deref().unwrap_or("-"), status.as_u16());
     if status.is_server_error() {
-        tracing::warn!(path, code, client, ?peer, ?took, "request failed");
+        let why = response.extensions().get::<Cause>().map_or("-", |cause| &cause.0);
+        tracing::warn!(path, code, client, ?peer, ?took, why, "request failed");
     } else if status.is_client_error() {
         tracing::info!(path, code, client, ?peer, ?took, "request refused");
     } else {

@@ -92,6 +92,14 @@ impl Fault {
         }
     }
 
+    /// What the log may know of it, and the client may not: paths of this machine.
+    pub(super) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Keys(error) => Some(error.to_string()),
+            Self::Http { .. } => None,
+        }
+    }
+
     /// Seconds after which to ask again.
     pub(super) fn retry_after(&self) -> Option<u64> {
         match self {

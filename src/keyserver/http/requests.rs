@@ -20,7 +20,7 @@ use crate::keys::signed::Question;
 
 use super::super::bootstrap::Founder;
 use super::super::engine::ROUTES;
-use super::around::Streaming;
+use super::around::{Cause, Streaming};
 use super::events::Stream;
 use super::fault::Fault;
 use super::host::Host;
@@ -212,8 +212,11 @@ pub(super) fn json(body: Bytes) -> Response {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let (status, retry) = (self.status(), self.retry_after());
+        let (status, retry, cause) = (self.status(), self.retry_after(), self.cause());
         let mut response = (status, json(self.json().to_string().into())).into_response();
+        if let Some(cause) = cause {
+            response.extensions_mut().insert(Cause(cause.into()));
+        }
         let headers = response.headers_mut();
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());

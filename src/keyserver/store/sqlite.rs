@@ -300,14 +300,26 @@ fn fault(path: &Path, error: &rusqlite::Error) -> KeysError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => KeysError::StoreLocked { path },
         Some(ErrorCode::DatabaseCorrupt) => KeysError::StoreCorrupt { path, what: "a page is damaged".to_owned() },
         Some(ErrorCode::NotADatabase) => KeysError::StoreCorrupt { path, what: "it is no SQLite file".to_owned() },
-        Some(ErrorCode::DiskFull) => {
-            KeysError::unavailable(format!("the disk under the key store {} is full", path.display()))
+        Some(ErrorCode::DiskFull) => not_writable(&path, "its disk is full"),
+        Some(ErrorCode::ReadOnly) => not_writable(&path, "it is read-only"),
+        Some(ErrorCode::SystemIoFailure) if is_write(error) => {
+            not_writable(&path, "writing fails: its disk, a quota or a limit")
         }
         Some(ErrorCode::ConstraintViolation) => {
             KeysError::StoreCorrupt { path, what: "its rows contradict each other".to_owned() }
         }
-        Some(ErrorCode::ReadOnly) => KeysError::unavailable(format!("the key store {} is read-only", path.display())),
         Some(_) => KeysError::unavailable(format!("the key store {}: {error}", path.display())),
         None => KeysError::StoreCorrupt { path, what: "a row is not as it was written".to_owned() },
     }
+}
+
+fn not_writable(path: &Path, why: &'static str) -> KeysError {
+    KeysError::NotWritable { store: format!("the key store {}", path.display()).into(), why: why.into() }
+}
+
+/// It is a write that failed.
+fn is_write(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
+    let writes = [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_SHMSIZE];
+    error.sqlite_error().is_some_and(|error| writes.contains(&error.extended_code))
 }

@@ -311,15 +311,16 @@ fn the_devices_own_list_tells_what_the_service_invents_or_drops() {
     workspace.revoke("api", None).expect("revoke");
     workspace.rotate_client("web", DAY, None).expect("rotate");
     assert_eq!(findings(), []);
-    let old = |table: &str| {
-        format!("INSERT OR REPLACE INTO {table} SELECT * FROM aside{}", if table == "shares" { "_shares" } else { "" })
-    };
-    home.sql(&format!("PRAGMA foreign_keys = OFF; {}; {}", old("grants"), old("shares")));
+    let kept = "WHERE (client, keyset) IN (SELECT client, keyset FROM aside)";
+    home.sql(&format!(
+        "DELETE FROM shares {kept}; DELETE FROM grants {kept};
+        INSERT INTO grants SELECT * FROM aside; INSERT INTO shares SELECT * FROM aside_shares"
+    ));
     let mut found = findings();
     found.sort();
     let web = workspace.clients().expect("clients").into_iter().find(|c| c.name.contains("old key")).expect("old").name;
     assert_eq!(found, [("api".to_owned(), "back"), (web, "other")]);
-    home.sql("PRAGMA foreign_keys = OFF; DELETE FROM shares; DELETE FROM grants WHERE client IN (SELECT id FROM clients WHERE name = 'web')");
+    home.sql("DELETE FROM shares; DELETE FROM grants WHERE client IN (SELECT id FROM clients WHERE name = 'web')");
     assert!(findings().contains(&("web".to_owned(), "gone")));
     // The list itself holds or does not.
     let file = home.path().join("device/grants.log");

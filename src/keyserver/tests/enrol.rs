@@ -150,10 +150,10 @@ fn a_service_that_changes_something_is_found_out() {
     let second = Second::of(&home);
     let mut waiting = second.begin("pad");
     admin.devices().expect("list");
-    home.sql(&format!("UPDATE enrolments SET answer = x'{}'", "11".repeat(32)));
+    home.sql(&format!("UPDATE enrolments SET answer = {}", Home::bytes(&"11".repeat(32))));
     let shown = code(&mut waiting);
     assert!(matches!(wrong_code(&shown), KeysError::Invalid { .. }));
-    home.sql(&format!("UPDATE enrolments SET answer = x'{}'", "22".repeat(32)));
+    home.sql(&format!("UPDATE enrolments SET answer = {}", Home::bytes(&"22".repeat(32))));
     assert!(waiting.poll().expect_err("another answer").to_string().contains("changed"));
     home.sql("DELETE FROM enrolments");
 

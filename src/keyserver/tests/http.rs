@@ -46,7 +46,7 @@ impl Served {
         Self::with(home, |_| ()).await
     }
 
-    async fn with(home: &Home, change: impl FnOnce(&mut ServerSettings)) -> Self {
+    pub(super) async fn with(home: &Home, change: impl FnOnce(&mut ServerSettings)) -> Self {
         let mut settings = ServerSettings {
             listen: ("127.0.0.1".into(), 0),
             store: home.spec(),
@@ -73,7 +73,7 @@ impl Served {
         ServerUrl { urls: vec![format!("http://{}", self.address)], ca: None }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.expect("it ends well");
     }
@@ -101,7 +101,7 @@ impl Served {
         (status, head, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
-    async fn post(&self, path: &str, auth: &Authorization, body: &[u8]) -> (u16, String, Value) {
+    pub(super) async fn post(&self, path: &str, auth: &Authorization, body: &[u8]) -> (u16, String, Value) {
         let headers = [("content-type", "application/json"), ("authorization", &auth.header())];
         self.send("POST", path, &headers, body).await
     }

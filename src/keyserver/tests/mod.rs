@@ -5,6 +5,7 @@
 mod database;
 mod home;
 mod http;
+mod http_admins;
 mod kinds;
 mod middle;
 mod migrate;

@@ -24,10 +24,14 @@ type Home = super::home::Home<super::kinds::Postgres>;
 mod admins;
 #[path = "backup.rs"]
 mod backup;
+#[path = "clients.rs"]
+mod clients;
 #[path = "crash.rs"]
 mod crash;
 #[path = "engine.rs"]
 mod engine;
+#[path = "enrol.rs"]
+mod enrol;
 #[path = "epochs.rs"]
 mod epochs;
 #[path = "model.rs"]

@@ -38,7 +38,7 @@ use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::random;
 use crate::crypto::root::RootFingerprint;
-use crate::keys::admin::{self, Act, Change, GetInventory, OwnShare, OwnShares, Terms};
+use crate::keys::admin::{self, Act, Change, GetInventory, OwnShare, OwnShares, Terms, Unseal};
 use crate::keys::claims::{Certificate, name_fault};
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
@@ -141,7 +141,7 @@ impl Workspace {
     pub fn unseal(&self) -> Result<bool, KeysError> {
         match &self.access {
             Access::Here(engine) => engine.unseal(self.device()),
-            Access::There(..) => Err(KeysError::invalid("a store is unsealed on the machine that keeps it")),
+            Access::There(..) => self.ask(&Unseal {}),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Idle crowds, the end under load, and the token of the first admin.
 
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{KeyServer, Workspace, eventually};
+use crate::support::raw::Raw;
+use crate::support::{Cluster, KeyServer, Options, Proxy, ProxyOptions, Workspace, eventually};
 
 #[test]
 fn a_thousand_idle_connections_keep_nobody_out() {
@@ -37,6 +39,40 @@ fn the_end_waits_for_requests_and_ends_streams() {
     server.restart();
     let listed = workspace.columnseal(&["keyset", "list"]).ok();
     assert!(listed.matches("tenant-").count() >= done, "a keyset was said to be made and is not there:\n{listed}");
+}
+
+#[test]
+fn a_store_that_cannot_grow_serves_what_is_held_says_why_and_goes_on() {
+    let cluster = Cluster::start(Options::default());
+    let database = cluster.database("shop");
+    let server = KeyServer::start();
+    let workspace = Workspace::found(&server, Some(&database));
+    let client = workspace.client_create("web", &["default"]);
+    let options = ProxyOptions::default().with("CS_KEYS__LEASE", "3s");
+    let proxy = Proxy::start_with(&workspace, &client, &database, &options);
+    proxy.database(&cluster).sql("CREATE TABLE t (id int, e seal.text_eq); INSERT INTO t VALUES (1, 'value')");
+    let mut raw = Raw::connect(proxy.port, "shop");
+    assert_eq!(raw.rows("SELECT e FROM t"), ["value"]);
+    server.limit_files(Some(4096));
+    for _ in 0..3 {
+        let said = workspace.columnseal(&["keyset", "create", "tenant"]).failed();
+        assert!(said.contains("the key server's store takes no changes") && said.contains("make room"), "{said}");
+        let said = workspace.columnseal(&["client", "create", "api", "--keyset", "default"]).failed();
+        assert!(said.contains("takes no changes"), "{said}");
+    }
+    // A lease is renewed without a change: keys that are held go on past its end.
+    let begin = Instant::now();
+    eventually("a lease has passed", || {
+        assert_eq!(raw.rows("SELECT e FROM t"), ["value"]);
+        (begin.elapsed() > Duration::from_secs(5)).then_some(())
+    });
+    assert!(!workspace.columnseal(&["keyset", "list"]).ok().contains("tenant"), "half done");
+    assert!(!workspace.columnseal(&["client", "list"]).ok().contains("api"), "half done");
+    server.limit_files(None);
+    workspace.columnseal(&["keyset", "create", "tenant"]).ok();
+    workspace.client_create("api", &["default", "tenant"]);
+    workspace.columnseal(&["audit", "verify"]).ok();
+    assert!(server.log().contains("takes no changes"), "{}", server.log());
 }
 
 #[test]

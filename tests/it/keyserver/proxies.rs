@@ -100,10 +100,7 @@ fn two_replicas_serve_one_workspace() {
     let mut raw = Raw::connect(proxy.port, "shop");
     server.kill();
     assert_eq!(raw.rows("SELECT e FROM t WHERE id = 1"), ["value"]);
-    let through = Workspace::far(&format!("https://127.0.0.1:{}", replica.port), &server.authority.certificate);
-    std::fs::create_dir_all(through.home()).unwrap();
-    let mut copy = std::process::Command::new("cp");
-    assert!(copy.arg("-a").arg(admin.home().join("device")).arg(through.home()).status().unwrap().success());
+    let through = admin.through(&format!("https://127.0.0.1:{}", replica.port), &server.authority.certificate);
     through.revoke(&client, None);
     assert_eq!(refused(&mut raw, "SELECT e FROM t WHERE id = 1"), "42501");
 }

@@ -106,6 +106,14 @@ impl KeyServer {
         self.process.signal(name);
     }
 
+    /// The most that it may write to any file from now on, in bytes; none: no limit.
+    pub fn limit_files(&self, bytes: Option<u32>) {
+        let most = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut prlimit = std::process::Command::new("prlimit");
+        prlimit.arg(format!("--pid={}", self.process.id())).arg(format!("--fsize={most}:unlimited"));
+        assert!(prlimit.status().unwrap().success(), "prlimit is part of every Debian");
+    }
+
     /// Waits until it has ended by itself.
     pub fn wait_exit(&mut self) -> ExitStatus {
         self.process.wait()

@@ -4,6 +4,7 @@
 //! A line of JSON each: a header, tables and their rows in an order that can be inserted, and last the number of rows
 //! and the SHA-256 of every byte before. A file that was cut, altered or continued is refused before anything is done.
 
+mod again;
 mod format;
 mod restore;
 mod revocations;

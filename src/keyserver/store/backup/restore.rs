@@ -15,6 +15,7 @@ use super::super::spec::StoreSpec;
 use super::super::tables::audit::{self, Entry};
 use super::super::tables::workspace;
 use super::super::{Tx, migrations};
+use super::again::take_away;
 use super::format::{Header, Line, read, read_header};
 use super::revocations::Revocation;
 use super::{TRANSIENT, value};
@@ -60,8 +61,8 @@ fn fill(tx: &dyn Tx, (file, header): (&Path, &Header), since: &[Revocation]) -> 
         }
     }
     let rows = insert.rows;
-    workspace::seal(tx)?;
-    since.iter().try_for_each(|revocation| revocation.apply(tx))?;
+    workspace::seal(tx, wall_ms())?;
+    take_away(tx, since)?;
     let told = format!("a backup of {}, {} revocations since", rfc3339(header.time_ms), since.len());
     audit::append(tx, Entry::new(wall_ms(), ClientId([0; 16]), "store.restore", &told))?;
     Ok(rows)

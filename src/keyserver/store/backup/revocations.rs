@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{ClientId, KeysetId};
+use crate::keys::claims::{Claim, ClientRecord, Signed};
 use crate::keys::error::KeysError;
 
 use super::super::Tx;
 use super::super::tables::audit::{self, AuditRow};
-use super::super::tables::{clients, grants, keysets};
+use super::super::tables::{clients, keysets};
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
@@ -18,15 +19,27 @@ pub enum Act {
     /// A grant.
     #[serde(rename = "grant.revoke")]
     Revoke,
+    /// A part of a grant: it was replaced by one that allows less or ends sooner.
+    #[serde(rename = "grant.narrow")]
+    NarrowGrant,
+    /// The use of a client key after some time.
+    #[serde(rename = "client.end")]
+    EndClient,
     /// The use of a client key.
     #[serde(rename = "client.disable")]
     DisableClient,
     /// A client with all its grants.
     #[serde(rename = "client.delete")]
     DeleteClient,
+    /// The rights of an admin.
+    #[serde(rename = "admin.remove")]
+    RemoveAdmin,
     /// The use of a keyset.
     #[serde(rename = "keyset.disable")]
     DisableKeyset,
+    /// What was encrypted under old epochs of a keyset.
+    #[serde(rename = "keyset.drop_epoch")]
+    DropEpochs,
 }
 
 /// One act, a line of JSON in a file of revocations.
@@ -41,6 +54,9 @@ pub struct Revocation {
     /// Of which keyset; none: of every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyset: Option<KeysetId>,
+    /// The present record of the client or keyset, where that says what was taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Signed>,
     /// When, milliseconds since 1970.
     pub time_ms: u64,
     /// Its place in the chain of changes.
@@ -50,52 +66,39 @@ pub struct Revocation {
 impl Revocation {
     /// What an entry of the chain of changes took away; `None`: nothing.
     fn of(tx: &dyn Tx, row: &AuditRow) -> Result<Option<Self>, KeysError> {
-        let (detail, mut client, mut keyset) = (row.entry.detail.as_str(), None, None);
-        let act = match row.entry.action.as_str() {
-            "grant.revoke" => {
-                let (what, whom) = detail.rsplit_once(" of ").unwrap_or((detail, ""));
-                client = whom.parse().ok();
-                keyset = named(tx, what.strip_prefix("keyset ").unwrap_or(what))?;
-                Act::Revoke
-            }
-            "client.disable" => Act::DisableClient,
-            "client.delete" => Act::DeleteClient,
-            "keyset.disable" => {
-                keyset = named(tx, detail)?;
-                Act::DisableKeyset
-            }
-            _ => return Ok(None),
+        let (detail, time_ms, sequence) = (row.entry.detail.as_str(), row.entry.time_ms, row.sequence);
+        let empty = Self { act: Act::Revoke, client: None, keyset: None, record: None, time_ms, sequence };
+        let of_grant = |act| {
+            let (what, whom) = detail.rsplit_once(" of ").unwrap_or((detail, ""));
+            let keyset = named(tx, what.strip_prefix("keyset ").unwrap_or(what))?;
+            Ok(Some(Self { act, client: whom.parse().ok(), keyset, ..empty.clone() }))
         };
-        if matches!(act, Act::DisableClient | Act::DeleteClient) {
-            client = detail.parse().ok();
-        }
-        let (time_ms, sequence) = (row.entry.time_ms, row.sequence);
-        Ok(Some(Self { act, client, keyset, time_ms, sequence }))
-    }
-
-    /// Takes away again what a backup has brought back.
-    pub(super) fn apply(&self, tx: &dyn Tx) -> Result<(), KeysError> {
-        match (self.act, self.client, self.keyset) {
-            (Act::Revoke, Some(client), keyset) => self.revoke(tx, client, keyset),
-            (Act::DisableClient, Some(client), _) => clients::enable(tx, client, false),
-            (Act::DeleteClient, Some(client), _) => {
-                self.revoke(tx, client, None)?;
-                grants::forget_revocations(tx, client)?;
-                clients::delete(tx, client)
+        let of_client = |act| Ok(Some(Self { act, client: detail.parse().ok(), ..empty.clone() }));
+        match row.entry.action.as_str() {
+            "grant.revoke" => of_grant(Act::Revoke),
+            "grant.narrow" => of_grant(Act::NarrowGrant),
+            "client.disable" => of_client(Act::DisableClient),
+            "client.delete" => of_client(Act::DeleteClient),
+            "admin.remove" => of_client(Act::RemoveAdmin),
+            "client.update" | "client.rename" => ended(tx, &empty, detail),
+            "keyset.disable" => Ok(Some(Self { act: Act::DisableKeyset, keyset: named(tx, detail)?, ..empty })),
+            "keyset.drop_epoch" => {
+                let keyset = named(tx, detail.rsplit_once(" of ").map_or("", |(_, keyset)| keyset))?;
+                let row = keyset.map(|id| keysets::find(tx, id)).transpose()?.flatten();
+                Ok(Some(Self { act: Act::DropEpochs, keyset, record: row.map(|row| row.record), ..empty }))
             }
-            (Act::DisableKeyset, _, Some(keyset)) => keysets::enable(tx, keyset, false),
-            _ => Err(KeysError::invalid(format!("revocation {} names neither client nor keyset", self.sequence))),
+            _ => Ok(None),
         }
     }
+}
 
-    fn revoke(&self, tx: &dyn Tx, client: ClientId, keyset: Option<KeysetId>) -> Result<(), KeysError> {
-        let held = grants::of_client(tx, client)?.into_iter().map(|grant| grant.keyset);
-        for taken in held.filter(|held| keyset.is_none_or(|keyset| keyset == *held)) {
-            grants::delete(tx, client, taken)?;
-            grants::insert_revocation(tx, client, taken, self.time_ms)?;
-        }
-        Ok(())
-    }
+/// A change of a client's record, if its key ends now.
+fn ended(tx: &dyn Tx, empty: &Revocation, detail: &str) -> Result<Option<Revocation>, KeysError> {
+    let id = detail.split(' ').next().and_then(|id| id.parse::<ClientId>().ok());
+    let record = id.map(|id| clients::find(tx, id)).transpose()?.flatten().map(|row| row.record);
+    let ends = |record: &Signed| ClientRecord::decode(&record.body).is_ok_and(|record| record.expires_ms.is_some());
+    let record = record.filter(ends);
+    Ok(record.map(|record| Revocation { act: Act::EndClient, client: id, record: Some(record), ..empty.clone() }))
 }
 
 /// A keyset written as `ID "name"`, or before there were ids in the trail by its name alone.

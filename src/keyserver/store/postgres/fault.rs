@@ -45,6 +45,10 @@ impl Place {
         KeysError::unavailable(format!("the key store {}: {why}", self.0))
     }
 
+    fn not_writable(&self, why: &'static str) -> KeysError {
+        KeysError::NotWritable { store: format!("the key store {}", self.0).into(), why: why.into() }
+    }
+
     pub(super) fn fault(&self, error: &Error) -> KeysError {
         let Some(said) = error.as_db_error() else {
             return match error.is_closed() {
@@ -60,8 +64,8 @@ impl Place {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::LOCK_NOT_AVAILABLE => {
                 KeysError::StoreLocked { path: self.path() }
             }
-            &SqlState::DISK_FULL => self.unavailable("its disk is full"),
-            &SqlState::READ_ONLY_SQL_TRANSACTION => self.unavailable("it is read-only"),
+            &SqlState::DISK_FULL => self.not_writable("its disk is full"),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => self.not_writable("it is read-only"),
             &SqlState::QUERY_CANCELED => self.unavailable("it did not answer in time"),
             &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => self.corrupt("a table is missing"),
             &SqlState::CHARACTER_NOT_IN_REPERTOIRE => {

@@ -1,7 +1,7 @@
 //! The workspace's one row, its admin sets, and the nonces of requests that changed something.
 
 use crate::crypto::sign::Signature;
-use crate::crypto::{ClientId, Kref};
+use crate::crypto::{ClientId, Kref, random};
 use crate::keys::audit::ReplicaId;
 use crate::keys::claims::RootSigned;
 use crate::keys::error::KeysError;
@@ -10,6 +10,10 @@ use crate::keys::service::Revision;
 
 use super::super::{Tx, Value};
 use super::{all, audit, one};
+
+/// Fewest numbers for envelopes that a restore passes over, as long as there are so many: no store gives more between a backup
+/// and its loss.
+const LEAP: u32 = 1 << 20;
 
 /// The workspace's row.
 pub struct WorkspaceRow {
@@ -75,9 +79,17 @@ pub fn take_kref(tx: &dyn Tx) -> Result<Kref, KeysError> {
     Ok(Kref(next))
 }
 
-/// Marks the store as restored: it serves nobody. The generation tells clients that what they saw is another history.
-pub fn seal(tx: &dyn Tx) -> Result<(), KeysError> {
-    tx.execute("UPDATE workspace SET sealed = 1, generation = generation + 1, revision = revision + 1, changed_all = revision + 1", &[]).map(drop)
+/// Marks the store as restored: it serves nobody. The generation tells clients that what they saw is another history; it is
+/// the time of the restore, so that a backup that is restored twice makes two. Numbers for envelopes go on far from those
+/// that were given since the backup, by the store that is lost or by an earlier restore: their values would be taken for others.
+pub fn seal(tx: &dyn Tx, now_ms: u64) -> Result<(), KeysError> {
+    let next = one(tx, "workspace", "SELECT next_kref FROM workspace", &[], |row| row.int32())?;
+    let room = u32::MAX - next.ok_or_else(|| tx.corrupt("it holds no workspace"))?;
+    let chance = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let leap = LEAP.min(room / 16) + u32::from_be_bytes(chance) % (room / 16 + 1);
+    let sql = "UPDATE workspace SET sealed = 1, generation = CASE WHEN generation < $1 THEN $1 ELSE generation + 1 END,
+        next_kref = next_kref + $2, revision = revision + 1, changed_all = revision + 1";
+    tx.execute(sql, &[Value::Int(now_ms), Value::Int(leap.into())]).map(drop)
 }
 
 /// Lets the store serve again.
