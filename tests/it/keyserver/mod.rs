@@ -4,3 +4,4 @@ mod api;
 mod certificates;
 mod faults;
 mod proxies;
+mod revocation;
