@@ -24,6 +24,8 @@ type Home = super::home::Home<super::kinds::Postgres>;
 mod admins;
 #[path = "backup.rs"]
 mod backup;
+#[path = "bulk.rs"]
+mod bulk;
 #[path = "crash.rs"]
 mod crash;
 #[path = "engine.rs"]
