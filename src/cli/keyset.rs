@@ -9,10 +9,11 @@ use super::{Context, rotate};
 /// Subcommands of `keyset`. KEYSET is an id or a name.
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Keyset {
-    /// Make a keyset
+    /// Make a keyset, or several
     Create {
         /// A name, unique in the workspace
-        name: String,
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
         /// For development: device keys may have it
         #[arg(long)]
         development: bool,
@@ -55,7 +56,15 @@ impl Keyset {
                 list(context, &keysets);
                 return Ok(());
             }
-            Keyset::Create { name, development } => (workspace.create_keyset_for(name, *development), Some("is made")),
+            Keyset::Create { names, development } => match names.as_slice() {
+                [name] => (workspace.create_keyset_for(name, *development), Some("is made")),
+                names => {
+                    let made = workspace.create_keysets(names, *development);
+                    made.map_err(|error| failure(&attempted, &error))?;
+                    context.output.result(&json(&names), &format!("{} keysets are made", names.len()));
+                    return Ok(());
+                }
+            },
             Keyset::Show { keyset } => (workspace.keyset(keyset), None),
             Keyset::Rename { keyset, name } => (workspace.rename_keyset(keyset, name), Some("has its new name")),
             Keyset::Disable { keyset } => (workspace.set_keyset_enabled(keyset, false), Some("is disabled")),
@@ -73,7 +82,10 @@ impl Keyset {
 
     fn attempted(&self) -> String {
         match self {
-            Keyset::Create { name, .. } => format!("create keyset {name}"),
+            Keyset::Create { names, .. } => match names.as_slice() {
+                [name] => format!("create keyset {name}"),
+                names => format!("create {} keysets", names.len()),
+            },
             Keyset::List => "list keysets".to_owned(),
             Keyset::Show { keyset } => format!("show keyset {keyset}"),
             Keyset::Rename { keyset, .. } => format!("rename keyset {keyset}"),

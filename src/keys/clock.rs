@@ -31,6 +31,11 @@ pub fn jitter(most: Duration) -> Duration {
     most.mul_f64(0.5 + f64::from(random) / f64::from(u16::MAX) / 2.0)
 }
 
+/// Anywhere up to `most`: for what happens to many processes at the same moment.
+pub fn spread(most: Duration) -> Duration {
+    (jitter(most) - most / 2) * 2
+}
+
 /// Milliseconds since 1970, UTC.
 pub fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -60,6 +65,9 @@ mod tests {
     fn jitter_stays_within_half_and_whole() {
         let most = Duration::from_secs(4);
         assert!((0..100).map(|_| jitter(most)).all(|some| most / 2 <= some && some <= most));
+        let spread = (0..100).map(|_| spread(most)).collect::<Vec<_>>();
+        assert!(spread.iter().all(|some| *some <= most));
+        assert!(spread.iter().any(|some| *some < most / 4) && spread.iter().any(|some| *some > most * 3 / 4));
     }
 
     #[test]

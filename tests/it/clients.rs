@@ -74,6 +74,26 @@ fn records_say_who_and_until_when() {
 }
 
 #[test]
+fn several_keysets_are_made_and_granted_by_one_command() {
+    let workspace = workspace();
+    workspace.columnseal(&["keyset", "create", "north", "south", "north"]).failed();
+    workspace.columnseal(&["keyset", "create", "north", "default"]).failed();
+    assert_eq!(
+        ask(&workspace, &["keyset", "list"]).as_array().unwrap().len(),
+        1,
+        "nothing is made where a name is bad"
+    );
+    assert_eq!(ask(&workspace, &["keyset", "create", "north", "south"]), serde_json::json!(["north", "south"]));
+    let client = workspace.client_create("web", &[]);
+    workspace.columnseal(&["client", "grant", &client.id, "north", "east"]).failed();
+    let granted = ask(&workspace, &["client", "grant", "web", "south", "north"]);
+    let named: Vec<_> =
+        granted.as_array().unwrap().iter().map(|grant| grant["keyset_name"].as_str().unwrap()).collect();
+    assert_eq!(named, ["south", "north"]);
+    assert_eq!(ask(&workspace, &["client", "show", "web"])["grants"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn device_keys_stay_in_development() {
     let workspace = workspace();
     assert_eq!(ask(&workspace, &["keyset", "show", "default"])["development"], true);

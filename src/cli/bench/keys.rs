@@ -1,7 +1,9 @@
 //! `columnseal bench keys`: what a key service carries. A workspace and a key server of its own are made in a temporary
-//! folder, with the SQLite store; the figures are of this machine, client and server on it.
+//! folder; the figures are of this machine, client and server on it.
 
-use std::path::Path;
+mod tenants;
+
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,11 +38,22 @@ pub(crate) struct KeysArgs {
     /// Event streams held open at the key server
     #[arg(long, default_value_t = 1_000, value_parser = super::positive::<usize>)]
     streams: usize,
+    /// Measure this instead: a client with so many keysets, of which it uses one
+    #[arg(long, value_parser = super::positive::<usize>)]
+    keysets: Option<usize>,
+    /// An empty PostgreSQL database for the store; default: SQLite
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
+
+/// What a figure is of, and the figure.
+type Row = (String, f64);
 
 /// A workspace with one client, and its key server.
 struct Bench {
     home: tempdir::Folder,
+    /// URL of the store, where it is no file.
+    store: Option<String>,
     key: Arc<ClientKey>,
     root: RootFingerprint,
     server: Server,
@@ -60,23 +73,13 @@ impl Drop for Bench {
 /// What could not be started or measured, in words.
 pub(super) async fn run(args: &KeysArgs, json: bool) -> Result<(), String> {
     let length = Duration::from_secs(args.seconds);
-    let bench = tokio::task::spawn_blocking(Bench::start).await.map_err(|e| e.to_string())??;
-    let rows = [
-        ("data keys to encrypt with, proved, in batches of 64, one thread, embedded: per second", bench.keys(length)?),
-        ("client and grant made, one after the other, embedded: per second", bench.grants(length)?),
-    ];
-    let (median, late) = bench.fetches(length).await?;
-    let [first, last] = bench.revocation().await?;
-    let told = bench.streams(args.streams).await?;
-    let more = [
-        ("one data key to decrypt with, over HTTP on this machine, p50: µs", median),
-        ("the same, p99: µs", late),
-        ("revoke until the first of 3 rings refuses: ms", first),
-        ("revoke until the last of 3 rings refuses: ms", last),
-        ("event streams told of a change: streams", args.streams as f64),
-        ("a change until the last stream has told: ms", told),
-    ];
-    let rows: Vec<(&str, f64)> = rows.into_iter().chain(more).collect();
+    let store = args.store.clone();
+    let bench = tokio::task::spawn_blocking(|| Bench::start(store)).await.map_err(|e| e.to_string())??;
+    let rows = match args.keysets {
+        // Alone: what it takes of memory is seen in a process that has done nothing else.
+        Some(count) => bench.tenants(count).await?,
+        None => bench.service(length, args.streams).await?,
+    };
     if json {
         let value: Vec<Value> = rows.iter().map(|(what, figure)| json!({ "what": what, "figure": figure })).collect();
         return super::super::output::stdout(&format!("{:#}", Value::from(value))).map_err(|e| e.to_string());
@@ -88,20 +91,27 @@ pub(super) async fn run(args: &KeysArgs, json: bool) -> Result<(), String> {
 }
 
 impl Bench {
-    fn start() -> Result<Self, String> {
+    fn start(store: Option<String>) -> Result<Self, String> {
         let home = tempdir::Folder::new()?;
-        let options = options(&home.0);
+        let place = Place { home: home.0.clone(), store: store.clone() };
+        let options = place.options()?;
+        std::fs::create_dir_all(home.0.join("store")).map_err(|e| format!("cannot make the store's folder: {e}"))?;
         Workspace::init(&options).map_err(told)?;
-        let workspace = open(&home.0)?;
+        let workspace = place.open()?;
         let new = NewClient { keysets: vec!["default".into()], ..NewClient::named("bench", ClientKind::Application) };
         let secret = workspace.create_client(&new).map_err(told)?.secret;
         let (key, root) = ClientKey::from_secret(secret.expose_secret()).map_err(|e| e.to_string())?;
         let port = free_port()?;
-        let child = Command::new(std::env::current_exe().map_err(|e| e.to_string())?)
+        let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+        if let Some(store) = &store {
+            command.env("CS_KEYSERVER__STORE", store);
+        }
+        let child = command
             .arg("keyserver")
             .current_dir(&home.0)
             .env("COLUMNSEAL_HOME", &home.0)
             .env("CS_KEYSERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("CS_KEYSERVER__ROOT_KEY", options.root_key.to_string())
             .env("CS_KEYSERVER__CLIENT_RATE", "1000000")
             .env("CS_METRICS__LISTEN", "off")
             .env("CS_LOG__LEVEL", "warn")
@@ -109,7 +119,26 @@ impl Bench {
             .spawn()
             .map_err(|e| format!("cannot start the key server: {e}"))?;
         let server = Server { urls: vec![format!("http://127.0.0.1:{port}")], ca: None };
-        Ok(Self { home, key: Arc::new(key), root, server, child })
+        Ok(Self { home, store, key: Arc::new(key), root, server, child })
+    }
+
+    /// What the key service does for a few clients.
+    async fn service(&self, length: Duration, streams: usize) -> Result<Vec<Row>, String> {
+        let (keys, grants) = (self.keys(length)?, self.grants(length)?);
+        let (median, late) = self.fetches(length).await?;
+        let [first, last] = self.revocation().await?;
+        let told = self.streams(streams).await?;
+        let rows = [
+            ("data keys to encrypt with, proved, in batches of 64, one thread, embedded: per second", keys),
+            ("client and grant made, one after the other, embedded: per second", grants),
+            ("one data key to decrypt with, over HTTP on this machine, p50: µs", median),
+            ("the same, p99: µs", late),
+            ("revoke until the first of 3 rings refuses: ms", first),
+            ("revoke until the last of 3 rings refuses: ms", last),
+            ("event streams told of a change: streams", streams as f64),
+            ("a change until the last stream has told: ms", told),
+        ];
+        Ok(rows.map(|(what, figure)| (what.to_owned(), figure)).to_vec())
     }
 
     /// Data keys a second of one thread.
@@ -127,7 +156,7 @@ impl Bench {
 
     /// Clients with a grant a second.
     fn grants(&self, length: Duration) -> Result<f64, String> {
-        let workspace = open(&self.home.0)?;
+        let workspace = self.place().open()?;
         let begin = Instant::now();
         let mut made = 0;
         while begin.elapsed() < length {
@@ -217,8 +246,8 @@ impl Bench {
         &self,
         act: impl FnOnce(&Workspace) -> Result<(), columnseal::keys::KeysError> + Send + 'static,
     ) -> Result<(), String> {
-        let home = self.home.0.clone();
-        let done = tokio::task::spawn_blocking(move || act(&open(&home)?).map_err(told)).await;
+        let place = self.place();
+        let done = tokio::task::spawn_blocking(move || act(&place.open()?).map_err(told)).await;
         done.map_err(|e| e.to_string())?
     }
 
@@ -233,8 +262,12 @@ impl Bench {
         }
     }
 
+    fn place(&self) -> Place {
+        Place { home: self.home.0.clone(), store: self.store.clone() }
+    }
+
     fn engine(&self) -> Result<Engine, String> {
-        let options = options(&self.home.0);
+        let options = self.place().options()?;
         Engine::open_with(&options.store, &options.root_key, self.root).map_err(told)
     }
 
@@ -289,21 +322,26 @@ impl Granted {
     }
 }
 
-fn options(home: &Path) -> InitOptions {
-    let store = home.join("store").join("keystore.db");
-    InitOptions {
-        home: home.to_owned(),
-        root_key: Source::File(store.with_file_name("root.key")),
-        store: store.into(),
-        recovery_file: home.join("recovery-kit.txt"),
-        device_name: "admin".into(),
-        devices: true,
-    }
+/// Where the workspace is.
+struct Place {
+    home: PathBuf,
+    store: Option<String>,
 }
 
-fn open(home: &Path) -> Result<Workspace, String> {
-    let options = options(home);
-    Workspace::open_with(&options.home, &options.store, &options.root_key).map_err(told)
+impl Place {
+    fn options(&self) -> Result<InitOptions, String> {
+        let home = self.home.clone();
+        let file = home.join("store").join("keystore.db");
+        let root_key = Source::File(file.with_file_name("root.key"));
+        let store = self.store.as_ref().map_or_else(|| Ok(file.into()), |url| url.parse().map_err(told))?;
+        let recovery_file = home.join("recovery-kit.txt");
+        Ok(InitOptions { home, root_key, store, recovery_file, device_name: "admin".into(), devices: true })
+    }
+
+    fn open(&self) -> Result<Workspace, String> {
+        let options = self.options()?;
+        Workspace::open_with(&options.home, &options.store, &options.root_key).map_err(told)
+    }
 }
 
 fn told(error: columnseal::keys::KeysError) -> String {

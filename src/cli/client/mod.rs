@@ -30,12 +30,13 @@ pub(super) enum Client {
         /// Id or name
         client: String,
     },
-    /// Let a client use a keyset
+    /// Let a client use a keyset, or several
     Grant {
         /// Id or name
         client: String,
         /// Id or name
-        keyset: String,
+        #[arg(value_name = "KEYSET", required = true)]
+        keysets: Vec<String>,
         /// Of encrypt, decrypt, query, grant
         #[arg(long, value_name = "PERMISSIONS", default_value_t = Permissions::APPLICATION)]
         allow: Permissions,
@@ -126,7 +127,7 @@ impl Client {
                 context.output.result(&as_json(&info), &list::described(&info));
                 Ok(())
             }
-            Client::Grant { client, keyset, allow, expires } => grant(context, client, keyset, *allow, *expires),
+            Client::Grant { client, keysets, allow, expires } => grant(context, client, keysets, *allow, *expires),
             Client::Revoke { client, compromised: true, .. } => compromised(context, client),
             Client::Revoke { client, keyset, .. } => revoke(context, client, keyset.as_deref()),
             Client::Disable { client } => switch(context, client, false),
@@ -161,12 +162,29 @@ fn update(context: &Context, client: &str, update: &ClientUpdate) -> Outcome {
     Ok(())
 }
 
-fn grant(context: &Context, client: &str, keyset: &str, allow: Permissions, expires: Option<Duration>) -> Outcome {
-    let attempted = format!("grant keyset {keyset} to client {client}");
+fn grant(
+    context: &Context,
+    client: &str,
+    keysets: &[String],
+    allow: Permissions,
+    expires: Option<Duration>,
+) -> Outcome {
+    let attempted = match keysets {
+        [keyset] => format!("grant keyset {keyset} to client {client}"),
+        keysets => format!("grant {} keysets to client {client}", keysets.len()),
+    };
     let workspace = open(context, &attempted)?;
-    let grant = workspace.grant(client, keyset, allow, expires).map_err(|error| failure(&attempted, &error))?;
-    let text = format!("{} may {} in keyset {}", grant.client, grant.permissions.join(", "), grant.keyset_name);
-    context.output.result(&as_json(&grant), &text);
+    let granted = workspace.grant_all(client, keysets, allow, expires).map_err(|error| failure(&attempted, &error))?;
+    match granted.as_slice() {
+        [grant] => {
+            let text = format!("{} may {} in keyset {}", grant.client, grant.permissions.join(", "), grant.keyset_name);
+            context.output.result(&as_json(grant), &text);
+        }
+        all => {
+            let text = format!("{client} may {} in {} keysets", allow.names().join(", "), all.len());
+            context.output.result(&as_json(&all), &text);
+        }
+    }
     Ok(())
 }
 

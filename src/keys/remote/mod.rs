@@ -4,14 +4,17 @@
 //!
 //! ```text
 //! transport    connections, several servers, timeouts
+//! pause        rest after failures
 //! stream       the event stream: events in order, silence, reconnecting
 //! ```
 
+mod pause;
 mod stream;
 mod transport;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,6 +31,7 @@ use super::request::{Authorization, Call, ServiceId};
 use super::service::{API, KeyService, Reply, SERVICE_PATH, ServiceInfo, Standing};
 use super::settings::Server;
 use super::signed::{Question, verify_answer};
+use pause::Pause;
 use transport::{Answer, Asked, Transport};
 
 pub use transport::post;
@@ -45,6 +49,7 @@ pub struct Remote {
 
 struct Inner {
     transport: Transport,
+    pause: Pause,
     key: Arc<ClientKey>,
     service: ServiceId,
     verify: VerifyKey,
@@ -67,7 +72,7 @@ impl Remote {
         let transport = Transport::new(settings)?;
         let check = |answer| read_info(&answer)?.record.check::<ServiceRecord>(root, "the key service's record");
         let record = transport.ask(&Asked::get(SERVICE_PATH, None), check).await?;
-        let inner = Inner { transport, key, service: record.id, verify: record.verify };
+        let inner = Inner { transport, pause: Pause::default(), key, service: record.id, verify: record.verify };
         let told = watch::Sender::new(Told::default());
         Ok(Self { inner: Arc::new(inner), told, handed: AtomicU64::new(0), follower: OnceLock::new() })
     }
@@ -104,9 +109,12 @@ impl Inner {
     /// A request that changes nothing may be sent twice, to another server too. One that changes something is sent again
     /// only if it cannot have arrived: otherwise nobody knows whether it was done.
     async fn call(&self, call: Call) -> Result<Vec<u8>, KeysError> {
+        self.pause.check(Instant::now())?;
         let question = Question::new(&call.auth, ("POST", call.path));
         let asked = Asked::post(call.path, &call.auth, call.body, call.changes);
-        self.transport.ask(&asked, |answer| self.believed(&question, answer)).await
+        let answer = self.transport.ask(&asked, |answer| self.believed(&question, answer)).await;
+        self.pause.note(&answer, Instant::now());
+        answer
     }
 
     /// The body of an answer that the service signed, or the error that it signed.

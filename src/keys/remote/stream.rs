@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::crypto::sign::VerifyKey;
 
-use super::super::clock::jitter;
+use super::super::clock::{jitter, spread};
 use super::super::error::KeysError;
 use super::super::request::Body as _;
 use super::super::service::{Revision, Standing, Watch};
@@ -23,8 +23,8 @@ use super::{Inner, Told};
 
 /// Silence for this long is a disconnect: the server speaks every two seconds.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Before the first try to open the stream anew, at most; doubled with each try.
-const FIRST: Duration = Duration::from_millis(500);
+/// Before the first try to open the stream anew, at most; doubled with each try. All proxies lose it at the same moment.
+const FIRST: Duration = Duration::from_secs(1);
 /// Before each later try, at most.
 const LAST: Duration = Duration::from_secs(10);
 /// Between two tries of a client that was refused.
@@ -73,7 +73,7 @@ pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
                     debug!(%error, "the key server's events are not heard");
                 }
                 server = (server + 1) % inner.transport.servers();
-                sleep(jitter(pause)).await;
+                sleep(spread(pause)).await;
                 pause = (pause * 2).min(LAST);
             }
         }

@@ -19,8 +19,9 @@ mod pool;
 mod supply;
 mod warden;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -89,6 +90,8 @@ struct Shared {
     trouble: ArcSwapOption<KeysError>,
     cache: Cache<(Kref, KeyId), Arc<DataKey>>,
     refetched: Cache<(Kref, KeyId), ()>,
+    /// Pins as they were read last, by database: they serve while the service is away, no longer than keys do.
+    pins: Mutex<HashMap<String, Vec<Pin>>>,
     to_warden: mpsc::Sender<warden::Ask>,
     to_supply: mpsc::Sender<Order>,
     to_fetch: mpsc::Sender<Wanted>,
@@ -132,6 +135,7 @@ impl Ring {
             trouble: ArcSwapOption::empty(),
             cache: cache.build(),
             refetched: Cache::builder().time_to_live(REFETCH).max_capacity(65_536).build(),
+            pins: Mutex::default(),
             to_warden,
             to_supply,
             to_fetch,
@@ -318,14 +322,27 @@ impl Ring {
         self.shared.ask(&batch).await
     }
 
-    /// The pins of a database, by its configured name.
+    /// The pins of a database, by its configured name; while the service is away and the lease holds, as they were last.
     pub async fn pins(&self, database: &str) -> Result<Vec<Pin>, KeysError> {
-        self.shared.ask(&GetPins { database: database.to_owned() }).await
+        match self.shared.ask(&GetPins { database: database.to_owned() }).await {
+            Ok(pins) => {
+                self.shared.known_pins().insert(database.to_owned(), pins.clone());
+                Ok(pins)
+            }
+            Err(error) if error.is_transient() && self.shared.leased().is_some() => {
+                self.shared.known_pins().get(database).cloned().ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds pins to a database. One that contradicts an existing pin refuses all.
     pub async fn add_pins(&self, database: &str, pins: &[Pin]) -> Result<(), KeysError> {
-        self.shared.ask(&AddPins { database: database.to_owned(), pins: pins.to_vec() }).await
+        self.shared.ask(&AddPins { database: database.to_owned(), pins: pins.to_vec() }).await?;
+        if let Some(known) = self.shared.known_pins().get_mut(database) {
+            known.extend_from_slice(pins);
+        }
+        Ok(())
     }
 }
 
@@ -344,6 +361,10 @@ impl Shared {
     fn leased(&self) -> Option<Boot> {
         let now = Boot::now();
         (now.0 < self.lease_until.load(Ordering::Acquire)).then_some(now)
+    }
+
+    fn known_pins(&self) -> MutexGuard<'_, HashMap<String, Vec<Pin>>> {
+        self.pins.lock().expect("nothing panics while it holds this lock")
     }
 
     fn default_keyset(&self) -> Result<KeysetId, KeysError> {
@@ -373,7 +394,7 @@ impl Shared {
             if let Some(refused) = &self.held.load().refused {
                 return Err(refused.clone());
             }
-            self.refreshed()
+            self.ask_warden(false)
                 .await
                 .map_err(|e| if e.is_transient() { KeysError::LeaseExpired { why: e.to_string() } } else { e })?;
         }
@@ -382,8 +403,12 @@ impl Shared {
 
     /// Waits until the warden has read the state anew.
     async fn refreshed(&self) -> Result<(), KeysError> {
+        self.ask_warden(true).await
+    }
+
+    async fn ask_warden(&self, whole: bool) -> Result<(), KeysError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.to_warden.send(warden::Ask(reply)).await.map_err(|_| stopped())?;
+        self.to_warden.send(warden::Ask { whole, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 

@@ -21,8 +21,12 @@ const RETRY: Duration = Duration::from_millis(250);
 /// The lease is renewed at least this many times before it would end.
 const RENEWALS: u32 = 3;
 
-/// Read the state now, and tell.
-pub(super) struct Ask(pub(super) oneshot::Sender<Result<(), KeysError>>);
+/// What a session waits for.
+pub(super) struct Ask {
+    /// Read the state, whatever is known; otherwise renewing the lease is enough, which reads it where it has changed.
+    pub(super) whole: bool,
+    pub(super) reply: oneshot::Sender<Result<(), KeysError>>,
+}
 
 /// Runs until cancelled.
 pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
@@ -96,14 +100,15 @@ async fn load(shared: &Arc<Shared>, state: State) -> Result<Held, KeysError> {
     loaded.unwrap_or_else(|e| Err(KeysError::unavailable(format!("checking the key service's answer failed: {e}"))))
 }
 
-/// Answers everybody who waits with one reading.
+/// Answers everybody who waits at once.
 async fn answer(shared: &Arc<Shared>, first: Ask, asks: &mut mpsc::Receiver<Ask>) -> Result<(), KeysError> {
     let mut waiting = vec![first];
     while let Ok(ask) = asks.try_recv() {
         waiting.push(ask);
     }
-    let result = refresh(shared).await;
-    for Ask(reply) in waiting {
+    let whole = waiting.iter().any(|ask| ask.whole);
+    let result = if whole { refresh(shared).await } else { renew(shared).await };
+    for Ask { reply, .. } in waiting {
         let _ = reply.send(result.clone()); // who asked may have left
     }
     result

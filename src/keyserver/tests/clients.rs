@@ -322,6 +322,19 @@ fn the_devices_own_list_tells_what_the_service_invents_or_drops() {
     assert_eq!(found, [("api".to_owned(), "back"), (web, "other")]);
     home.sql("DELETE FROM shares; DELETE FROM grants WHERE client IN (SELECT id FROM clients WHERE name = 'web')");
     assert!(findings().contains(&("web".to_owned(), "gone")));
+    // A long list is continued by its end alone, which must hold.
+    let (file, many) = (home.path().join("device/grants.log"), |n| format!("more-{n}"));
+    let before = findings();
+    workspace.create_keysets(&(0..20).map(many).collect::<Vec<_>>(), false).expect("keysets");
+    assert_eq!(findings(), before);
+    let whole = std::fs::read_to_string(&file).expect("list");
+    let last = whole.lines().last().expect("a line").to_owned();
+    for bad in [whole.trim_end().to_owned(), format!("{whole}x\n"), format!("{whole}{last}\n")] {
+        std::fs::write(&file, &bad).expect("write");
+        workspace.grant("web", "more-1", Permissions::APPLICATION, None).expect("granted, if not remembered");
+        assert_eq!(std::fs::read_to_string(&file).expect("list"), bad, "nothing is put behind what does not hold");
+    }
+    std::fs::write(&file, &whole).expect("write");
     // The list itself holds or does not.
     let file = home.path().join("device/grants.log");
     let text = std::fs::read_to_string(&file).expect("list");

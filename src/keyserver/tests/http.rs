@@ -24,6 +24,7 @@ use crate::keys::signed::{HEADER, Question, verify_answer};
 use crate::keys::{KeyService, Permissions, Ring};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::keyserver::KeyServerMetrics;
+use crate::telemetry::metrics::Scrape;
 
 use super::super::engine::ROUTES;
 use super::super::http::{Server, document};
@@ -39,6 +40,7 @@ pub(super) struct Served {
     pub(super) address: SocketAddr,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
+    scrape: Scrape,
 }
 
 impl Served {
@@ -62,15 +64,33 @@ impl Served {
             devices: true,
         };
         change(&mut settings);
-        let (shutdown, metrics) = (CancellationToken::new(), KeyServerMetrics::new().0);
+        let (shutdown, (metrics, scrape)) = (CancellationToken::new(), KeyServerMetrics::new());
         let started = Server::start(settings, metrics, Readiness::default(), shutdown.clone()).await;
         let server = started.expect("the key server starts");
         let address = server.address().expect("it listens");
-        Self { address, shutdown, task: tokio::spawn(server.run()) }
+        Self { address, shutdown, task: tokio::spawn(server.run()), scrape }
     }
 
     pub(super) fn url(&self) -> ServerUrl {
         ServerUrl { urls: vec![format!("http://{}", self.address)], ca: None }
+    }
+
+    /// A gauge, as a whole number.
+    pub(super) fn metric(&self, name: &str) -> usize {
+        let page = self.scrape.render();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        value.unwrap_or_default() as usize
+    }
+
+    /// Requests answered under paths that begin so.
+    pub(super) fn requests(&self, path: &str) -> usize {
+        let label = format!("path=\"{path}");
+        let page = self.scrape.render();
+        let lines = page.lines().filter(|line| line.starts_with("columnseal_keyserver_requests_total"));
+        let counts = lines
+            .filter(|line| line.contains(&label))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok());
+        counts.sum()
     }
 
     pub(super) async fn stop(self) {
@@ -130,7 +150,7 @@ impl Home {
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rings_on_a_key_server_share_keys_and_hear_of_revocations() {

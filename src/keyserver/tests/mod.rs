@@ -3,6 +3,7 @@
 #![cfg_attr(test, expect(clippy::duplicate_mod, reason = "the same tests on another store"))]
 
 mod database;
+mod herd;
 mod home;
 mod http;
 mod http_admins;

@@ -323,7 +323,7 @@ impl World {
         let term = ring.fetch_term_keys(id, TYPE).await;
         assert_eq!(term.is_ok(), allows(Permissions::QUERY), "{what}");
         if let Ok(key) = term {
-            let term = key.term(b"value");
+            let term = key.eq.term(b"value");
             assert_eq!(*self.terms.entry(name.clone()).or_insert(term), term, "{what}");
         }
     }

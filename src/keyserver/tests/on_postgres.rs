@@ -24,6 +24,8 @@ type Home = super::home::Home<super::kinds::Postgres>;
 mod admins;
 #[path = "backup.rs"]
 mod backup;
+#[path = "bulk.rs"]
+mod bulk;
 #[path = "clients.rs"]
 mod clients;
 #[path = "crash.rs"]

@@ -24,6 +24,8 @@ type Home = super::home::Home<super::kinds::Sqlite>;
 mod admins;
 #[path = "backup.rs"]
 mod backup;
+#[path = "bulk.rs"]
+mod bulk;
 #[path = "clients.rs"]
 mod clients;
 #[path = "crash.rs"]

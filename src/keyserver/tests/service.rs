@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use crate::crypto::ClientId;
-use crate::keys::KeyService;
 use crate::keys::request::{Body, Call, ServiceId};
 use crate::keys::service::{
     DecryptKeys, DecryptedGroup, EncryptKeys, Evaluated, Renew, Reply, Revision, Standing, TermRoots, read_answer,
 };
+use crate::keys::{KeyService, Pin};
 
 use super::*;
 
@@ -140,6 +140,28 @@ async fn down_later_serves_what_is_cached_until_the_lease_ends_and_no_longer() {
     faulty.set(WELL);
     assert_eq!(decrypt(&ring, &envelope).await.expect("back"), "text");
     encrypt(&ring, "more").await.expect("back");
+}
+
+#[tokio::test]
+async fn pins_serve_as_they_were_last_read_until_the_lease_ends() {
+    let home = Home::new();
+    let settings = Settings { lease: Duration::from_millis(900), ..home.settings() };
+    let (faulty, ring) = start(&home, &home.application(), &settings, WELL).await;
+    let ring = ring.expect("start");
+    let pin = |object: &str| Pin { object: object.to_owned(), type_id: TYPE };
+    ring.add_pins("shop", &[pin("public.t.a")]).await.expect("add");
+    assert_eq!(ring.pins("shop").await.expect("pins"), [pin("public.t.a")]);
+    ring.add_pins("shop", &[pin("public.t.b")]).await.expect("add");
+    faulty.set(DOWN);
+    let down = KeysError::unavailable("unplugged");
+    assert_eq!(ring.pins("shop").await.expect("of before"), [pin("public.t.a"), pin("public.t.b")]);
+    assert_eq!(ring.pins("other").await, Err(down.clone()), "never read");
+    assert_eq!(ring.add_pins("shop", &[pin("public.t.c")]).await, Err(down.clone()), "nothing new is pinned");
+    let keyset = ring.default_keyset().expect("default");
+    until(|| ring.data_key(keyset, 1).is_none()).await;
+    assert_eq!(ring.pins("shop").await, Err(down));
+    faulty.set(WELL);
+    assert_eq!(ring.pins("shop").await.expect("back"), [pin("public.t.a"), pin("public.t.b")]);
 }
 
 #[tokio::test]

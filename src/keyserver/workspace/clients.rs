@@ -1,19 +1,25 @@
 //! Client keys and their grants.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::crypto::KeysetId;
 use crate::crypto::client_key::{ClientKey, ClientPublic};
 use crate::keys::admin::{self, Act, NewGrant, PutClient, Terms};
 use crate::keys::claims::{ClientRecord, Signed};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
+use crate::keys::service::{Renew, Revision};
 
 use super::ledger::Deed;
 use super::view::{KeysetView, View};
 use super::{ClientInfo, ClientKind, GrantInfo, Workspace, terms, valid_name};
+
+/// Most grants in one request.
+pub const GRANTS: usize = 256;
 
 /// A client key about to be made.
 #[derive(Clone, Debug)]
@@ -133,20 +139,69 @@ impl Workspace {
         permissions: Permissions,
         expires: Option<Duration>,
     ) -> Result<GrantInfo, KeysError> {
-        let (client, keyset) = self.change(|view| {
-            let (record, _) = view.client(client)?;
-            let keyset = view.keyset(keyset)?;
-            let terms = terms(view, permissions, after(wall_ms(), expires));
-            let own = self.own(view, keyset)?;
-            let new = admin::grant(&self.key, &own, &record.public, &view.service.seal, &terms)?;
-            let deed = Deed::gave(&new.grant);
-            self.ask(&PutClient { expected: view.revision, record: None, grants: vec![new] })?;
-            self.remember(deed);
-            Ok((record.id(), keyset.record.id))
-        })?;
-        let view = self.view()?;
-        let grant = view.grant(client, keyset).ok_or(KeysError::bad_answer("the new grant is not there"))?;
-        Ok(view.grant_info(grant))
+        let mut granted = self.grant_all(client, &[keyset.to_owned()], permissions, expires)?;
+        granted.pop().ok_or(KeysError::bad_answer("the new grant is not there"))
+    }
+
+    /// As [`grant`](Self::grant), of many keysets, in requests of at most [`GRANTS`] each of which is all or nothing. The
+    /// workspace is read once, and again only where others change it meanwhile.
+    pub fn grant_all(
+        &self,
+        client: &str,
+        keysets: &[String],
+        permissions: Permissions,
+        expires: Option<Duration>,
+    ) -> Result<Vec<GrantInfo>, KeysError> {
+        let mut view = self.view()?;
+        let client = view.client(client)?.0.clone();
+        let mut ids = keysets.iter().map(|name| Ok(view.keyset(name)?.record.id)).collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(*id));
+        let allowed = (permissions, after(wall_ms(), expires));
+        for (at, some) in ids.chunks(GRANTS).enumerate() {
+            if at > 0 {
+                self.after_grants(&mut view, GRANTS as u64)?;
+            }
+            match self.give(&view, &client, some, allowed) {
+                Err(KeysError::Conflict) => self.change(|view| self.give(view, &client, some, allowed))?,
+                done => done?,
+            }
+        }
+        let (view, client) = (self.view()?, client.id());
+        let granted = ids.iter().map(|keyset| view.grant(client, *keyset).map(|grant| view.grant_info(grant)));
+        granted.collect::<Option<_>>().ok_or(KeysError::bad_answer("a new grant is not there"))
+    }
+
+    /// Gives grants on a workspace as it was seen, all or nothing.
+    fn give(
+        &self,
+        view: &View,
+        client: &ClientRecord,
+        keysets: &[KeysetId],
+        (permissions, expires_ms): (Permissions, Option<u64>),
+    ) -> Result<(), KeysError> {
+        let terms = terms(view, permissions, expires_ms);
+        let grant = |id: &KeysetId| {
+            let keyset = view.keyset_of(*id).ok_or_else(|| KeysError::UnknownKeyset { keyset: id.to_string() })?;
+            admin::grant(&self.key, &self.own(view, keyset)?, &client.public, &view.service.seal, &terms)
+        };
+        let grants = keysets.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
+        let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
+        self.ask(&PutClient { expected: view.revision, record: None, grants })?;
+        self.remember(deeds);
+        Ok(())
+    }
+
+    /// Goes on with a view after this device gave so many grants. If the workspace moved by these and no more, the view
+    /// holds but for them; otherwise it is read anew.
+    fn after_grants(&self, view: &mut View, count: u64) -> Result<(), KeysError> {
+        let moved = Revision { revision: view.revision.revision + count + 1, ..view.revision };
+        if self.ask(&Renew {})?.revision == moved {
+            view.revision = moved;
+        } else {
+            *view = self.view()?;
+        }
+        Ok(())
     }
 
     /// Takes away one grant, or all where no keyset is named. Returns what was taken away, which may be nothing.

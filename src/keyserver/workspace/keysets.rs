@@ -1,5 +1,7 @@
 //! Keysets.
 
+use std::collections::HashSet;
+
 use crate::crypto::split::{Check, SplitError, Tag};
 use crate::crypto::{Epoch, KeysetId};
 use crate::keys::admin::{self, Act, Answers, OfferKeyset, OwnShares, TestKeyset};
@@ -19,8 +21,25 @@ impl Workspace {
 
     /// Makes a keyset; one for `development` may also be granted to device keys.
     pub fn create_keyset_for(&self, name: &str, development: bool) -> Result<KeysetInfo, KeysError> {
-        valid_name(name)?;
-        let version = self.view()?.trust.version();
+        self.create_keysets(&[name.to_owned()], development)?;
+        self.keyset(name)
+    }
+
+    /// Makes keysets, one after the other; the names are looked at before the first. Where one fails, those before it are
+    /// made. The workspace is read once, however many there are.
+    pub fn create_keysets(&self, names: &[String], development: bool) -> Result<(), KeysError> {
+        let view = self.view()?;
+        let mut new = HashSet::new();
+        for name in names {
+            valid_name(name)?;
+            if !new.insert(name) || view.has_keyset_named(name) {
+                return Err(KeysError::Exists { what: format!("keyset \"{name}\"") });
+            }
+        }
+        names.iter().try_for_each(|name| self.create_one(name, development, view.trust.version()))
+    }
+
+    fn create_one(&self, name: &str, development: bool, admins: u32) -> Result<(), KeysError> {
         let offer = self.ask(&OfferKeyset { name: name.to_owned() })?;
         let own = admin::draw(&offer)?;
         let answers = self.ask(&TestKeyset { keyset: offer.keyset })?;
@@ -28,10 +47,10 @@ impl Workspace {
             .map_err(|_| KeysError::bad_answer("the proof of a new keyset does not hold"))?;
         let (name, epochs) = (name.to_owned(), Epochs::FIRST);
         let record = KeysetRecord { id: offer.keyset, name, created_ms: wall_ms(), epochs, development };
-        let new = admin::publish(&self.key, &own, &record, version)?;
+        let new = admin::publish(&self.key, &own, &record, admins)?;
         self.ask(&new)?;
         self.remember(Deed::gave(&new.grant));
-        self.keyset(&record.name)
+        Ok(())
     }
 
     /// All keysets, by name.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -21,6 +21,9 @@ use crate::keys::error::KeysError;
 use super::super::files;
 use super::Workspace;
 use super::view::View;
+
+/// Bytes of the end that are read to add lines: a line has some 300.
+const END: u64 = 4096;
 
 /// Whose grant, of what.
 type Place = (ClientId, KeysetId);
@@ -139,8 +142,7 @@ fn append(path: &Path, deeds: &[Deed]) -> Result<(), KeysError> {
     let error = |e: std::io::Error| files::file_error(path, &e);
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(error)?;
     file.lock().map_err(error)?;
-    let (mut sequence, mut hash) =
-        read(path, &mut file)?.last().map_or((0, [0; 32]), |last| (last.sequence, last.hash));
+    let (mut sequence, mut hash) = end(path, &mut file)?;
     let mut text = String::new();
     for deed in deeds {
         sequence += 1;
@@ -154,6 +156,25 @@ fn append(path: &Path, deeds: &[Deed]) -> Result<(), KeysError> {
         text.push('\n');
     }
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(error)
+}
+
+/// Sequence and hash to go on from. Only the end is read, however long the list is: the last line must follow the one before.
+fn end(path: &Path, file: &mut File) -> Result<(u64, [u8; 32]), KeysError> {
+    let error = |e: std::io::Error| files::file_error(path, &e);
+    let start = file.metadata().map_err(error)?.len().saturating_sub(END);
+    file.seek(SeekFrom::Start(start)).map_err(error)?;
+    if start == 0 {
+        return Ok(read(path, file)?.last().map_or((0, [0; 32]), |last| (last.sequence, last.hash)));
+    }
+    let bad = || KeysError::tampered(format!("the end of {}", path.display()));
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(error)?;
+    let text = String::from_utf8(bytes).map_err(|_| bad())?;
+    let mut lines = text.lines().rev();
+    let mut line = || serde_json::from_str::<Entry>(lines.next()?).ok();
+    let (last, before) = line().zip(line()).ok_or_else(bad)?;
+    let follows = last.sequence == before.sequence.wrapping_add(1) && last.hash == last.chained(&before.hash);
+    if follows && text.ends_with('\n') { Ok((last.sequence, last.hash)) } else { Err(bad()) }
 }
 
 fn read(path: &Path, file: &mut File) -> Result<Vec<Entry>, KeysError> {

@@ -56,7 +56,7 @@ use view::{KeysetView, View};
 
 pub use crate::keys::claims::ClientKind;
 pub use admins::{AdminInfo, AdminsInfo, RecoverReport};
-pub use clients::{ClientUpdate, CreatedClient, NewClient};
+pub use clients::{ClientUpdate, CreatedClient, GRANTS, NewClient};
 pub use devices::{Approval, DeviceInfo};
 pub use enrol::{EnrolReport, Enrolling, Progress};
 pub use find::{ClientFilter, ClientOrder};

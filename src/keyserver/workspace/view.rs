@@ -25,6 +25,29 @@ pub(super) struct View {
     pub(super) grants: Vec<Grant>,
     pub(super) types: Vec<TypeInfo>,
     pub(super) pins: Vec<PinInfo>,
+    index: Index,
+}
+
+/// Where things are in the lists of a view: ten thousand keysets are looked up ten thousand times.
+struct Index {
+    keysets: HashMap<KeysetId, usize>,
+    names: HashMap<String, usize>,
+    grants: HashMap<(ClientId, KeysetId), usize>,
+    /// How many clients have a keyset.
+    clients: HashMap<KeysetId, u64>,
+}
+
+impl Index {
+    fn of(keysets: &[KeysetView], grants: &[Grant]) -> Self {
+        let mut clients = HashMap::new();
+        grants.iter().for_each(|grant| *clients.entry(grant.keyset).or_default() += 1);
+        Self {
+            keysets: keysets.iter().enumerate().map(|(at, keyset)| (keyset.record.id, at)).collect(),
+            names: keysets.iter().enumerate().map(|(at, keyset)| (keyset.record.name.clone(), at)).collect(),
+            grants: grants.iter().enumerate().map(|(at, grant)| ((grant.client, grant.keyset), at)).collect(),
+            clients,
+        }
+    }
 }
 
 /// A keyset with what the admin holds of it.
@@ -61,8 +84,10 @@ impl View {
             object: pin.object,
             type_id: pin.type_id.to_string(),
         };
+        let keysets = keysets(&trust, &inventory)?;
         Ok(Self {
-            keysets: keysets(&trust, &inventory)?,
+            index: Index::of(&keysets, &grants),
+            keysets,
             types: types(&trust, &clients, &inventory)?,
             pins: inventory.pins.into_iter().map(pin).collect(),
             revision: inventory.revision,
@@ -81,21 +106,29 @@ impl View {
     }
 
     pub(super) fn keyset(&self, name: &str) -> Result<&KeysetView, KeysError> {
-        let id = name.parse::<KeysetId>().ok();
-        let found = self.keysets.iter().find(|keyset| keyset.record.name == name || Some(keyset.record.id) == id);
+        let named = self.index.names.get(name).map(|at| &self.keysets[*at]);
+        let found = named.or_else(|| self.keyset_of(name.parse().ok()?));
         found.ok_or_else(|| KeysError::UnknownKeyset { keyset: name.to_owned() })
+    }
+
+    pub(super) fn has_keyset_named(&self, name: &str) -> bool {
+        self.index.names.contains_key(name)
+    }
+
+    pub(super) fn keyset_of(&self, id: KeysetId) -> Option<&KeysetView> {
+        self.index.keysets.get(&id).map(|at| &self.keysets[*at])
     }
 
     /// A grant that a device key may have only as long as it is an admin's.
     pub(super) fn is_production_on_device(&self, grant: &Grant) -> bool {
         let device =
             |(record, _): &&(ClientRecord, bool)| record.id() == grant.client && record.kind == ClientKind::Device;
-        let production = |keyset: &&KeysetView| keyset.record.id == grant.keyset && !keyset.record.development;
-        self.clients.iter().any(|client| device(&client)) && self.keysets.iter().any(|keyset| production(&keyset))
+        let production = self.keyset_of(grant.keyset).is_some_and(|keyset| !keyset.record.development);
+        production && self.clients.iter().any(|client| device(&client))
     }
 
     pub(super) fn grant(&self, client: ClientId, keyset: KeysetId) -> Option<&Grant> {
-        self.grants.iter().find(|grant| grant.client == client && grant.keyset == keyset)
+        self.index.grants.get(&(client, keyset)).map(|at| &self.grants[*at])
     }
 
     pub(super) fn client_info(&self, (record, enabled): &(ClientRecord, bool)) -> ClientInfo {
@@ -124,7 +157,7 @@ impl View {
     }
 
     pub(super) fn grant_info(&self, grant: &Grant) -> GrantInfo {
-        let keyset = self.keysets.iter().find(|keyset| keyset.record.id == grant.keyset);
+        let keyset = self.keyset_of(grant.keyset);
         GrantInfo {
             client: grant.client.to_string(),
             keyset: grant.keyset.to_string(),
@@ -150,7 +183,7 @@ impl View {
             rotating: of(Split::Data).any(|c| c.epoch > epochs.current),
             index_epoch: index.map_or(0, |c| c.epoch.0),
             created: rfc3339(keyset.record.created_ms),
-            clients: self.grants.iter().filter(|grant| grant.keyset == keyset.record.id).count() as u64,
+            clients: self.index.clients.get(&keyset.record.id).copied().unwrap_or_default(),
         }
     }
 

@@ -5,3 +5,4 @@ mod certificates;
 mod faults;
 mod proxies;
 mod replicas;
+mod revocation;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::raw::{self, Raw, query};
-use crate::support::{Cluster, KeyServer, Options, Proxy, ProxyOptions, Relay, Workspace, eventually};
+use crate::support::{Cluster, KeyServer, Options, Proxy, ProxyOptions, Workspace, eventually};
 
 const ROWS: &str = "CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq);
     INSERT INTO t VALUES (1, 'value'), (2, 'other')";
@@ -36,53 +36,6 @@ fn a_proxy_on_a_key_server_from_the_first_row_to_the_revocation() {
     workspace.grant(&client, "default");
     eventually("it is granted again", || raw.query("SELECT e FROM t").contains("D value").then_some(()));
     assert!(!server.log().contains("csck1_") && !server.log().contains("csboot1_"));
-}
-
-#[test]
-fn a_killed_key_server_is_outlived_by_the_lease_and_service_resumes() {
-    let cluster = Cluster::start(Options::default());
-    let database = cluster.database("shop");
-    let mut server = KeyServer::start();
-    let workspace = Workspace::found(&server, Some(&database));
-    let client = workspace.client_create("web", &["default"]);
-    let options = ProxyOptions::default().with("CS_KEYS__LEASE", "3s");
-    let proxy = Proxy::start_with(&workspace, &client, &database, &options);
-    proxy.database(&cluster).sql(ROWS);
-    let mut raw = Raw::connect(proxy.port, "shop");
-    assert_eq!(raw.rows("SELECT e FROM t WHERE id = 1"), ["value"]);
-    server.kill();
-    let killed = Instant::now();
-    assert_eq!(raw.rows("SELECT e FROM t WHERE id = 1"), ["value"], "what is cached serves");
-    assert_eq!(refused(&mut raw, "SELECT e FROM t WHERE id = 1"), "57P03");
-    assert!(killed.elapsed() < Duration::from_secs(6), "{:?}", killed.elapsed());
-    server.restart();
-    eventually("it works again", || raw.query("SELECT e FROM t WHERE id = 1").contains("D value").then_some(()));
-}
-
-#[test]
-fn a_cut_event_stream_leaves_it_to_the_lease_and_is_resumed() {
-    let cluster = Cluster::start(Options::default());
-    let database = cluster.database("shop");
-    let server = KeyServer::start();
-    let admin = Workspace::found(&server, Some(&database));
-    let client = admin.client_create("web", &["default"]);
-    let relay = Relay::start(server.port);
-    let url = format!("https://127.0.0.1:{}", relay.port);
-    let far = Workspace::far(&url, &server.authority.certificate);
-    let options = ProxyOptions::default().with("CS_KEYS__LEASE", "3s");
-    let proxy = Proxy::start_with(&far, &client, &database, &options);
-    proxy.database(&cluster).sql(ROWS);
-    let mut raw = Raw::connect(proxy.port, "shop");
-    assert_eq!(raw.rows("SELECT e FROM t WHERE id = 1"), ["value"]);
-    relay.cut();
-    admin.revoke(&client, None);
-    let revoked = Instant::now();
-    assert_eq!(refused(&mut raw, "SELECT e FROM t WHERE id = 1"), "57P03");
-    assert!(revoked.elapsed() < Duration::from_secs(6), "{:?}", revoked.elapsed());
-    relay.resume();
-    eventually("the reason is known", || (refused(&mut raw, "SELECT e FROM t") == "42501").then_some(()));
-    admin.grant(&client, "default");
-    eventually("it works again", || raw.query("SELECT e FROM t WHERE id = 1").contains("D value").then_some(()));
 }
 
 #[test]
