@@ -19,6 +19,7 @@ use crate::keys::service::{
 
 use super::super::store::tables::audit::Entry;
 use super::Engine;
+use super::repeats::REFUSED;
 
 /// A request that the service answers.
 pub struct Route {
@@ -129,7 +130,7 @@ impl Engine {
         let known = !OF_STRANGERS.contains(&path);
         let Some(result) = error.refusal().filter(|_| known) else { return };
         let Origin { address, version } = origin;
-        let entry = Entry::new(wall_ms(), auth.client, "request", path);
+        let entry = Entry::new(wall_ms(), auth.client, REFUSED, path);
         if let Err(error) = self.record(vec![Entry { result, address, version, ..entry }]) {
             tracing::warn!(%error, "a refusal could not be written down");
         }

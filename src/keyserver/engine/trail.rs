@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crate::crypto::ClientId;
 use crate::keys::access::{AccessBatch, AccessRecord, MAX_NAME, MAX_RECORDS, MAX_STATEMENT, MAX_TYPES};
@@ -15,6 +16,7 @@ use super::super::authorize::Permit;
 use super::super::store::tables::audit::{self, AuditRow, CHAIN_OPENED, Entry, Finding, Positions};
 use super::super::store::{self, Store, Tx};
 use super::Engine;
+use super::repeats::Repeats;
 
 /// A head is signed and kept this often, so that a cut of the chain is found.
 const SIGN_EVERY: u64 = 1_000;
@@ -27,6 +29,7 @@ pub(super) struct Trail {
     /// The chain has its row.
     opened: AtomicBool,
     signed: AtomicU64,
+    repeats: Repeats,
     queue: Mutex<Queue>,
     turn: Condvar,
 }
@@ -49,8 +52,8 @@ impl Trail {
         let shared = store.shared();
         let own = || crate::crypto::random::array().map_err(|e| KeysError::unavailable(e.to_string()));
         let replica = ReplicaId(if shared { own()? } else { service.0 });
-        let (queue, turn) = (Mutex::default(), Condvar::new());
-        Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), queue, turn })
+        let (repeats, queue, turn) = (Repeats::default(), Mutex::default(), Condvar::new());
+        Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), repeats, queue, turn })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -102,8 +105,16 @@ impl Drop for Turn<'_> {
 }
 
 impl Engine {
-    /// Writes down what is not a change: keys given, requests refused. Returns when it is kept.
+    /// Writes down what is not a change: keys given, requests refused, of those that come again and again a few. Returns
+    /// when it is kept.
     pub fn record(&self, entries: Vec<Entry>) -> Result<(), KeysError> {
+        let repeats = &self.inner.trail.repeats;
+        let entries = repeats.thin(entries, Instant::now());
+        let refused = entries.iter().filter(|entry| entry.result != audit::OK).cloned().collect::<Vec<_>>();
+        self.keep(entries).inspect_err(|_| repeats.forget(&refused))
+    }
+
+    fn keep(&self, entries: Vec<Entry>) -> Result<(), KeysError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -169,10 +180,11 @@ impl Engine {
         head.sign(self.inner.service, &self.inner.signing)
     }
 
-    /// Signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
+    /// Writes down what was left out, then signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
     pub async fn close(&self) {
-        if let Err(error) = self.blocking(Self::sign_heads).await {
-            tracing::warn!(%error, "the end of the audit trail could not be signed");
+        let end = |engine: &Self| engine.keep(engine.inner.trail.repeats.rest()).and_then(|()| engine.sign_heads());
+        if let Err(error) = self.blocking(end).await {
+            tracing::warn!(%error, "the end of the audit trail could not be written and signed");
         }
     }
 
@@ -243,8 +255,8 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     fn trail() -> Trail {
-        let (queue, turn) = (Mutex::default(), Condvar::new());
-        Trail { replica: ReplicaId([1; 16]), opened: true.into(), signed: 0.into(), queue, turn }
+        let (repeats, queue, turn) = (Repeats::default(), Mutex::default(), Condvar::new());
+        Trail { replica: ReplicaId([1; 16]), opened: true.into(), signed: 0.into(), repeats, queue, turn }
     }
 
     fn entry() -> Vec<Entry> {

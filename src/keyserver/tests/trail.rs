@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::crypto::{ClientId, Epoch};
 use crate::keys::access::{AccessBatch, AccessRecord, MAX_NAME};
+use crate::keys::admin::GetInventory;
 use crate::keys::audit::{AuditHead, ReplicaId};
 use crate::keys::claims::{Claim, Grant};
-use crate::keys::request::Request;
-use crate::keys::service::{EncryptKeys, GetGrants, GetState};
+use crate::keys::request::{Call, Origin, Request};
+use crate::keys::service::{DecryptGroup, DecryptKeys, EncryptKeys, GetGrants, GetState};
 use crate::keyserver::store::tables::audit::{Entry, Finding, Flaw};
 
 use super::*;
@@ -144,6 +145,39 @@ fn refusals_and_where_they_came_from_are_kept() {
     let rows = engine.export_trail(&BTreeMap::new(), 100).expect("export");
     assert!(rows.iter().any(|row| row.entry == entry));
     assert_eq!(flaws(&engine), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_in_a_loop_cannot_fill_the_trail() {
+    let home = Home::new();
+    let secret = home.application();
+    let engine = home.engine(&secret);
+    let key = secret.parts().0;
+    home.open().revoke("web", Some("default")).expect("revoke");
+    let ask = |groups: usize| {
+        let group = DecryptGroup { kref: Kref(1), grant: [1; 32], ids: vec![KeyId([1; 8])] };
+        let call = Call::sign(engine.service_id(), &key, &DecryptKeys { groups: vec![group; groups], proved: false });
+        let call = call.expect("sign");
+        engine.handle(call.path, call.auth, Origin::default(), &call.body).expect("answered");
+        let call = Call::sign(engine.service_id(), &key, &GetInventory {}).expect("sign");
+        engine.handle(call.path, call.auth, Origin::default(), &call.body).expect_err("no admin");
+    };
+    let refusals = || {
+        let lines = home.open().audit_tail(1_000).expect("tail").into_iter();
+        let refused = lines.filter(|line| line.client == secret.id() && line.result != "ok");
+        refused.map(|line| (line.action, line.detail, line.result)).collect::<Vec<_>>()
+    };
+    ask(200);
+    let first = refusals();
+    let told = first.iter().map(|(action, _, result)| (action.as_str(), result.as_str())).collect::<Vec<_>>();
+    assert_eq!(told, [("keys.decrypt", "revoked"), ("request", "not_admin")]);
+    assert!(first[0].1.starts_with("1 of number 1, ") && first[0].1.len() < 200, "{first:?}");
+    (0..50).for_each(|_| ask(3));
+    assert_eq!(refusals(), first);
+    engine.close().await;
+    let last = refusals().split_off(2);
+    assert!(last.iter().all(|(_, detail, _)| detail.ends_with("; 50 like it left out")) && last.len() == 2, "{last:?}");
+    home.open().audit_verify().expect("whole");
 }
 
 #[test]
