@@ -13,6 +13,7 @@ use crate::crypto::split::{Answer, Proof};
 use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, Kref, TypeId};
 
 use super::admin::Hello;
+use super::audit::SignedHead;
 use super::claims::{RootSigned, Signed, Split};
 use super::error::KeysError;
 use super::permissions::Permissions;
@@ -74,7 +75,18 @@ pub struct Standing {
 #[serde(deny_unknown_fields)]
 pub struct GetState {}
 
-/// Asks for the [`Standing`], for the lease.
+/// What a lease rests on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Where the workspace and the client stand.
+    pub standing: Standing,
+    /// Where the chains of the audit trail stand that the answering server writes. For the client's log: a trail that is
+    /// rewritten later does not hold them.
+    pub heads: Vec<SignedHead>,
+}
+
+/// Asks for the [`Lease`].
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Renew {}
@@ -328,7 +340,7 @@ macro_rules! body {
 pub(super) use body;
 
 body!(GetState -> State, "/v1/state", false);
-body!(Renew -> Standing, "/v1/lease", false);
+body!(Renew -> Lease, "/v1/lease", false);
 body!(GetGrants -> Vec<GrantState>, "/v1/grants", false);
 body!(EncryptKeys -> NewKeys, "/v1/keys/encrypt", false);
 body!(DecryptKeys -> Vec<DecryptedGroup>, "/v1/keys/decrypt", false);

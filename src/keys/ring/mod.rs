@@ -5,6 +5,7 @@
 //! keyset    a keyset of it that was used: grant checked, shares opened
 //! open      opens keysets when they are first used
 //! pool      data keys ready to encrypt with, of one keyset
+//! heads     heads of the audit trail, for the log
 //! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
 //! supply    the task that fetches data keys to encrypt with, and term roots
 //! fetch     the task that fetches data keys to decrypt with
@@ -12,6 +13,7 @@
 //! Keys fetched to decrypt with never encrypt. After the lease, or once a grant is gone, no cached key is given out.
 
 mod fetch;
+mod heads;
 mod held;
 mod keyset;
 mod open;
@@ -37,6 +39,7 @@ use crate::crypto::term::equality::EqKey;
 use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
 use super::access::AccessBatch;
+use super::alarm::PinAlarms;
 use super::claims::typedef::MAX_DEFINITION;
 use super::claims::{Signed, TypeClaim};
 use super::clock::Boot;
@@ -46,6 +49,7 @@ use super::request::Body;
 use super::service::{AddPins, GetPins, Granted, KeyService, PinnedObject, PutType, Revision, Standing, ask};
 use super::settings::Settings;
 use fetch::Wanted;
+use heads::Heads;
 use held::Held;
 use pool::Limits;
 use supply::Order;
@@ -81,6 +85,7 @@ struct Shared {
     held: ArcSwap<Held>,
     /// The newest standing that the service told.
     seen: ArcSwap<Standing>,
+    heads: Heads,
     /// End of the lease in boot time.
     lease_until: AtomicU64,
     /// Purges so far.
@@ -127,6 +132,7 @@ impl Ring {
             keyset: settings.keyset.clone(),
             held: ArcSwap::default(),
             seen: ArcSwap::from_pointee(Standing { revision: settings.min_revision, changed: 0 }),
+            heads: Heads::default(),
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),
@@ -316,6 +322,11 @@ impl Ring {
     /// Hands records of data access to the audit trail.
     pub async fn keep_access(&self, batch: AccessBatch) -> Result<(), KeysError> {
         self.shared.ask(&batch).await
+    }
+
+    /// Tells the audit trail of pins that do not hold.
+    pub async fn tell_alarms(&self, alarms: &PinAlarms) -> Result<(), KeysError> {
+        self.shared.ask(alarms).await
     }
 
     /// The pins of a database, by its configured name.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::super::clock::{Boot, jitter};
 use super::super::error::KeysError;
-use super::super::service::{GetState, Renew, Standing, State};
+use super::super::service::{GetState, Lease, Renew, Standing, State};
 use super::Shared;
 use super::held::Held;
 
@@ -136,7 +136,8 @@ async fn reread(shared: &Arc<Shared>) -> Result<(), KeysError> {
 async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let sent = Boot::now();
     match shared.ask(&Renew {}).await {
-        Ok(standing) => {
+        Ok(Lease { standing, heads }) => {
+            shared.heads.told(&heads, Instant::now());
             told(shared, standing).await?;
             if shared.held.load().refused.is_none() {
                 extend(shared, sent);

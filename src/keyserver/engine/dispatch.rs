@@ -4,9 +4,10 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
-    Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
-    SetAdmins, TestEpoch, TestKeyset, VerifyAudit,
+    Change, GetAudit, GetAuditChains, GetAuditPage, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset,
+    PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset,
 };
+use crate::keys::alarm::PinAlarms;
 use crate::keys::clock::wall_ms;
 use crate::keys::enrol::{
     AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, OF_STRANGERS, RefuseEnrol, RevealEnrol,
@@ -102,10 +103,12 @@ requests! {
     ApproveEnrol => approve_enrol, "An admin lets a device in";
     RefuseEnrol => refuse_enrol, "An admin turns a device away";
     AccessBatch => keep_access, "Records of data access by a proxy, for the audit trail";
+    PinAlarms => keep_alarms, "Pins that do not hold, for the audit trail";
     Change => act, "Any other act of an admin";
     GetInventory => inventory, "Everything that an admin may see";
     GetAudit => audit_tail, "The end of the audit trail";
-    VerifyAudit => audit_verify, "Walks the audit trail";
+    GetAuditChains => audit_chains, "The chains of the audit trail";
+    GetAuditPage => audit_page, "Entries of one chain of the audit trail";
 }
 
 impl Engine {
