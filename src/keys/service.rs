@@ -1,8 +1,10 @@
 //! What a client may ask of a key service, and what it answers. The embedded engine and a key server answer alike.
 //! Answers are data from another party: whoever asks checks signatures, proofs and key ids.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, Kref, TypeId};
 use super::admin::Hello;
 use super::audit::SignedHead;
 use super::claims::{RootSigned, Signed, Split};
+use super::codec::Malformed;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::{Body, Call, ServiceId};
@@ -58,6 +61,22 @@ pub struct Revision {
     pub generation: u64,
     /// Changes.
     pub revision: u64,
+}
+
+/// `GENERATION.REVISION`, as settings and files have it.
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.generation, self.revision)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let (generation, revision) = text.split_once('.').ok_or(Malformed)?;
+        let number = |text: &str| text.parse().map_err(|_| Malformed);
+        Ok(Self { generation: number(generation)?, revision: number(revision)? })
+    }
 }
 
 /// Where the workspace and one client of it stand.

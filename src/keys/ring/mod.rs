@@ -6,6 +6,7 @@
 //! open      opens keysets when they are first used
 //! pool      data keys ready to encrypt with, of one keyset
 //! heads     heads of the audit trail, for the log
+//! memory    the newest revision that was seen, kept in a file
 //! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
 //! supply    the task that fetches data keys to encrypt with, and term roots
 //! fetch     the task that fetches data keys to decrypt with
@@ -16,6 +17,7 @@ mod fetch;
 mod heads;
 mod held;
 mod keyset;
+mod memory;
 mod open;
 mod pool;
 mod supply;
@@ -51,6 +53,7 @@ use super::settings::Settings;
 use fetch::Wanted;
 use heads::Heads;
 use held::Held;
+use memory::Memory;
 use pool::Limits;
 use supply::Order;
 
@@ -86,6 +89,8 @@ struct Shared {
     /// The newest standing that the service told.
     seen: ArcSwap<Standing>,
     heads: Heads,
+    /// Where there is a home to keep it in.
+    memory: Option<Memory>,
     /// End of the lease in boot time.
     lease_until: AtomicU64,
     /// Purges so far.
@@ -123,6 +128,7 @@ impl Ring {
             .eviction_policy(EvictionPolicy::lru())
             .weigher(|_, _| ENTRY_BYTES)
             .max_capacity(CACHE_BYTES);
+        let (memory, seen) = remembered(settings, root).await;
         let shared = Arc::new(Shared {
             key: client,
             root,
@@ -131,8 +137,9 @@ impl Ring {
             lease: settings.lease,
             keyset: settings.keyset.clone(),
             held: ArcSwap::default(),
-            seen: ArcSwap::from_pointee(Standing { revision: settings.min_revision, changed: 0 }),
+            seen: ArcSwap::from_pointee(Standing { revision: seen, changed: 0 }),
             heads: Heads::default(),
+            memory,
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),
@@ -157,6 +164,9 @@ impl Ring {
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        if let Some(memory) = &self.shared.memory {
+            memory.close(self.shared.seen.load().revision).await;
+        }
     }
 
     /// The keyset for new values.
@@ -415,6 +425,14 @@ impl Shared {
         self.to_fetch.send(Wanted { keys: wanted.to_vec(), again, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
+}
+
+/// The memory, and the newest revision that it or the settings know of.
+async fn remembered(settings: &Settings, root: RootFingerprint) -> (Option<Memory>, Revision) {
+    let home = settings.home.clone();
+    let opened = tokio::task::spawn_blocking(move || Memory::open(&home, root)).await.ok().flatten();
+    let (memory, kept) = opened.unzip();
+    (memory, kept.unwrap_or_default().max(settings.min_revision))
 }
 
 fn stopped() -> KeysError {

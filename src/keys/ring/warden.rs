@@ -74,7 +74,7 @@ pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
             let standing = held.standing;
             not_older(shared, standing)?;
             install(shared, held);
-            shared.seen.store(Arc::new(standing));
+            saw(shared, standing);
             extend(shared, sent);
             Ok(())
         }
@@ -117,7 +117,7 @@ async fn told(shared: &Arc<Shared>, standing: Standing) -> Result<(), KeysError>
         && held.standing.revision.generation == standing.revision.generation
         && held.standing.changed == standing.changed;
     if same {
-        shared.seen.store(Arc::new(standing));
+        saw(shared, standing);
         return Ok(());
     }
     reread(shared).await
@@ -146,6 +146,14 @@ async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
         }
         Err(error) if error.leaves_access() => Err(error),
         Err(_) => refresh(shared).await,
+    }
+}
+
+/// The newest standing is known from now on, also after a restart.
+fn saw(shared: &Shared, standing: Standing) {
+    shared.seen.store(Arc::new(standing));
+    if let Some(memory) = &shared.memory {
+        memory.saw(standing.revision);
     }
 }
 
@@ -184,5 +192,5 @@ fn not_older(shared: &Shared, found: Standing) -> Result<(), KeysError> {
         return Ok(());
     }
     suspend(shared);
-    Err(KeysError::RolledBack { seen: seen.revision, found: found.revision })
+    Err(KeysError::RolledBack { seen, found })
 }
