@@ -3,6 +3,7 @@
 use columnseal::config::load_database;
 use columnseal::keyserver::workspace::{PinInfo, TypeInfo};
 use columnseal::schema::catalog::{Terms, TypeDef};
+use columnseal::schema::pins::{Found, look};
 use columnseal::schema::{database, registry};
 
 use super::Context;
@@ -31,7 +32,24 @@ pub(super) enum Type {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// Forget a pin: the column may then be what the database says
+    /// Confirm that a pinned column has another encrypted type now, and hold it to that
+    #[command(long_about = "Confirm that a pinned column has another encrypted type now, and hold it to that.\n\n\
+        Looks into the database, and pins the column to the type that it has there. Statements on its table run again \
+        within about a second. A column that is plain or gone cannot be confirmed: see `type unpin`.")]
+    Confirm {
+        /// As `columnseal type pins` shows it, such as "column public.users.email"
+        object: String,
+        /// The database's configured name [default: that of the settings]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// The database [default: that of the settings]
+        #[arg(long, value_name = "URL")]
+        database: Option<String>,
+    },
+    /// Confirm that a pinned column is plain or gone now, and forget its pin
+    #[command(long_about = "Confirm that a pinned column is plain or gone now, and forget its pin.\n\n\
+        Statements on its table run again within about a second: values for a plain column are then sent and stored \
+        as they are. A column that is encrypted is pinned again, to whatever type it has, with the next statement.")]
     Unpin {
         /// As `columnseal type pins` shows it, such as "column public.users.email"
         object: String,
@@ -67,6 +85,9 @@ impl Type {
             Type::List => list(context),
             Type::Adopt { name, database } => adopt(context, name, database.as_deref()),
             Type::Pins { name } => pins(context, name.as_deref()),
+            Type::Confirm { object, name, database } => {
+                confirm(context, object, (name.as_deref(), database.as_deref()))
+            }
             Type::Unpin { object, name } => unpin(context, object, name.as_deref()),
         }
     }
@@ -159,24 +180,71 @@ fn pins(context: &Context, name: Option<&str>) -> Outcome {
     Ok(())
 }
 
+fn confirm(context: &Context, object: &str, (name, url): (Option<&str>, Option<&str>)) -> Outcome {
+    let attempted = format!("confirm the type of {object}");
+    let name = name_or_configured(context, name, &attempted)?;
+    let target = target(context, url, &attempted)?;
+    let workspace = open(context, &attempted)?;
+    let told = |error| failure(&attempted, &error);
+    if !workspace.pins(Some(&name)).map_err(told)?.iter().any(|pin| pin.object == object) {
+        return Err(not_pinned(&attempted, &name));
+    }
+    // Definitions that only a proxy has adopted say nothing here.
+    let signed = workspace.types().map_err(told)?.into_iter().filter(|info| info.admin);
+    let signed = signed.filter_map(|info| Some((info.id.parse().ok()?, info.definition))).collect::<Vec<_>>();
+    let catalog = context.block_on(&attempted, async {
+        let client = reach(&target, &attempted).await?;
+        database::load(&client, &signed, &[], true).await.map_err(|error| db::failure(&attempted, &error))
+    })?;
+    let (id, kind) = match look(&catalog, object) {
+        Some(Found::Encrypted(id, kind)) => (id, kind),
+        found => return Err(not_confirmed(&attempted, found)),
+    };
+    let moved = workspace.confirm_pin(&name, object, id).map_err(told)?;
+    let value = serde_json::json!({ "database": name, "object": object, "type_id": id.to_string(), "changed": moved });
+    let text = match moved {
+        true => format!("{object} in {name} is held to seal.{kind} ({id}) from now on"),
+        false => format!("{object} in {name} has the type it is held to, seal.{kind} ({id})"),
+    };
+    context.output.result(&value, &text);
+    Ok(())
+}
+
+fn not_confirmed(attempted: &str, found: Option<Found>) -> Failure {
+    let gone = "if that is meant, forget the pin: `columnseal type unpin`; if not, somebody changed the database";
+    let (why, advice) = match found {
+        Some(Found::Unsigned(kind)) => {
+            let advice = "look at its definition, and sign it: `columnseal type adopt`";
+            (format!("its type seal.{kind} is not signed, or is not as it was signed"), advice)
+        }
+        Some(Found::Plain) => ("the column is plain".to_owned(), gone),
+        _ => ("the column is not there".to_owned(), gone),
+    };
+    Failure::new(Exit::Failed, "pin-unconfirmed", attempted, why, advice)
+}
+
+fn not_pinned(attempted: &str, name: &str) -> Failure {
+    let why = format!("database {name} has no pin of that object");
+    let advice = "`columnseal type pins` shows every pin; write the object as it stands there";
+    Failure::new(Exit::Failed, "pin-unknown", attempted, why, advice)
+}
+
 fn unpin(context: &Context, object: &str, name: Option<&str>) -> Outcome {
     let attempted = format!("remove the pin of {object}");
-    let name = match name {
-        Some(name) => name.to_owned(),
-        None => configured_name(context, &attempted)?,
-    };
+    let name = name_or_configured(context, name, &attempted)?;
     let workspace = open(context, &attempted)?;
     if !workspace.remove_pin(&name, object).map_err(|error| failure(&attempted, &error))? {
-        let why = format!("database {name} has no pin of that object");
-        let advice = "`columnseal type pins` shows every pin; write the object as it stands there";
-        return Err(Failure::new(Exit::Failed, "pin-unknown", attempted, why, advice));
+        return Err(not_pinned(&attempted, &name));
     }
     let value = serde_json::json!({ "database": name, "object": object, "removed": true });
     context.output.result(&value, &format!("the pin of {object} in {name} is removed"));
     Ok(())
 }
 
-fn configured_name(context: &Context, attempted: &str) -> Result<String, Failure> {
+fn name_or_configured(context: &Context, name: Option<&str>, attempted: &str) -> Result<String, Failure> {
+    if let Some(name) = name {
+        return Ok(name.to_owned());
+    }
     let database = context.settings(attempted, load_database(&context.environment, &context.sources, None))?;
     database.name.ok_or_else(|| {
         let advice = "pass --name, or set [database] name";

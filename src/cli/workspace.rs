@@ -55,7 +55,11 @@ fn advice(error: &KeysError) -> (Exit, &'static str, &'static str) {
         E::Tampered { .. } => {
             (Exit::Store, "tampered", "do not go on: find out who wrote to the store, and restore it")
         }
-        E::RolledBack { .. } => (Exit::Store, "rolled-back", "put the newest copy of the store in place"),
+        E::RolledBack { .. } => (
+            Exit::Store,
+            "rolled-back",
+            "put the newest copy of the store in place; if the older one is meant, remove the folder seen in COLUMNSEAL_HOME",
+        ),
         E::ClientUnknown { .. } => (Exit::Keys, "client-unknown", "`columnseal client list` shows every client"),
         E::ClientDisabled { .. } => (Exit::Keys, "client-disabled", "an admin can run `columnseal client enable ID`"),
         E::ClientExpired { .. } => {

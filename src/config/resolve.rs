@@ -61,14 +61,11 @@ fn min_revision(reader: &mut Reader<'_>) -> Revision {
     let Some(text) = reader.text("keys.min_revision").filter(|text| !text.is_empty()) else {
         return Revision::default();
     };
-    let parts = text.split_once('.');
-    let parsed = parts.and_then(|(generation, revision)| Some((generation.parse().ok()?, revision.parse().ok()?)));
-    let Some((generation, revision)) = parsed else {
+    text.parse().unwrap_or_else(|_| {
         let advice = "write GENERATION.REVISION such as \"1.42\", as SHOW columnseal.status tells it";
         reader.fault("keys.min_revision", format!("is {text:?}"), advice);
-        return Revision::default();
-    };
-    Revision { generation, revision }
+        Revision::default()
+    })
 }
 
 fn session(reader: &mut Reader<'_>) -> Session {

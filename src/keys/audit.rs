@@ -3,7 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::derive::Domain;
+use crate::crypto::json::{Base64, b64};
 use crate::crypto::sign::{Signature, SigningKey, VerifyKey};
 
 use super::codec::Writer;
@@ -15,18 +19,22 @@ use super::request::ServiceId;
 pub struct ReplicaId(pub [u8; 16]);
 
 /// Where a chain stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AuditHead {
     /// The chain.
     pub replica: ReplicaId,
     /// Its last entry.
     pub sequence: u64,
     /// That entry's hash, which covers all before.
+    #[serde(with = "b64")]
+    #[schemars(with = "Base64<32>")]
     pub hash: [u8; 32],
 }
 
 /// A head that the service vouches for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SignedHead {
     /// The head.
     pub head: AuditHead,
@@ -91,7 +99,7 @@ impl FromStr for ReplicaId {
     }
 }
 
-/// `replica:sequence:hash` in hex, as logs hold it.
+/// `replica:sequence:hash`, the hash in hex.
 impl fmt::Display for AuditHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.replica, self.sequence, hex::encode(self.hash))
@@ -109,6 +117,32 @@ impl FromStr for AuditHead {
         let mut hash = [0; 32];
         hex::decode_to_slice(part()?, &mut hash).map_err(|_| bad())?;
         Ok(Self { replica, sequence, hash })
+    }
+}
+
+/// `replica:sequence:hash:signature` in hex, as logs hold it.
+impl fmt::Display for SignedHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.head, hex::encode(self.signature.0))
+    }
+}
+
+impl FromStr for SignedHead {
+    type Err = super::codec::Malformed;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || super::codec::Malformed;
+        let (head, signature) = text.rsplit_once(':').ok_or_else(bad)?;
+        let mut bytes = [0; 64];
+        hex::decode_to_slice(signature, &mut bytes).map_err(|_| bad())?;
+        Ok(Self { head: head.parse()?, signature: Signature(bytes) })
+    }
+}
+
+impl SignedHead {
+    /// Every head that stands in a text, such as the log of a proxy in any format.
+    pub fn all_in(text: &str) -> impl Iterator<Item = Self> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':' || c == '-'));
+        words.filter(|word| word.len() > 200).filter_map(|word| word.parse().ok())
     }
 }
 
@@ -135,6 +169,17 @@ mod tests {
         ] {
             assert!(!SignedHead { head: other, ..signed }.holds(ServiceId([2; 16]), &public));
         }
+    }
+
+    #[test]
+    fn signed_heads_are_found_in_logs() {
+        let signed = head().sign(ServiceId([2; 16]), &SigningKey::service(&Key32::new([1; 32])));
+        let text = signed.to_string();
+        assert_eq!(text.parse(), Ok(signed));
+        let log =
+            format!("12:00 INFO audit head head={text}\n{{\"head\":\"{text}\"}}\n{} {}x head=1:2:3", head(), text);
+        assert_eq!(SignedHead::all_in(&log).collect::<Vec<_>>(), [signed, signed]);
+        assert_eq!(SignedHead::all_in("").count(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::Epoch;
 
 use super::root_fault::RootKeyFault;
+use super::service::Revision;
 
 /// An error of the keys or keyserver room. In JSON its cause is `code`; what concerns one machine only never travels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize, JsonSchema)]
@@ -97,14 +98,12 @@ pub enum KeysError {
         what: String,
     },
     /// The service shows an older state than one already seen.
-    #[error(
-        "the key service went back from revision {seen} to {found}; if its store was restored on purpose, restart the proxy"
-    )]
+    #[error("the key service went back from revision {seen} to {found}")]
     RolledBack {
         /// Highest revision seen.
-        seen: u64,
+        seen: Revision,
         /// Revision shown now.
-        found: u64,
+        found: Revision,
     },
     /// The client is not known to the workspace.
     #[error("client {client} is unknown to this workspace")]
@@ -375,7 +374,7 @@ impl KeysError {
                 "The key store was altered by something else than columnseal: restore it and find out by whom."
             }
             Self::RolledBack { .. } => {
-                "Put the newest store back: an older one may hold grants that were revoked since."
+                "Put the newest store back: an older one may hold grants that were revoked since. If it is meant, remove COLUMNSEAL_HOME/seen and start the proxy anew."
             }
             Self::ClientUnknown { .. } => {
                 "Make a client key with `columnseal client create` and use its CS_CLIENT_KEY."

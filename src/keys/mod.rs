@@ -7,6 +7,7 @@
 //! request      signed requests
 //! claims       everything signed, and the trust that checks it
 //! access       records of data access, as the audit trail keeps them
+//! alarm        alarms of pins, as the audit trail keeps them
 //! signed       answers and events as the service signs them
 //! admin        an admin's arithmetic: keysets, grants
 //! audit        heads of audit chains
@@ -15,6 +16,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod alarm;
 pub mod audit;
 pub mod claims;
 pub mod clock;

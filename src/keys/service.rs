@@ -1,8 +1,10 @@
 //! What a client may ask of a key service, and what it answers. The embedded engine and a key server answer alike.
 //! Answers are data from another party: whoever asks checks signatures, proofs and key ids.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,9 @@ use crate::crypto::split::{Answer, Proof};
 use crate::crypto::{ClientId, Epoch, KeyId, KeysetId, Kref, TypeId};
 
 use super::admin::Hello;
+use super::audit::SignedHead;
 use super::claims::{RootSigned, Signed, Split};
+use super::codec::Malformed;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::{Body, Call, ServiceId};
@@ -59,6 +63,22 @@ pub struct Revision {
     pub revision: u64,
 }
 
+/// `GENERATION.REVISION`, as settings and files have it.
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.generation, self.revision)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let (generation, revision) = text.split_once('.').ok_or(Malformed)?;
+        let number = |text: &str| text.parse().map_err(|_| Malformed);
+        Ok(Self { generation: number(generation)?, revision: number(revision)? })
+    }
+}
+
 /// Where the workspace and one client of it stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +94,18 @@ pub struct Standing {
 #[serde(deny_unknown_fields)]
 pub struct GetState {}
 
-/// Asks for the [`Standing`], for the lease.
+/// What a lease rests on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Where the workspace and the client stand.
+    pub standing: Standing,
+    /// Where the chains of the audit trail stand that the answering server writes. For the client's log: a trail that is
+    /// rewritten later does not hold them.
+    pub heads: Vec<SignedHead>,
+}
+
+/// Asks for the [`Lease`].
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Renew {}
@@ -328,7 +359,7 @@ macro_rules! body {
 pub(super) use body;
 
 body!(GetState -> State, "/v1/state", false);
-body!(Renew -> Standing, "/v1/lease", false);
+body!(Renew -> Lease, "/v1/lease", false);
 body!(GetGrants -> Vec<GrantState>, "/v1/grants", false);
 body!(EncryptKeys -> NewKeys, "/v1/keys/encrypt", false);
 body!(DecryptKeys -> Vec<DecryptedGroup>, "/v1/keys/decrypt", false);

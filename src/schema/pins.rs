@@ -18,8 +18,36 @@ pub struct Alarm {
     pub object: String,
     /// The relation that statements are refused on: schema and name.
     pub relation: (String, String),
+    /// What kind of wrong it is.
+    pub fault: Fault,
     /// What is wrong with it, without a full stop.
     pub why: String,
+}
+
+/// Kinds of alarms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The column is plain.
+    Plain,
+    /// The column is not there.
+    Missing,
+    /// The column has another encrypted type.
+    OtherType,
+    /// A relation of the same name in another schema has the column plain.
+    Namesake,
+}
+
+/// A pinned column as the database has it now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It is not there.
+    Missing,
+    /// It is plain.
+    Plain,
+    /// It has an encrypted type whose definition is signed.
+    Encrypted(TypeId, String),
+    /// It has an encrypted type of this name that cannot be believed.
+    Unsigned(String),
 }
 
 impl std::fmt::Display for Alarm {
@@ -72,6 +100,20 @@ pub fn is_column_name(entry: &str) -> bool {
     Name::parse(entry).is_some()
 }
 
+/// What a pinned object is in this catalog, for who confirms a change. `None`: it names no column.
+pub fn look(catalog: &Catalog, object: &str) -> Option<Found> {
+    let name = Name::parse(object.strip_prefix("column ")?)?;
+    let relation = catalog.relation(&name.schema, &name.relation);
+    let Some(column) = relation.and_then(|relation| relation.columns.iter().find(|c| c.name == name.column)) else {
+        return Some(Found::Missing);
+    };
+    Some(match column.enc.as_ref().filter(|_| column.direct) {
+        None => Found::Plain,
+        Some(enc) if enc.standing == Standing::Verified => Found::Encrypted(enc.def.id, enc.def.name.clone()),
+        Some(enc) => Found::Unsigned(enc.def.name.clone()),
+    })
+}
+
 /// Pins for encrypted columns that `known` does not hold yet: of tables and views that are not temporary, and of
 /// types that can be believed.
 pub fn new_pins(catalog: &Catalog, known: &[(String, TypeId)]) -> Vec<(String, TypeId)> {
@@ -104,28 +146,29 @@ fn faults(catalog: &Catalog, name: &Name, id: Option<TypeId>) -> Vec<Alarm> {
     let namesakes = catalog.relations.values().filter_map(|relations| relations.get(&name.relation));
     let fault = |relation: &Arc<Relation>| {
         let column = relation.columns.iter().find(|c| c.name == name.column);
-        let why = match relation.schema == name.schema {
+        let (fault, why) = match relation.schema == name.schema {
             true => own_fault(name, column, id),
-            false => namesake_fault(name, relation, column),
+            false => namesake_fault(name, relation, column).map(|why| (Fault::Namesake, why)),
         }?;
-        Some(Alarm { object: name.object(), relation: (relation.schema.clone(), relation.name.clone()), why })
+        Some(Alarm { object: name.object(), relation: (relation.schema.clone(), relation.name.clone()), fault, why })
     };
     namesakes.filter_map(fault).collect()
 }
 
-fn own_fault(name: &Name, column: Option<&Column>, id: Option<TypeId>) -> Option<String> {
+fn own_fault(name: &Name, column: Option<&Column>, id: Option<TypeId>) -> Option<(Fault, String)> {
     let shown = name.shown();
     let Some(column) = column else {
-        return Some(format!("column {shown} must be encrypted, but is not there"));
+        return Some((Fault::Missing, format!("column {shown} must be encrypted, but is not there")));
     };
     let Some(enc) = column.enc.as_ref().filter(|_| column.direct) else {
-        return Some(format!("column {shown} must be encrypted, but is plain"));
+        return Some((Fault::Plain, format!("column {shown} must be encrypted, but is plain")));
     };
     id.filter(|id| *id != enc.def.id).map(|id| {
-        format!(
+        let why = format!(
             "column {shown} must have the encrypted type with id {id}, but has seal.{} with id {}",
             enc.def.name, enc.def.id
-        )
+        );
+        (Fault::OtherType, why)
     })
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::alarms::Alarms;
 use super::settings::Policy;
 use crate::keys::{KeysError, Pin, Ring};
 use crate::net::connect::{ConnectError, connect};
@@ -140,6 +141,7 @@ pub struct Catalogs {
     policy: Policy,
     target: Target,
     metrics: Arc<Metrics>,
+    alarms: Arc<Alarms>,
     shutdown: CancellationToken,
 }
 
@@ -152,7 +154,9 @@ impl Catalogs {
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
-        let catalogs = Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, metrics, shutdown });
+        let alarms = Arc::new(Alarms::default());
+        tokio::spawn(Arc::clone(&alarms).run(Arc::clone(&ring), shutdown.clone()));
+        let catalogs = Arc::new(Catalogs { slots: Mutex::default(), ring, policy, target, metrics, alarms, shutdown });
         tokio::spawn(follow_keys(Arc::clone(&catalogs)));
         catalogs
     }
@@ -238,10 +242,12 @@ impl Catalogs {
         Ok(Arc::new(catalog))
     }
 
-    /// Logs alarms that were not there before.
+    /// Logs alarms that were not there before, and has the audit trail keep them.
     fn report(&self, slot: &Slot, alarms: &[pins::Alarm]) {
         let mut known = slot.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        for alarm in alarms.iter().filter(|alarm| !known.contains(&alarm.why)) {
+        let new = |alarm: &&pins::Alarm| !known.contains(&alarm.why);
+        self.alarms.note(&slot.name, alarms.iter().filter(new));
+        for alarm in alarms.iter().filter(new) {
             warn!(database = slot.name, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
         }
         self.metrics.alarms.increment(alarms.len() as f64 - known.len() as f64);

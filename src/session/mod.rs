@@ -8,6 +8,7 @@
 //! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
 //! place (`front::poison`) and replacing its words.
 
+mod alarms;
 pub mod audit;
 mod back;
 pub mod cancel;

@@ -92,7 +92,7 @@ pub(super) struct Analyzer<'a> {
 }
 
 /// What to do about a pin that does not hold.
-const PINNED: &str = "If the change is meant, an admin confirms it: columnseal type unpin \"column SCHEMA.TABLE.COLUMN\" --name \
+const PINNED: &str = "If the change is meant, an admin confirms it: columnseal type confirm (another type) or type unpin (plain, or gone) \"column SCHEMA.TABLE.COLUMN\" --name \
 DATABASE (\"columnseal type pins\" lists them). If not, somebody changed the database.";
 
 impl<'a> Analyzer<'a> {

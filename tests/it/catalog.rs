@@ -183,6 +183,17 @@ fn ddl_past_the_proxy_is_noticed() {
     });
     let error = raw.error("INSERT INTO t (id, e) VALUES (2, 'mark-pin')");
     assert!(error.code == "42P17" && error.hint.unwrap().contains("type unpin"));
+    let (_, metrics) = twin.proxy.http("/metrics").expect("metrics");
+    assert!(metrics.contains("columnseal_pin_alarms 1"), "{metrics}");
+    assert!(twin.proxy.log().contains("a pinned column is not as it was"));
+    crate::support::eventually("the audit trail has it", || {
+        let trail = twin.workspace.columnseal(&["audit", "tail", "-n", "1000"]).ok();
+        let line = trail.lines().find(|line| line.contains("pin.alarm"))?.to_owned();
+        (line.contains("column public.t.e of database \"sealed\"") && line.contains("pin_")).then_some(())
+    });
+    let (object, url) = ("column public.t.e", twin.direct.url.as_str());
+    let refused = twin.workspace.columnseal(&["type", "confirm", object, "--name", "sealed", "--database", url]);
+    assert!(refused.code != 0 && refused.err.contains("is plain"), "{} {}", refused.out, refused.err);
     // An admin confirms, and it counts at once.
     twin.workspace.columnseal(&["type", "unpin", "column public.t.e", "--name", "sealed"]).ok();
     crate::support::eventually("the pin is forgotten", || {
@@ -200,6 +211,42 @@ fn ddl_past_the_proxy_is_noticed() {
         (code == "42P01" && !sent.windows(9).any(|w| w == b"987654321")).then_some(())
     });
     nothing_leaked(&twin, &["mark-pin"]);
+}
+
+#[test]
+fn a_confirmed_pin_holds_the_column_to_its_new_type() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE t (id int, e seal.text_eq)");
+    let mut raw = twin.raw_sealed();
+    raw.rows("SELECT e FROM t");
+    let mut alarm = |what: &str, mark: &str| {
+        crate::support::eventually(what, || {
+            let answers = raw.ask(&query(&format!("INSERT INTO t (id, e) VALUES (1, '{mark}')")));
+            answers.iter().find_map(raw::Message::error).filter(|e| e.code == "42P17")
+        })
+    };
+    twin.direct.sql("ALTER TABLE t DROP e; ALTER TABLE t ADD e seal.varchar_eq");
+    alarm("the alarm of another type", "mark-first");
+    let confirm = |object: &str| {
+        let url = twin.direct.url.as_str();
+        twin.workspace.columnseal(&["type", "confirm", object, "--name", "sealed", "--database", url])
+    };
+    assert!(confirm("column public.t.nothing").err.contains("no pin of that object"));
+    assert!(confirm("column public.t.e").ok().contains("seal.varchar_eq"));
+    assert!(confirm("column public.t.e").ok().contains("has the type it is held to"));
+    let mut other = twin.raw_sealed();
+    crate::support::eventually("it is heeded", || {
+        let answers = other.ask(&query("INSERT INTO t (id, e) VALUES (2, 'mark-second')"));
+        transcript(&answers).starts_with("C INSERT").then_some(())
+    });
+    // It was not forgotten: a plain column is an alarm as before.
+    twin.direct.sql("ALTER TABLE t DROP e; ALTER TABLE t ADD e text");
+    alarm("the alarm of a plain column", "mark-third");
+    let trail = twin.workspace.columnseal(&["audit", "tail", "-n", "1000"]).ok();
+    for told in ["pin.confirm", "pin_other_type"] {
+        assert!(trail.contains(told), "{trail}");
+    }
+    nothing_leaked(&twin, &["mark-second", "mark-third"]);
 }
 
 #[test]

@@ -26,9 +26,9 @@ use super::service::{Revision, SealedShare};
 pub use admins::{Again, Hello, MAX_ADMINS, SetAdmins};
 pub use clients::RotateClient;
 pub use requests::{
-    Act, Answers, AuditEntry, Change, ClientEntry, EpochOffer, GetAudit, GetInventory, Inventory, KeysetEntry,
-    NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, Seen, TestEpoch, TestKeyset,
-    Unseal, VerifyAudit,
+    Act, Answers, AuditChain, AuditEntry, Change, ClientEntry, EpochOffer, GetAudit, GetAuditChains, GetAuditPage,
+    GetInventory, Inventory, KeysetEntry, MAX_AUDIT_PAGE, NewGrant, Offer, OfferEpoch, OfferKeyset, PublishEpoch,
+    PublishKeyset, PutClient, Seen, TestEpoch, TestKeyset, Unseal,
 };
 
 /// The admin's own shares of a keyset.

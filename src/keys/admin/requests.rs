@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::json::{Base64, b64};
 use crate::crypto::split::PublicShare;
-use crate::crypto::{ClientId, Epoch, KeysetId, Kref};
+use crate::crypto::{ClientId, Epoch, KeysetId, Kref, TypeId};
 
-use super::super::audit::ReplicaId;
+use super::super::audit::{AuditHead, ReplicaId, SignedHead};
 use super::super::claims::{RootSigned, Signed};
 use super::super::service::{Evaluated, PinnedObject, Revision, SealedShare, body};
 
@@ -189,6 +189,15 @@ pub enum Act {
         /// The epoch.
         epoch: Epoch,
     },
+    /// Pins an object that is pinned to another type: what its database says now is meant.
+    ConfirmPin {
+        /// The database's configured name.
+        database: String,
+        /// The object.
+        object: String,
+        /// The type it has now.
+        type_id: TypeId,
+    },
     /// Removes a pin.
     RemovePin {
         /// The database's configured name.
@@ -306,15 +315,45 @@ pub struct AuditEntry {
     #[serde(with = "b64")]
     #[schemars(with = "Base64<32>")]
     pub hash: [u8; 32],
+    /// How it was hashed.
+    pub format: u64,
 }
 
-/// Asks to walk the audit trail: its length, or where it does not hold.
+/// Asks for the chains of the audit trail.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyAudit {}
+pub struct GetAuditChains {}
+
+/// A chain of the audit trail. Whoever asks checks it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditChain {
+    /// The chain.
+    pub replica: ReplicaId,
+    /// Where it ends; `None`: there are entries of it, but it was never opened.
+    pub head: Option<AuditHead>,
+    /// The newest head that the service signed and kept.
+    pub signed: Option<SignedHead>,
+}
+
+/// Most entries of one [`GetAuditPage`].
+pub const MAX_AUDIT_PAGE: u32 = 1_000;
+
+/// Asks for entries of one chain, in their order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetAuditPage {
+    /// The chain.
+    pub replica: ReplicaId,
+    /// Entries after this one; 0: from the first.
+    pub after: u64,
+    /// How many at most, and at most [`MAX_AUDIT_PAGE`].
+    pub limit: u32,
+}
 
 body!(GetAudit -> Vec<AuditEntry>, "/v1/audit", false);
-body!(VerifyAudit -> u64, "/v1/audit/verify", false);
+body!(GetAuditChains -> Vec<AuditChain>, "/v1/audit/chains", false);
+body!(GetAuditPage -> Vec<AuditEntry>, "/v1/audit/page", false);
 body!(OfferKeyset -> Offer, "/v1/keysets/offer", true);
 body!(TestKeyset -> Answers, "/v1/keysets/test", false);
 body!(PublishKeyset -> (), "/v1/keysets/publish", true);

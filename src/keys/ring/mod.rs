@@ -5,6 +5,8 @@
 //! keyset    a keyset of it that was used: grant checked, shares opened
 //! open      opens keysets when they are first used
 //! pool      data keys ready to encrypt with, of one keyset
+//! heads     heads of the audit trail, for the log
+//! memory    the newest revision that was seen, kept in a file
 //! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
 //! supply    the task that fetches data keys to encrypt with, and term roots
 //! fetch     the task that fetches data keys to decrypt with
@@ -12,8 +14,10 @@
 //! Keys fetched to decrypt with never encrypt. After the lease, or once a grant is gone, no cached key is given out.
 
 mod fetch;
+mod heads;
 mod held;
 mod keyset;
+mod memory;
 mod open;
 mod pool;
 mod supply;
@@ -38,6 +42,7 @@ use crate::crypto::term::TermKeys;
 use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
 use super::access::AccessBatch;
+use super::alarm::PinAlarms;
 use super::claims::typedef::MAX_DEFINITION;
 use super::claims::{Signed, TypeClaim};
 use super::clock::Boot;
@@ -47,7 +52,9 @@ use super::request::Body;
 use super::service::{AddPins, GetPins, Granted, KeyService, PinnedObject, PutType, Revision, Standing, ask};
 use super::settings::Settings;
 use fetch::Wanted;
+use heads::Heads;
 use held::Held;
+use memory::Memory;
 use pool::Limits;
 use supply::Order;
 
@@ -82,6 +89,9 @@ struct Shared {
     held: ArcSwap<Held>,
     /// The newest standing that the service told.
     seen: ArcSwap<Standing>,
+    heads: Heads,
+    /// Where there is a home to keep it in.
+    memory: Option<Memory>,
     /// End of the lease in boot time.
     lease_until: AtomicU64,
     /// Purges so far.
@@ -121,6 +131,7 @@ impl Ring {
             .eviction_policy(EvictionPolicy::lru())
             .weigher(|_, _| ENTRY_BYTES)
             .max_capacity(CACHE_BYTES);
+        let (memory, seen) = remembered(settings, root).await;
         let shared = Arc::new(Shared {
             key: client,
             root,
@@ -129,7 +140,9 @@ impl Ring {
             lease: settings.lease,
             keyset: settings.keyset.clone(),
             held: ArcSwap::default(),
-            seen: ArcSwap::from_pointee(Standing { revision: settings.min_revision, changed: 0 }),
+            seen: ArcSwap::from_pointee(Standing { revision: seen, changed: 0 }),
+            heads: Heads::default(),
+            memory,
             lease_until: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),
@@ -155,6 +168,9 @@ impl Ring {
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        if let Some(memory) = &self.shared.memory {
+            memory.close(self.shared.seen.load().revision).await;
+        }
     }
 
     /// The keyset for new values.
@@ -322,6 +338,11 @@ impl Ring {
         self.shared.ask(&batch).await
     }
 
+    /// Tells the audit trail of pins that do not hold.
+    pub async fn tell_alarms(&self, alarms: &PinAlarms) -> Result<(), KeysError> {
+        self.shared.ask(alarms).await
+    }
+
     /// The pins of a database, by its configured name; while the service is away and the lease holds, as they were last.
     pub async fn pins(&self, database: &str) -> Result<Vec<Pin>, KeysError> {
         match self.shared.ask(&GetPins { database: database.to_owned() }).await {
@@ -429,6 +450,14 @@ impl Shared {
         self.to_fetch.send(Wanted { keys: wanted.to_vec(), again, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
+}
+
+/// The memory, and the newest revision that it or the settings know of.
+async fn remembered(settings: &Settings, root: RootFingerprint) -> (Option<Memory>, Revision) {
+    let home = settings.home.clone();
+    let opened = tokio::task::spawn_blocking(move || Memory::open(&home, root)).await.ok().flatten();
+    let (memory, kept) = opened.unzip();
+    (memory, kept.unwrap_or_default().max(settings.min_revision))
 }
 
 fn stopped() -> KeysError {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::super::clock::{Boot, jitter};
 use super::super::error::KeysError;
-use super::super::service::{GetState, Renew, Standing, State};
+use super::super::service::{GetState, Lease, Renew, Standing, State};
 use super::Shared;
 use super::held::Held;
 
@@ -78,7 +78,7 @@ pub(super) async fn refresh(shared: &Arc<Shared>) -> Result<(), KeysError> {
             let standing = held.standing;
             not_older(shared, standing)?;
             install(shared, held);
-            shared.seen.store(Arc::new(standing));
+            saw(shared, standing);
             extend(shared, sent);
             Ok(())
         }
@@ -122,7 +122,7 @@ async fn told(shared: &Arc<Shared>, standing: Standing) -> Result<(), KeysError>
         && held.standing.revision.generation == standing.revision.generation
         && held.standing.changed == standing.changed;
     if same {
-        shared.seen.store(Arc::new(standing));
+        saw(shared, standing);
         return Ok(());
     }
     reread(shared).await
@@ -141,7 +141,8 @@ async fn reread(shared: &Arc<Shared>) -> Result<(), KeysError> {
 async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let sent = Boot::now();
     match shared.ask(&Renew {}).await {
-        Ok(standing) => {
+        Ok(Lease { standing, heads }) => {
+            shared.heads.told(&heads, Instant::now());
             told(shared, standing).await?;
             if shared.held.load().refused.is_none() {
                 extend(shared, sent);
@@ -150,6 +151,14 @@ async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
         }
         Err(error) if error.leaves_access() => Err(error),
         Err(_) => refresh(shared).await,
+    }
+}
+
+/// The newest standing is known from now on, also after a restart.
+fn saw(shared: &Shared, standing: Standing) {
+    shared.seen.store(Arc::new(standing));
+    if let Some(memory) = &shared.memory {
+        memory.saw(standing.revision);
     }
 }
 
@@ -188,5 +197,5 @@ fn not_older(shared: &Shared, found: Standing) -> Result<(), KeysError> {
         return Ok(());
     }
     suspend(shared);
-    Err(KeysError::RolledBack { seen: seen.revision, found: found.revision })
+    Err(KeysError::RolledBack { seen, found })
 }

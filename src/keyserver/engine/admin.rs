@@ -14,7 +14,7 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
 use crate::keys::request::Request;
-use crate::keys::service::SealedShare;
+use crate::keys::service::{PinnedObject, SealedShare};
 
 use super::super::authorize::{Allowed, Permit};
 use super::super::root_key::Place;
@@ -307,13 +307,25 @@ fn run(tx: &dyn Tx, permit: &Permit, act: &Act) -> Result<Vec<KeysetId>, KeysErr
         Act::AbandonEpoch { keyset, epoch } => epochs::abandon(tx, permit, *keyset, *epoch)?,
         Act::RemovePin { database, object } => {
             if !types::delete_pin(tx, database, object)? {
-                return Err(KeysError::invalid(format!("there is no pin of {object} in database \"{database}\"")));
+                return Err(no_pin(object, database));
             }
             changes::of_all(tx)?;
             log(tx, permit, "pin.remove", &format!("{object} of database \"{database}\""))?;
         }
+        Act::ConfirmPin { database, object, type_id } => {
+            let to = PinnedObject { object: object.clone(), type_id: *type_id };
+            if !types::move_pin(tx, database, &to, permit.client(), wall_ms())? {
+                return Err(no_pin(object, database));
+            }
+            changes::of_all(tx)?;
+            log(tx, permit, "pin.confirm", &format!("{object} of database \"{database}\", type {type_id}"))?;
+        }
     }
     Ok(Vec::new())
+}
+
+fn no_pin(object: &str, database: &str) -> KeysError {
+    KeysError::invalid(format!("there is no pin of {object} in database \"{database}\""))
 }
 
 /// Another name, another epoch for new values, or epochs dropped.

@@ -4,9 +4,10 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
-    Change, GetAudit, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset, PutClient, RotateClient,
-    SetAdmins, TestEpoch, TestKeyset, Unseal, VerifyAudit,
+    Change, GetAudit, GetAuditChains, GetAuditPage, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset,
+    PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset, Unseal,
 };
+use crate::keys::alarm::PinAlarms;
 use crate::keys::clock::wall_ms;
 use crate::keys::enrol::{
     AnswerEnrol, ApproveEnrol, BeginEnrol, EnrolStatus, ListEnrol, OF_STRANGERS, RefuseEnrol, RevealEnrol,
@@ -19,6 +20,7 @@ use crate::keys::service::{
 
 use super::super::store::tables::audit::Entry;
 use super::Engine;
+use super::repeats::REFUSED;
 
 /// A request that the service answers.
 pub struct Route {
@@ -101,11 +103,13 @@ requests! {
     ApproveEnrol => approve_enrol, "An admin lets a device in";
     RefuseEnrol => refuse_enrol, "An admin turns a device away";
     AccessBatch => keep_access, "Records of data access by a proxy, for the audit trail";
+    PinAlarms => keep_alarms, "Pins that do not hold, for the audit trail";
     Change => act, "Any other act of an admin";
     Unseal => unseal_asked, "Lets a restored store serve again";
     GetInventory => inventory, "Everything that an admin may see";
     GetAudit => audit_tail, "The end of the audit trail";
-    VerifyAudit => audit_verify, "Walks the audit trail";
+    GetAuditChains => audit_chains, "The chains of the audit trail";
+    GetAuditPage => audit_page, "Entries of one chain of the audit trail";
 }
 
 impl Engine {
@@ -130,7 +134,7 @@ impl Engine {
         let known = !OF_STRANGERS.contains(&path);
         let Some(result) = error.refusal().filter(|_| known) else { return };
         let Origin { address, version } = origin;
-        let entry = Entry::new(wall_ms(), auth.client, "request", path);
+        let entry = Entry::new(wall_ms(), auth.client, REFUSED, path);
         if let Err(error) = self.record(vec![Entry { result, address, version, ..entry }]) {
             tracing::warn!(%error, "a refusal could not be written down");
         }

@@ -24,6 +24,9 @@ use super::Engine;
 /// Writing down took longer: what was allowed then may be revoked by now.
 const STALE: Duration = Duration::from_millis(250);
 
+/// What a refused request asked for is told to this length.
+const MAX_REFUSED: usize = 160;
+
 /// A share with the tags to answer.
 type Job = (ServerShare, Vec<Tag>);
 
@@ -53,10 +56,10 @@ impl Engine {
         let jobs = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;
-            body.groups
-                .iter()
-                .map(|group| self.decrypt_job(tx, (&permit, &mut *trail), group))
-                .collect::<Result<Vec<_>, _>>()
+            let job = |group| self.decrypt_job(tx, (&permit, &mut *trail), group);
+            let jobs = body.groups.iter().map(job).collect::<Result<Vec<_>, _>>()?;
+            merge_refused(trail);
+            Ok(jobs)
         })?;
         let evaluate = |(share, tags): Job| evaluate(&share, &tags, body.proved);
         Ok(jobs.into_iter().map(|job| DecryptedGroup::from(job.and_then(evaluate))).collect())
@@ -134,6 +137,24 @@ impl Engine {
 fn entry(permit: &Permit, action: &str, detail: &str) -> Entry {
     let (address, version) = (permit.origin().address.clone(), permit.origin().version.clone());
     Entry { address, version, ..Entry::new(wall_ms(), permit.client(), action, detail) }
+}
+
+/// Refusals of one request: one entry for each code, however many epochs it names.
+fn merge_refused(trail: &mut Vec<Entry>) {
+    let mut merged: Vec<Entry> = Vec::new();
+    for entry in trail.drain(..) {
+        let same = |known: &&mut Entry| entry.result != audit::OK && known.result == entry.result;
+        match merged.iter_mut().find(same) {
+            None => merged.push(entry),
+            Some(known) if known.detail.len() < MAX_REFUSED => {
+                known.detail.push_str(", ");
+                known.detail.push_str(&entry.detail);
+            }
+            Some(known) if !known.detail.ends_with('…') => known.detail.push_str(", …"),
+            Some(_) => {}
+        }
+    }
+    *trail = merged;
 }
 
 fn batch(count: usize) -> Result<usize, KeysError> {

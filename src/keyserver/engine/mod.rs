@@ -10,6 +10,7 @@ mod enrol;
 mod epochs;
 mod fetch;
 mod inventory;
+mod repeats;
 mod seen;
 mod service;
 mod state;

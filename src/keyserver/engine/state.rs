@@ -10,8 +10,8 @@ use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::request::Request;
 use crate::keys::service::{
-    AddPins, GetGrants, GetPins, GetState, GrantState, Granted, MAX_KEYS, MAX_PIN, MAX_PINS, PinnedObject, PutType,
-    Renew, RevokedKeyset, Standing, State,
+    AddPins, GetGrants, GetPins, GetState, GrantState, Granted, Lease, MAX_KEYS, MAX_PIN, MAX_PINS, PinnedObject,
+    PutType, Renew, RevokedKeyset, Standing, State,
 };
 
 use super::super::authorize::Permit;
@@ -62,12 +62,13 @@ impl Engine {
     }
 
     /// The present revision, for a client in good standing. Writes nothing: a full disk does not end leases.
-    pub fn renew(&self, request: &Request<Renew>) -> Result<Standing, KeysError> {
-        store::peek(self.store(), |tx| {
+    pub fn renew(&self, request: &Request<Renew>) -> Result<Lease, KeysError> {
+        let (standing, heads) = store::peek(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;
-            standing(tx, permit.client())
-        })
+            Ok((standing(tx, permit.client())?, self.heads(tx)?))
+        })?;
+        Ok(Lease { standing, heads: heads.into_iter().map(|head| self.sign(head)).collect() })
     }
 
     /// Stores a definition, signed by an admin or by the asking client. The same again changes nothing; another of the same

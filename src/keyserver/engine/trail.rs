@@ -3,18 +3,22 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crate::crypto::ClientId;
 use crate::keys::access::{AccessBatch, AccessRecord, MAX_NAME, MAX_RECORDS, MAX_STATEMENT, MAX_TYPES};
+use crate::keys::alarm::{MAX_ALARMS, PinAlarm, PinAlarms};
 use crate::keys::audit::{AuditHead, ReplicaId, SignedHead};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
-use crate::keys::request::{Request, ServiceId};
+use crate::keys::request::{Origin, Request, ServiceId};
+use crate::keys::service::MAX_PIN;
 
 use super::super::authorize::Permit;
-use super::super::store::tables::audit::{self, AuditRow, CHAIN_OPENED, Entry, Finding, Positions};
+use super::super::store::tables::audit::{self, CHAIN_OPENED, Entry};
 use super::super::store::{self, Store, Tx};
 use super::Engine;
+use super::repeats::{ALARM, Repeats};
 
 /// A head is signed and kept this often, so that a cut of the chain is found.
 const SIGN_EVERY: u64 = 1_000;
@@ -27,6 +31,7 @@ pub(super) struct Trail {
     /// The chain has its row.
     opened: AtomicBool,
     signed: AtomicU64,
+    repeats: Repeats,
     queue: Mutex<Queue>,
     turn: Condvar,
 }
@@ -49,8 +54,8 @@ impl Trail {
         let shared = store.shared();
         let own = || crate::crypto::random::array().map_err(|e| KeysError::unavailable(e.to_string()));
         let replica = ReplicaId(if shared { own()? } else { service.0 });
-        let (queue, turn) = (Mutex::default(), Condvar::new());
-        Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), queue, turn })
+        let (repeats, queue, turn) = (Repeats::default(), Mutex::default(), Condvar::new());
+        Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), repeats, queue, turn })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -102,8 +107,16 @@ impl Drop for Turn<'_> {
 }
 
 impl Engine {
-    /// Writes down what is not a change: keys given, requests refused. Returns when it is kept.
+    /// Writes down what is not a change: keys given, requests refused, of those that come again and again a few. Returns
+    /// when it is kept.
     pub fn record(&self, entries: Vec<Entry>) -> Result<(), KeysError> {
+        let repeats = &self.inner.trail.repeats;
+        let entries = repeats.thin(entries, Instant::now());
+        let refused = entries.iter().filter(|entry| entry.result != audit::OK).cloned().collect::<Vec<_>>();
+        self.keep(entries).inspect_err(|_| repeats.forget(&refused))
+    }
+
+    fn keep(&self, entries: Vec<Entry>) -> Result<(), KeysError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -128,6 +141,25 @@ impl Engine {
             Ok(entry)
         };
         self.record(records.iter().map(entry).collect::<Result<_, KeysError>>()?)
+    }
+
+    /// Keeps a proxy's alarms of pins: whoever tells one first, once in a few minutes.
+    pub fn keep_alarms(&self, request: &Request<PinAlarms>) -> Result<(), KeysError> {
+        let PinAlarms { database, alarms } = &request.body;
+        let long = |text: &str| text.is_empty() || text.len() > MAX_PIN;
+        if alarms.len() > MAX_ALARMS || long(database) || alarms.iter().any(|alarm| long(&alarm.object)) {
+            return Err(KeysError::invalid("there are too many alarms, or a name of one is empty or too long"));
+        }
+        let client = store::append(self.store(), |tx| {
+            let trust = self.trust(tx)?;
+            Ok(Permit::check(tx, &trust, self.gate(), request)?.client())
+        })?;
+        let entry = |alarm: &PinAlarm| {
+            let entry = Entry::new(wall_ms(), client, ALARM, &format!("{} of database \"{database}\"", alarm.object));
+            let Origin { address, version } = request.origin.clone();
+            Entry { result: alarm.fault.code().to_owned(), address, version, ..entry }
+        };
+        self.record(alarms.iter().map(entry).collect())
     }
 
     fn write_down(&self, entries: &[Entry]) -> Result<(), KeysError> {
@@ -165,64 +197,41 @@ impl Engine {
         })
     }
 
-    fn sign(&self, head: AuditHead) -> SignedHead {
+    pub(super) fn sign(&self, head: AuditHead) -> SignedHead {
         head.sign(self.inner.service, &self.inner.signing)
     }
 
-    /// Signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
+    /// Writes down what was left out, then signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
     pub async fn close(&self) {
-        if let Err(error) = self.blocking(Self::sign_heads).await {
-            tracing::warn!(%error, "the end of the audit trail could not be signed");
+        let end = |engine: &Self| engine.keep(engine.inner.trail.repeats.rest()).and_then(|()| engine.sign_heads());
+        if let Err(error) = self.blocking(end).await {
+            tracing::warn!(%error, "the end of the audit trail could not be written and signed");
         }
     }
 
     /// Signs and keeps where every chain ends that this engine writes.
     pub fn sign_heads(&self) -> Result<(), KeysError> {
-        let own = self.inner.trail.replica;
-        let mine = |tx: &dyn Tx| Ok([own, audit::main(tx)?]);
         let stale = |chain: &audit::ChainRow| chain.signed.is_none_or(|signed| signed.head != chain.head);
         store::write(self.store(), |tx| {
-            let mine = mine(tx)?;
-            for chain in audit::chains(tx)?.iter().filter(|chain| mine.contains(&chain.head.replica) && stale(chain)) {
+            for chain in self.own_chains(tx)?.iter().filter(|chain| stale(chain)) {
                 audit::keep_signed(tx, &self.sign(chain.head))?;
             }
             Ok(())
         })
     }
 
-    /// Where every chain stands, signed now.
-    pub fn signed_heads(&self) -> Result<Vec<SignedHead>, KeysError> {
-        let chains = store::peek(self.store(), audit::chains)?;
-        Ok(chains.into_iter().map(|chain| self.sign(chain.head)).collect())
+    /// Where the chains stand that this engine writes: that of changes, and that of its key fetches once it has some.
+    pub(super) fn heads(&self, tx: &dyn Tx) -> Result<Vec<AuditHead>, KeysError> {
+        Ok(self.own_chains(tx)?.into_iter().map(|chain| chain.head).collect())
     }
 
-    /// Where the chain stands that this engine writes key fetches to. Sequence 0: it has written none.
-    pub fn head(&self) -> Result<AuditHead, KeysError> {
-        let replica = self.inner.trail.replica;
-        let found = store::peek(self.store(), |tx| audit::chain(tx, replica))?;
-        Ok(found.map_or(AuditHead { replica, sequence: 0, hash: [0; 32] }, |chain| chain.head))
-    }
-
-    /// Walks every chain: the number of entries, and what is wrong.
-    pub fn check_trail(&self) -> Result<(u64, Vec<Finding>), KeysError> {
-        store::read(self.store(), |tx| self.check_trail_in(tx))
-    }
-
-    pub(super) fn check_trail_in(&self, tx: &dyn Tx) -> Result<(u64, Vec<Finding>), KeysError> {
-        audit::verify(tx, self.inner.service, &self.inner.signing.verify_key())
-    }
-
-    /// Checks heads that proxies have logged: one that is not on its chain tells of a trail that was cut or rewritten.
-    pub fn verify_heads(&self, seen: &[AuditHead]) -> Result<Vec<Finding>, KeysError> {
-        let found = store::read(self.store(), |tx| {
-            seen.iter().map(|head| audit::follow(tx, head)).collect::<Result<Vec<_>, _>>()
-        })?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    /// At most `limit` entries behind `after`, of all chains, by time.
-    pub fn export_trail(&self, after: &Positions, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
-        store::read(self.store(), |tx| audit::export(tx, after, limit))
+    fn own_chains(&self, tx: &dyn Tx) -> Result<Vec<audit::ChainRow>, KeysError> {
+        let (own, main) = (self.inner.trail.replica, audit::main(tx)?);
+        let mut chains = Vec::from_iter(audit::chain(tx, main)?);
+        if own != main {
+            chains.extend(audit::chain(tx, own)?);
+        }
+        Ok(chains)
     }
 }
 
@@ -243,8 +252,8 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     fn trail() -> Trail {
-        let (queue, turn) = (Mutex::default(), Condvar::new());
-        Trail { replica: ReplicaId([1; 16]), opened: true.into(), signed: 0.into(), queue, turn }
+        let (repeats, queue, turn) = (Repeats::default(), Mutex::default(), Condvar::new());
+        Trail { replica: ReplicaId([1; 16]), opened: true.into(), signed: 0.into(), repeats, queue, turn }
     }
 
     fn entry() -> Vec<Entry> {

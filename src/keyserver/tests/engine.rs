@@ -293,6 +293,21 @@ fn pins_are_added_once_and_never_silently_changed() {
 
     let workspace = home.open();
     assert_eq!(workspace.pins(Some("shop")).expect("pins").len(), 2);
+    let confirm = |object: &str, id| workspace.confirm_pin("shop", object, id);
+    let of_name = |workspace: &Workspace| {
+        let pins = workspace.pins(Some("shop")).expect("pins").into_iter();
+        pins.filter(|pin| pin.object == "column public.users.name").map(|pin| pin.type_id).collect::<Vec<_>>()
+    };
+    let before = of_name(&workspace);
+    let (same, other) = (before[0].parse::<TypeId>().expect("an id"), TypeId([0x77; 16]));
+    assert_eq!(confirm("column public.users.name", same), Ok(false));
+    assert_eq!(confirm("column public.users.name", other), Ok(true));
+    assert_eq!(of_name(&workspace), [other.to_string()]);
+    assert!(matches!(confirm("column public.users.nobody", other), Err(KeysError::Invalid { .. })));
+    assert!(matches!(
+        workspace.confirm_pin("other", "column public.users.name", other),
+        Err(KeysError::Invalid { .. })
+    ));
     assert!(workspace.remove_pin("shop", "column public.users.name").expect("remove"));
     assert!(!workspace.remove_pin("shop", "column public.users.name").expect("remove"));
     assert_eq!(pins("shop"), [pin("column public.users.email", 1)]);

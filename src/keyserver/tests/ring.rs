@@ -304,8 +304,30 @@ async fn an_older_state_than_the_configured_one_is_refused_at_start() {
     let mut later = now;
     later.revision += 1;
     let refused = home.ring_with(&secret, &at(later)).await.err();
-    assert_eq!(refused, Some(KeysError::RolledBack { seen: later.revision, found: now.revision }));
+    assert_eq!(refused, Some(KeysError::RolledBack { seen: later, found: now }));
     later.revision = 0;
     later.generation += 1;
     assert!(matches!(home.ring_with(&secret, &at(later)).await, Err(KeysError::RolledBack { .. })));
+}
+
+#[tokio::test]
+async fn a_ring_that_is_started_anew_refuses_an_older_service() {
+    let home = Home::new();
+    let secret = home.application();
+    let before = home.engine(&secret).revision().expect("revision");
+    home.open().create_keyset("later").expect("keyset");
+    let ring = home.ring(&secret).await.expect("start");
+    let newest = ring.revision();
+    ring.stop().await;
+    // An older copy of the store takes its place.
+    home.sql(&format!("UPDATE workspace SET revision = {}", before.revision));
+    let refused = home.ring(&secret).await.err().expect("refused");
+    assert_eq!(refused, KeysError::RolledBack { seen: newest, found: before });
+    assert!(refused.hint().contains("COLUMNSEAL_HOME/seen"));
+    // Who cannot remember, and who was told to forget, goes on.
+    let elsewhere = Settings { home: home.path().join("nowhere"), ..home.settings() };
+    home.ring_with(&secret, &elsewhere).await.expect("nothing is remembered").stop().await;
+    assert!(!home.path().join("nowhere").exists());
+    std::fs::remove_dir_all(home.path().join("seen")).expect("removed");
+    home.ring(&secret).await.expect("forgotten").stop().await;
 }

@@ -80,7 +80,7 @@ impl KeyService for Faulty {
                     }
                 }),
                 Renew::PATH if self.is(OLD) => {
-                    alter::<Renew>(&answer, |standing| standing.revision = Revision { generation: 1, revision: 0 })
+                    alter::<Renew>(&answer, |lease| lease.standing.revision = Revision { generation: 1, revision: 0 })
                 }
                 _ => answer,
             })

@@ -64,6 +64,9 @@ pub use info::{AuditInfo, ClientInfo, Export, GrantInfo, InitReport, KeysetInfo,
 pub use init::device_path;
 pub use ledger::Finding;
 pub use rotate::{RequestedClient, RotatedClient};
+pub use trail::AuditExport;
+
+pub use super::store::tables::audit::{Finding as AuditFinding, Flaw, Report as AuditReport};
 
 /// A change is tried this often while other admins change the workspace at the same time.
 const TRIES: u32 = 32;

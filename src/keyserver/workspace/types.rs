@@ -32,6 +32,20 @@ impl Workspace {
         Ok(pins.filter(|pin| database.is_none_or(|name| name == pin.database)).collect())
     }
 
+    /// Pins a pinned object to the type that its database says now. `false`: it is pinned to that already.
+    ///
+    /// # Errors
+    /// [`KeysError::Invalid`] where it is not pinned.
+    pub fn confirm_pin(&self, database: &str, object: &str, type_id: TypeId) -> Result<bool, KeysError> {
+        let held = |pin: &PinInfo| pin.object == object && pin.type_id == type_id.to_string();
+        if self.pins(Some(database))?.iter().any(held) {
+            return Ok(false);
+        }
+        let (database, object) = (database.to_owned(), object.to_owned());
+        let act = || Act::ConfirmPin { database: database.clone(), object: object.clone(), type_id };
+        self.change(|view| self.act(view, act()).map(|_| true))
+    }
+
     /// Removes a pin. `false`: there was none.
     pub fn remove_pin(&self, database: &str, object: &str) -> Result<bool, KeysError> {
         if !self.pins(Some(database))?.iter().any(|pin| pin.object == object) {

@@ -64,6 +64,20 @@ pub fn insert_pin(
         .map(drop)
 }
 
+/// Pins a pinned object to another type. `false`: it was not pinned.
+pub fn move_pin(
+    tx: &dyn Tx,
+    database: &str,
+    to: &PinnedObject,
+    client: ClientId,
+    now_ms: u64,
+) -> Result<bool, KeysError> {
+    let sql = "UPDATE pins SET type_id = $3, client = $4, time_ms = $5 WHERE database_name = $1 AND object = $2";
+    let (name, object) = (Value::Text(database), Value::Text(&to.object));
+    let values = [name, object, Value::Bytes(&to.type_id.0), Value::Bytes(&client.0), Value::Int(now_ms)];
+    Ok(tx.execute(sql, &values)? > 0)
+}
+
 /// Removes a pin. `false`: there was none.
 pub fn delete_pin(tx: &dyn Tx, database: &str, object: &str) -> Result<bool, KeysError> {
     let sql = "DELETE FROM pins WHERE database_name = $1 AND object = $2";

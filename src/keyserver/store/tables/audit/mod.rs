@@ -16,7 +16,7 @@ use crate::keys::error::KeysError;
 use super::super::{Row, Tx, Value, WrongCell};
 use super::{all, one, workspace};
 
-pub use verify::{Finding, Flaw, follow, verify};
+pub use verify::{Finding, Flaw, Report, Trail, verify};
 
 /// What is in an entry's `result` where nothing was refused.
 pub const OK: &str = "ok";
@@ -69,9 +69,6 @@ pub struct ChainRow {
     /// The newest signed head.
     pub signed: Option<SignedHead>,
 }
-
-/// How far a reader is, chain by chain.
-pub type Positions = std::collections::BTreeMap<ReplicaId, u64>;
 
 impl Entry {
     /// Something that was done.
@@ -161,27 +158,10 @@ pub fn tail(tx: &dyn Tx, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
     Ok(rows)
 }
 
-/// At most `limit` entries that a reader at `after` has not seen, by time. Nothing is ever skipped: an entry that is
-/// committed late is given late.
-pub fn export(tx: &dyn Tx, after: &Positions, limit: u32) -> Result<Vec<AuditRow>, KeysError> {
-    let mut rows = Vec::new();
-    for ChainRow { head, .. } in chains(tx)? {
-        let seen = after.get(&head.replica).copied().unwrap_or(0);
-        if head.sequence > seen {
-            rows.extend(page(tx, head.replica, seen, limit)?);
-        }
-    }
-    // A chain's own order holds where a clock went back.
-    let mut latest = Positions::new();
-    let keyed = rows.into_iter().map(|row| {
-        let time = latest.entry(row.replica).or_insert(0);
-        *time = row.entry.time_ms.max(*time);
-        (*time, row)
-    });
-    let mut keyed = keyed.collect::<Vec<_>>();
-    keyed.sort_by_key(|(time, row)| (*time, row.replica, row.sequence));
-    keyed.truncate(limit as usize);
-    Ok(keyed.into_iter().map(|(_, row)| row).collect())
+/// Chains that have entries.
+pub fn with_entries(tx: &dyn Tx) -> Result<Vec<ReplicaId>, KeysError> {
+    let sql = "SELECT DISTINCT replica FROM audit_entries ORDER BY replica";
+    all(tx, "audit_entries", sql, &[], |row| Ok(ReplicaId(row.fixed()?)))
 }
 
 /// Entries of one chain after `sequence`, at most `limit`.
@@ -228,9 +208,18 @@ fn row(row: &mut Row) -> Result<AuditRow, WrongCell> {
 }
 
 impl From<AuditRow> for AuditEntry {
-    fn from(AuditRow { replica, sequence, entry, hash, .. }: AuditRow) -> Self {
+    fn from(AuditRow { replica, sequence, entry, hash, format }: AuditRow) -> Self {
         let Entry { time_ms, client, action, detail, result, address, version } = entry;
-        Self { replica, sequence, time_ms, client, action, detail, result, address, version, hash }
+        Self { replica, sequence, time_ms, client, action, detail, result, address, version, hash, format }
+    }
+}
+
+impl From<AuditEntry> for AuditRow {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { replica, sequence, time_ms, client, action, detail, result, address, version, hash, format } =
+            entry;
+        let entry = Entry { time_ms, client, action, detail, result, address, version };
+        Self { replica, sequence, entry, hash, format }
     }
 }
 
