@@ -71,19 +71,15 @@ struct Reader {
 
 impl Reader {
     /// `next` reads one value, or says why there is none. The first one is read now.
-    fn start(
-        what: String,
-        mut raw: Raw,
-        mut next: impl FnMut(&mut Raw) -> Result<(), PgError> + Send + 'static,
-    ) -> Reader {
-        next(&mut raw).expect("a value before the revocation");
+    fn start(what: String, mut raw: Raw, mut next: impl FnMut(&mut Raw) -> Option<PgError> + Send + 'static) -> Reader {
+        assert_eq!(next(&mut raw), None, "a value before the revocation");
         let (go, wait) = channel();
         let reading = std::thread::spawn(move || {
             wait.recv().expect("the test goes on");
             let end = Instant::now() + PATIENCE;
             loop {
                 assert!(Instant::now() < end, "values are read for {PATIENCE:?}");
-                if let Err(error) = next(&mut raw) {
+                if let Some(error) = next(&mut raw) {
                     return Refused { error, at: Instant::now() };
                 }
             }
@@ -93,7 +89,7 @@ impl Reader {
 
     /// One statement after the other on an open connection.
     fn of_statements(at: usize, raw: Raw) -> Reader {
-        let next = |raw: &mut Raw| error_in(&raw.ask(&query(ONE))).map_or(Ok(()), Err);
+        let next = |raw: &mut Raw| error_in(&raw.ask(&query(ONE)));
         Reader::start(format!("statements, proxy {at}"), raw, next)
     }
 
@@ -105,9 +101,10 @@ impl Reader {
         assert_eq!(error_in(&opened), None);
         let next = |raw: &mut Raw| {
             let answers = raw.ask(&[execute("c", 1), sync()].concat());
-            error_in(&answers).map_or(Ok(()), Err)?;
-            assert_eq!(answers.iter().map(|m| m.tag).collect::<Vec<_>>(), *b"DsZ", "a row, and there are more");
-            Ok(())
+            let error = error_in(&answers);
+            let tags: Vec<u8> = answers.iter().map(|m| m.tag).collect();
+            assert!(error.is_some() || tags == *b"DsZ", "a row, and there are more: {tags:?}");
+            error
         };
         Reader::start(format!("portal, proxy {at}"), raw, next)
     }
@@ -118,8 +115,8 @@ impl Reader {
         let next = |raw: &mut Raw| loop {
             let message = raw.next();
             match message.tag {
-                b'D' => return Ok(()),
-                b'E' => return Err(message.fields()),
+                b'D' => return None,
+                b'E' => return Some(message.fields()),
                 _ => {}
             }
         };
