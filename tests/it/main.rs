@@ -21,6 +21,7 @@ mod handshake;
 mod harness;
 mod keyserver;
 mod leaks;
+mod order;
 mod protocol;
 mod revocation;
 mod roles;
