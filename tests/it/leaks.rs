@@ -6,7 +6,7 @@ use crate::support::{Options, ProxyOptions, Twin};
 
 const SCHEMA: &str = "
     CREATE TABLE users (id int PRIMARY KEY, grp int, email seal.text_eq, note seal.text, name seal.varchar_eq NOT NULL, blob seal.bytea_eq,
-        doc seal.jsonb, num seal.int8_eq, amount seal.numeric_eq, CHECK (grp < 100));
+        doc seal.jsonb, num seal.int8_eq, amount seal.numeric_eq, rank seal.text_ord, day seal.date_ord, CHECK (grp < 100));
     CREATE UNIQUE INDEX users_email ON users (email);
     CREATE TABLE orders (id serial PRIMARY KEY, email seal.text_eq, plain text, tag seal.bpchar_eq);
     INSERT INTO users (id, grp, email, name) VALUES (1, 1, 'known@example.com', 'known');
@@ -34,7 +34,13 @@ const STATEMENTS: &[&str] = &[
     "SELECT COALESCE(email, {}) FROM users",
     "SELECT id FROM users WHERE email::text = {}",
     "SELECT id FROM users WHERE email = {}::text OR email = CAST({} AS varchar)",
+    "UPDATE users SET rank = {} WHERE rank < {} OR rank >= {}",
+    "SELECT id, rank FROM users WHERE rank BETWEEN {} AND {} OR rank > ALL (ARRAY[{}]) ORDER BY rank DESC",
+    "SELECT max(rank), min(COALESCE(rank, {})) FROM users WHERE {} <= rank GROUP BY grp HAVING max(rank) > {}",
+    "SELECT id, rank() OVER (ORDER BY COALESCE(rank, {})) FROM users",
     // Failing in PostgreSQL.
+    "SELECT id FROM users WHERE day < {} ORDER BY day",
+    "INSERT INTO users (id, name, rank) VALUES (1, 'x', {})",
     "INSERT INTO users (id, email, name) VALUES (1, {}, {})",
     "INSERT INTO users (id, email, name) VALUES (700, {}, {}), (701, {}, NULL)",
     "INSERT INTO users (id, email, name, note) VALUES (702, 'known@example.com', {}, {})",
@@ -73,6 +79,8 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM users WHERE email > {}",
     "SELECT id FROM users WHERE email BETWEEN {} AND {}",
     "SELECT id FROM users WHERE (email, name) = ({}, {})",
+    "SELECT id FROM users WHERE (rank, id) > ({}, 1) ORDER BY rank USING <",
+    "SELECT GREATEST(rank, {}), rank || {} FROM users ORDER BY 1",
     "SELECT NULLIF(email, {}) FROM users",
     "SELECT CASE email WHEN {} THEN 1 END FROM users",
     "SELECT id FROM users ORDER BY email = {}",
