@@ -284,6 +284,11 @@ pub fn execute(out: &mut Vec<u8>, portal: &[u8], max_rows: i32) -> Result<(), Bu
     })
 }
 
+/// Appends a CopyDone.
+pub fn copy_done(out: &mut Vec<u8>) {
+    frame::bare(out, tag::COPY_DONE);
+}
+
 /// Appends a CopyFail.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod build;
 mod read;
 
 pub mod client;
+pub mod copy;
 pub mod error;
 pub mod frame;
 pub mod server;
