@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use super::copy_in;
+use super::copy_out;
 use super::errors;
 use super::fast::broken;
 use super::ledger::{Await, Entry, Reader, Undo};
@@ -111,7 +113,7 @@ fn one(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         tag::PARSE_COMPLETE | tag::BIND_COMPLETE | tag::CLOSE_COMPLETE => completed(state, frame, out)?,
         tag::PARAMETER_DESCRIPTION => parameters(state, frame, out)?,
         tag::ROW_DESCRIPTION | tag::NO_DATA => described(state, frame, out)?,
-        tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE | tag::PORTAL_SUSPENDED => executed(state, frame, out),
+        tag::COMMAND_COMPLETE | tag::EMPTY_QUERY_RESPONSE | tag::PORTAL_SUSPENDED => executed(state, frame, out)?,
         tag::COPY_IN_RESPONSE | tag::COPY_BOTH_RESPONSE => {
             state.copying = true;
             out.client.extend_from_slice(frame.raw);
@@ -192,6 +194,8 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
         }
         Await::DescribeStatement(Some(Statement::Plan(prepared, _))) if entry.reader == Reader::Client => {
             match prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
+                // COPY has none; the description is of the query in its place.
+                Some(_) if prepared.plan.copy.is_some() => server::no_data(out.client),
                 Some(body) => rows::describe(body, None, out.client).map_err(|_| unexpected(frame))?,
                 None => server::no_data(out.client),
             }
@@ -211,10 +215,10 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
     Ok(())
 }
 
-fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
+fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
     let Some(entry) = state.ledger.front() else {
         out.client.extend_from_slice(frame.raw);
-        return;
+        return Ok(());
     };
     let ends = matches!(entry.what, Await::Execute(_));
     if let (Await::Execute(Some(portal)), tag::PORTAL_SUSPENDED) = (&entry.what, frame.tag) {
@@ -224,6 +228,10 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
         // The query that answers in place of SHOW is not the client's.
         Await::Execute(Some(portal)) if portal.prepared.plan.shows() && frame.tag == tag::COMMAND_COMPLETE => {
             server::put_command_complete(out.client, b"SHOW").expect("a short tag");
+        }
+        // Nor is the query in place of COPY.
+        Await::Execute(Some(portal)) if portal.printer().is_some() => {
+            copy_out::close(portal, state.row, out.client).map_err(|_| unexpected(frame))?;
         }
         _ => {
             let reader = entry.reader;
@@ -242,6 +250,7 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) {
     if ends {
         pop(state);
     }
+    Ok(())
 }
 
 fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
@@ -274,6 +283,13 @@ fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
 fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
     let view = ErrorView::parse(frame.body).map_err(read_error)?;
     let poisoned = view.sqlstate() != SqlState::IN_FAILED_SQL_TRANSACTION.0.as_bytes();
+    if let Some(ours) = state.copy_fault.take()
+        && copy_in::is_ours(&view)
+    {
+        ours.write(out.client);
+        state.failed();
+        return Ok(());
+    }
     match state.ledger.front() {
         Some(Entry { what: Await::Poison(ours) | Await::PoisonQuery(ours), .. }) if poisoned => ours.write(out.client),
         Some(Entry { statement: Some(Statement::Plan(prepared, _)), .. }) => {
@@ -295,7 +311,11 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
 
 fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut Outputs<'_>) -> Result<Flow, PgError> {
     let portal = match state.ledger.front() {
-        Some(Entry { what: Await::Execute(Some(portal)), .. }) if portal.prepared.opens() => portal.clone(),
+        Some(Entry { what: Await::Execute(Some(portal)), .. })
+            if portal.prepared.opens() || portal.printer().is_some() =>
+        {
+            portal.clone()
+        }
         Some(Entry { reader, .. }) => {
             let reader = *reader;
             hand(state, reader, frame, out);

@@ -73,7 +73,7 @@ pub(super) fn confirm(
     }
     Ok(Confirmed {
         client_param_oids: client_params(plan, &said.params, client),
-        row_description: rows(plan, said.row.as_deref(), catalog)?,
+        row_description: rows(plan.described_columns(), said.row.as_deref(), catalog)?,
     })
 }
 
@@ -117,8 +117,8 @@ fn operand_oids(enc: &EncType) -> (Oid, Oid) {
     }
 }
 
-fn rows(plan: &Plan, said: Option<&[u8]>, catalog: &Catalog) -> Result<Option<Vec<u8>>, PgError> {
-    let (columns, body) = match (&plan.columns, said) {
+fn rows(planned: Option<&[OutColumn]>, said: Option<&[u8]>, catalog: &Catalog) -> Result<Option<Vec<u8>>, PgError> {
+    let (columns, body) = match (planned, said) {
         (None, None) => return Ok(None),
         (Some(columns), Some(body)) => (columns, body),
         _ => return Err(errors::disagreement("whether rows are returned")),

@@ -248,13 +248,29 @@ pub(super) fn execute_of_plan() -> PgError {
     .hint("Use the driver's own prepared statements, or another connection for EXECUTE.")
 }
 
-/// COPY among other statements of one text.
-pub(super) fn copy_among_others() -> PgError {
-    PgError::error(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        "COPY is not supported in one query text with statements on encrypted columns or DDL",
-    )
-    .hint("Send COPY as a query of its own.")
+/// As PostgreSQL words it.
+pub(super) fn no_column(name: &str) -> PgError {
+    PgError::error(SqlState("42703"), format!("column \"{name}\" does not exist"))
+}
+
+/// CopyFail by the client; `body` holds its reason, which the server is not told.
+pub(super) fn copy_failed(body: &[u8]) -> PgError {
+    let reason = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned();
+    PgError::error(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {reason}"))
+}
+
+/// As PostgreSQL words it. The connection ends.
+pub(super) fn unexpected_in_copy(kind: u8) -> PgError {
+    let message = format!("unexpected message type 0x{kind:02X} during COPY from stdin");
+    PgError::fatal(SqlState::PROTOCOL_VIOLATION, message)
+}
+
+/// A row of COPY FROM that is too long to be held.
+pub(super) fn copy_row_too_long(most: usize, context: String) -> PgError {
+    let message = format!("a row of COPY into encrypted columns is longer than {} MiB", most >> 20);
+    let mut error = PgError::error(SqlState::PROGRAM_LIMIT_EXCEEDED, message);
+    error.context = Some(context);
+    error
 }
 
 /// A function call message.
@@ -365,9 +381,20 @@ pub(super) fn translate(view: ErrorView<'_>, prepared: Option<&Prepared>, out: &
             None => Edit::Keep,
         },
         field::DETAIL => detail(text),
+        field::CONTEXT if prepared.is_some_and(|p| p.plan.copy_in().is_some()) => copy_context(text),
         field::INTERNAL_POSITION | field::INTERNAL_QUERY | field::CONTEXT if prepared.is_some() => Edit::Drop,
         _ => Edit::Keep,
     })
+}
+
+/// `COPY users, line 2: "1\t(...)"`: the place stays, the row, or what is left of it, goes.
+fn copy_context<'e>(text: &[u8]) -> Edit<'e> {
+    let last = text.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    if !last.starts_with(b"COPY ") {
+        return Edit::Drop;
+    }
+    let end = last.windows(3).position(|part| part == b": \"").unwrap_or(last.len());
+    Edit::Replace(last[..end].to_vec().into())
 }
 
 fn position<'e>(prepared: &Prepared, text: &[u8]) -> Edit<'e> {

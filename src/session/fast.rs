@@ -48,10 +48,13 @@ pub(super) fn forward(
     let mut used = state.passing_client.min(input.len());
     output.extend_from_slice(&input[..used]);
     state.passing_client -= used;
+    let dropped = state.dropping_client.min(input.len() - used);
+    used += dropped;
+    state.dropping_client -= dropped;
     // Frames to be forwarded are copied as one run.
     let mut run = used;
     let stop = loop {
-        if state.fenced || state.passing_client > 0 {
+        if state.fenced || state.passing_client > 0 || state.dropping_client > 0 {
             break Stop::Dry;
         }
         let rest = &input[used..];
@@ -59,7 +62,11 @@ pub(super) fn forward(
         let max = client::max_len(kind).ok_or_else(|| unknown(kind))?;
         let Some((_, total)) = frame::header(rest, max).map_err(broken)? else { break Stop::Dry };
         let Some(raw) = rest.get(..total) else {
-            if total > LARGE && passes_in_part(state, kind, &rest[HEADER..]) {
+            if kind == tag::COPY_DATA && (state.ledger.skipping || state.is_stale_copy()) {
+                output.extend_from_slice(&input[run..used]);
+                state.dropping_client = total - rest.len();
+                (used, run) = (input.len(), input.len());
+            } else if total > LARGE && passes_in_part(state, kind, &rest[HEADER..]) {
                 state.passing_client = total - rest.len();
                 used = input.len();
             }
@@ -80,7 +87,8 @@ pub(super) fn forward(
     Ok((used, stop))
 }
 
-fn unknown(kind: u8) -> PgError {
+/// A message that no client sends.
+pub(super) fn unknown(kind: u8) -> PgError {
     PgError::fatal(SqlState::PROTOCOL_VIOLATION, format!("invalid frontend message type {kind}"))
 }
 
@@ -123,6 +131,7 @@ fn one(state: &mut State, plans: &PlanCache, kind: u8, body: &[u8]) -> Verdict {
         tag::DESCRIBE => describe(state, body),
         tag::CLOSE => close(state, body),
         tag::SYNC => sync(state),
+        tag::COPY_DATA | tag::COPY_DONE | tag::COPY_FAIL if state.is_stale_copy() => Verdict::Drop,
         tag::COPY_DONE | tag::COPY_FAIL => {
             state.copying = false;
             Verdict::Forward
@@ -284,6 +293,7 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
             }
             None
         }
+        Some(Bound::Plan(portal)) if portal.copy.is_some() => return Verdict::Look,
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
             state.runs(portal.prepared.effects);

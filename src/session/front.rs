@@ -158,7 +158,7 @@ where
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
         });
-        let of_columns = plan.columns.iter().flatten().filter_map(|c| c.enc());
+        let of_columns = plan.described_columns().into_iter().flatten().filter_map(|c| c.enc());
         of_params.chain(of_columns).find_map(|t| match &t.standing {
             Standing::Verified => None,
             Standing::Unsigned => Some(errors::unsigned_type(&t.def.name)),
@@ -231,7 +231,8 @@ where
             return Verdict::Refuse(errors::client_encoding(&self.state.client_encoding));
         }
         if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
-            Verdict::Forward(Effects { ddl: true, settings: true, turns: true, ..Effects::default() })
+            let copies = sql.windows(4).any(|word| word.eq_ignore_ascii_case(b"copy"));
+            Verdict::Forward(Effects { ddl: true, settings: true, turns: true, copies, ..Effects::default() })
         } else {
             Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
         }

@@ -274,6 +274,11 @@ impl Ledger {
         self.queue.front()
     }
 
+    /// The last message sent was a simple query, forwarded as it is.
+    pub(super) fn ends_in_query(&self) -> bool {
+        self.queue.back().is_some_and(|e| matches!(e.what, Await::Query))
+    }
+
     /// The answer is complete.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.queue.pop_front()?;

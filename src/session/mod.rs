@@ -4,6 +4,8 @@
 //! listen -> handshake -> Session::run:   fast  (client bytes that need no look)
 //!                                        front, run (those that do)          -> server
 //!                                        back  (server bytes; rows opened)   -> client
+//!                                        copying, copy_in, copy_seal  (rows of COPY FROM, sealed) -> server
+//!                                        copy_out  (rows of COPY TO, printed)                     -> client
 //! ```
 //! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
 //! place (`front::poison`) and replacing its words.
@@ -16,6 +18,10 @@ pub mod catalog;
 mod cell;
 mod choice;
 mod confirm;
+mod copy_in;
+mod copy_out;
+mod copy_seal;
+mod copying;
 mod errors;
 mod fast;
 mod front;
@@ -267,6 +273,10 @@ where
 
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.state.leaving, true) {
+            if self.state.copying {
+                // Amid rows the server would take Terminate for one of them.
+                let _ = client::copy_fail(&mut self.pipe.server.output, copy_in::OURS);
+            }
             client::terminate(&mut self.pipe.server.output);
             self.pipe.client.parting = true;
         }

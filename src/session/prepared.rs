@@ -126,7 +126,7 @@ impl Prepared {
             Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc) => enc.def.keyset.is_none(),
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
-        })
+        }) || self.plan.copy_in().is_some()
     }
 
     /// Some result column is encrypted.
@@ -145,6 +145,8 @@ pub(super) struct Portal {
     pub(super) prepared: Arc<Prepared>,
     /// One per result column.
     pub(super) cells: Vec<Cell>,
+    /// What COPY needs besides, if it is one.
+    pub(super) copy: Option<Copying>,
     /// The whole RowDescription message that the client is told, if it has result columns.
     pub(super) row_description: Option<Vec<u8>>,
     /// The session's output settings when it was bound.
@@ -155,6 +157,22 @@ pub(super) struct Portal {
     pub(super) rows: AtomicU64,
 }
 
+/// What a COPY needs besides.
+pub(super) enum Copying {
+    /// FROM STDIN: the keyset of each encrypted column.
+    In(Vec<Option<KeysetId>>),
+    /// TO STDOUT.
+    Out(Printer),
+}
+
+/// How the rows of COPY TO STDOUT are printed.
+pub(super) struct Printer {
+    /// The messages before the first row.
+    pub(super) opening: Vec<u8>,
+    /// Columns that are always quoted.
+    pub(super) quoted: Vec<bool>,
+}
+
 /// A selected column that was looked up by an operand: its value must have the operand's term.
 pub(super) struct Checked {
     /// Index of the result column.
@@ -163,6 +181,16 @@ pub(super) struct Checked {
     /// The keyset and keys that the term was made with.
     pub(super) keyset: KeysetId,
     pub(super) keys: Arc<TermKeys>,
+}
+
+impl Portal {
+    /// Its rows are printed for COPY TO STDOUT.
+    pub(super) fn printer(&self) -> Option<&Printer> {
+        match &self.copy {
+            Some(Copying::Out(printer)) => Some(printer),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Portal {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use zeroize::Zeroizing;
 
 use super::cell;
+use super::copy_out;
 use super::errors;
 use super::prepared::{Cell, Portal};
 use super::roles::{self, Sight};
@@ -80,33 +81,72 @@ fn open_with(
     if values.len() != portal.cells.len() {
         return Err(errors::forged_row(row).into());
     }
+    let mut opener = Opener { state, ring, portal, row };
+    if let Some(printer) = portal.printer() {
+        return copy_out::row(&mut opener, printer, values, plaintext, out);
+    }
     let mut builder = DataRowBuilder::new(out);
-    for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
-        let Cell::Sealed { enc, sight, composite, format, column } = cell else {
-            builder.values().value(value);
-            continue;
+    for (index, value) in values.iter().enumerate() {
+        match opener.value(index, value, plaintext)? {
+            Seen::AsSent => builder.values().value(value),
+            Seen::Null => builder.values().value(None),
+            Seen::Opened => builder.values().value_with(|out| opener.print(index, plaintext, out))?,
+        }
+    }
+    builder.finish().map_err(|_| errors::too_long(row).into())
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Seen {
+    /// It is not encrypted.
+    AsSent,
+    /// The client reads NULL.
+    Null,
+    /// It was opened.
+    Opened,
+}
+
+/// Opens the values of one row.
+pub(super) struct Opener<'a> {
+    pub(super) state: &'a mut State,
+    ring: &'a Ring,
+    pub(super) portal: &'a Portal,
+    /// Its number in the result, from 0.
+    pub(super) row: u64,
+}
+
+impl Opener<'_> {
+    /// Opens a value into `plaintext`, as far as the role may see it.
+    pub(super) fn value(
+        &mut self,
+        index: usize,
+        value: Option<&[u8]>,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<Seen, RowFault> {
+        let Opener { portal, row, .. } = *self;
+        let Cell::Sealed { enc, sight, composite, column, .. } = &portal.cells[index] else {
+            return Ok(Seen::AsSent);
         };
         let Some(bytes) = value else {
             if portal.checks.iter().any(|check| check.column == index) {
                 return Err(errors::swapped(column, row).into());
             }
-            builder.values().value(None);
-            continue;
+            return Ok(Seen::Null);
         };
         if *sight == Sight::Hidden {
-            builder.values().value(None);
-            continue;
+            return Ok(Seen::Null);
         }
         let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
             return Err(errors::unreadable(column, row).into());
         };
-        let key = key_for(state, ring, header.kref, header.key_id).ok_or(RowFault::Missing)?;
+        let key = key_for(self.state, self.ring, header.kref, header.key_id).ok_or(RowFault::Missing)?;
         plaintext.clear();
         let Ok(codec) = key.open(&enc.def.id, envelope, plaintext) else {
             let name = (header.kref, header.key_id);
-            return Err(match state.proved == Some(name) {
+            return Err(match self.state.proved == Some(name) {
                 true => errors::unreadable(column, row).into(),
                 false => RowFault::Suspect(name),
             });
@@ -114,19 +154,21 @@ fn open_with(
         if codec != enc.def.plain.code() {
             return Err(errors::unreadable(column, row).into());
         }
-        state.counted.opened += 1;
-        state.tally.opened(enc, *sight != Sight::Whole);
+        self.state.counted.opened += 1;
+        self.state.tally.opened(enc, *sight != Sight::Whole);
         check(portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, row))?;
         if let Sight::Masked(mask) = sight {
             roles::mask(*mask, plaintext);
         }
-        let settings: &value::Settings = &portal.settings;
-        builder
-            .values()
-            .value_with(|out| value::write(enc.def.plain, plaintext, *format, settings, out))
-            .map_err(|fault| errors::unprintable(&fault, column, row))?;
+        Ok(Seen::Opened)
     }
-    builder.finish().map_err(|_| errors::too_long(row).into())
+
+    /// Appends an opened value as the client reads it.
+    pub(super) fn print(&self, index: usize, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), RowFault> {
+        let Cell::Sealed { enc, format, column, .. } = &self.portal.cells[index] else { return Ok(()) };
+        value::write(enc.def.plain, plaintext, *format, &self.portal.settings, out)
+            .map_err(|fault| errors::unprintable(&fault, column, self.row).into())
+    }
 }
 
 /// A selected value under `e = operand` must have the operand's term: whoever can write the database could have swapped terms.

@@ -117,7 +117,7 @@ where
                 // What the client was told of a forwarded one is not known any more.
                 let same_result = match &known {
                     Statement::Plan(before, _) => before.plan.gives_as(&plan),
-                    Statement::Forwarded(_) => plan.columns.is_none(),
+                    Statement::Forwarded(_) => plan.columns.is_none() || plan.copy.is_some(),
                 };
                 if !same_result {
                     return Ok(Some(Err(errors::changed_result())));
@@ -136,11 +136,13 @@ where
         Ok(())
     }
 
-    /// Execute of a forwarded portal that the rest must wait for.
+    /// Execute of a portal that the rest must wait for.
     pub(super) async fn execute(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Execute::parse(body).map_err(|_| Fault::Malformed)?;
-        let Some(Bound::Forwarded(effects, turning)) = self.state.names.portal(message.portal).cloned() else {
-            return Err(Fault::Malformed);
+        let (effects, turning) = match self.state.names.portal(message.portal).cloned() {
+            Some(Bound::Forwarded(effects, turning)) => (effects, turning),
+            Some(Bound::Plan(portal)) => return self.execute_plan(message.portal, portal).await,
+            None => return Err(Fault::Malformed),
         };
         let turn = match turning {
             Turning::Nothing => None,

@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 use super::audit::Tally;
 use super::cell::{self, SealFault};
 use super::choice::Pick;
+use super::copy_out;
 use super::errors;
-use super::prepared::{Cell, Checked, Portal, Prepared};
+use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
 use super::roles::Viewer;
 use super::rows;
 use crate::crypto::KeysetId;
@@ -17,8 +18,10 @@ use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
 use crate::keys::{KeysError, Ring};
 use crate::schema::catalog::{EncType, Terms};
+use crate::sql::copy::{Copy, InColumn};
 use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
 use crate::wire::client::{Bind, BindBuilder};
+use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
 use crate::wire::value::{self, Format, PlainType};
 
@@ -31,7 +34,10 @@ pub(super) enum Given<'a> {
 }
 
 impl Given<'_> {
-    fn result_format(&self, column: usize) -> Format {
+    fn result_format(&self, prepared: &Prepared, column: usize) -> Format {
+        if let Some(copy) = prepared.plan.copy_out() {
+            return if copy.dialect.kind == Kind::Binary { Format::Binary } else { Format::Text };
+        }
         match self {
             Given::Bind(bind) => format(bind.result_formats.of(column)),
             Given::Text => Format::Text,
@@ -84,6 +90,7 @@ pub(super) async fn bind(
     }
     let keys = Keys::gather(ring, pick, prepared, &raws).await?;
     let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
+    portal_state.copy = copying(ring, pick, prepared)?;
     tally.turn_to(prepared.entry.as_ref());
     let checked = &prepared.plan.checks[..];
     let mut work =
@@ -103,7 +110,8 @@ pub(super) async fn bind(
             (_, Some(bytes)) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
         }
     }
-    let result = portal_state.cells.iter().enumerate().map(|(i, c)| rows::server_format(c, given.result_format(i)));
+    let result = portal_state.cells.iter().enumerate();
+    let result = result.map(|(i, c)| rows::server_format(c, given.result_format(prepared, i)));
     builder.finish(result).map_err(|_| errors::too_many())?;
     portal_state.checks = work.checks(prepared);
     Ok((portal_state, work.sealed))
@@ -169,7 +177,9 @@ fn open_portal(
     viewer: &Viewer,
 ) -> Result<Portal, PgError> {
     let columns = prepared.plan.columns.as_deref().unwrap_or_default();
+    // As of every statement without result columns, formats of COPY mean nothing.
     if let Given::Bind(bind) = given
+        && prepared.plan.copy.is_none()
         && !bind.result_formats.fits(columns.len())
     {
         return Err(errors::format_count(bind.result_formats.len(), columns.len()));
@@ -180,15 +190,17 @@ fn open_portal(
             enc: Arc::clone(enc),
             sight: viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, name, &enc.def.name))?,
             composite: matches!(column, OutColumn::Composite(..)),
-            format: given.result_format(i),
+            format: given.result_format(prepared, i),
             column: name.clone(),
         }),
     });
     let cells = cells.collect::<Result<_, PgError>>()?;
     let mut row_description = None;
-    if let Some(body) = prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
+    if let Some(body) = prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref())
+        && prepared.plan.copy.is_none()
+    {
         let formats: Vec<i16> =
-            (0..columns.len()).map(|i| i16::from(given.result_format(i) == Format::Binary)).collect();
+            (0..columns.len()).map(|i| i16::from(given.result_format(prepared, i) == Format::Binary)).collect();
         let mut message = Vec::new();
         rows::describe(body, Some(&formats), &mut message).map_err(|_| errors::too_many())?;
         row_description = Some(message);
@@ -196,11 +208,27 @@ fn open_portal(
     Ok(Portal {
         prepared: Arc::clone(prepared),
         cells,
+        copy: None,
         row_description,
         settings: Arc::clone(settings),
         checks: Vec::new(),
         rows: AtomicU64::new(0),
     })
+}
+
+/// What a COPY needs besides.
+fn copying(ring: &Ring, pick: &Pick, prepared: &Prepared) -> Result<Option<Copying>, PgError> {
+    match &prepared.plan.copy {
+        None => Ok(None),
+        Some(Copy::Out(copy)) => copy_out::printer(copy, prepared).map(|printer| Some(Copying::Out(printer))),
+        Some(Copy::In(copy)) => {
+            let keyset = |column: &InColumn| match column.enc.as_ref().map(|enc| enc.def.keyset) {
+                Some(None) => pick.keyset(ring, &format!("{}.{}", copy.table, column.name)).map(Some),
+                pinned => Ok(pinned.flatten()),
+            };
+            Ok(Some(Copying::In(copy.columns.iter().map(keyset).collect::<Result<_, PgError>>()?)))
+        }
+    }
 }
 
 /// Keys for all values of one Bind, had before the first value is sealed.

@@ -93,7 +93,7 @@ where
             } else {
                 self.judge(&statement.action, statement.effects, text)
             };
-            if !self.one(part, verdict, list.len() == 1).await? || self.state.ledger.skipping {
+            if !self.one(part, verdict).await? || self.state.ledger.skipping {
                 return Ok(());
             }
         }
@@ -117,20 +117,19 @@ where
     }
 
     /// Sends one statement. `false`: it was refused.
-    async fn one(&mut self, part: Part<'_>, verdict: Verdict, alone: bool) -> Result<bool, Fault> {
+    async fn one(&mut self, part: Part<'_>, verdict: Verdict) -> Result<bool, Fault> {
         match verdict {
             Verdict::Refuse(error) => {
                 self.poison(error)?;
-                Ok(false)
-            }
-            Verdict::Forward(effects) if effects.copies && !alone => {
-                self.poison(errors::copy_among_others())?;
                 Ok(false)
             }
             Verdict::Forward(effects) => {
                 let turns = self.state.turns(effects, part.text.as_bytes());
                 self.state.runs(effects);
                 self.forward_one(part.text, turns)?;
+                if effects.copies {
+                    self.copy_in(None).await?;
+                }
                 Ok(true)
             }
             Verdict::Choose(wish, effects) => match self.wished(&wish) {
@@ -158,15 +157,10 @@ where
                 if self.state.ledger.skipping {
                     return Ok(false);
                 }
-                client::execute(&mut self.pipe.server.output, b"", 0)?;
-                self.state.batch.opens |= prepared.opens();
-                self.state.runs(effects);
-                self.state.counted.encrypted += 1;
-                let portal = match self.state.names.portal(b"").cloned() {
-                    Some(Bound::Plan(portal)) => Some(portal),
-                    _ => None,
-                };
-                self.state.ledger.expect(Await::Execute(portal));
+                match self.state.names.portal(b"").cloned() {
+                    Some(Bound::Plan(portal)) => self.execute_plan(b"", portal).await?,
+                    _ => return Err(errors::internal("a portal that was just bound is not there").into()),
+                }
                 Ok(true)
             }
         }

@@ -15,6 +15,7 @@ use crate::crypto::{KeyId, Kref};
 use crate::schema::catalog::Catalog;
 use crate::sql::plan::{Effects, SessionState};
 use crate::sql::{self, Act};
+use crate::wire::error::PgError;
 use crate::wire::server::TransactionStatus;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value;
@@ -127,12 +128,20 @@ pub(super) struct State {
     pub(super) own_failed: bool,
     /// Messages of the extended protocol were sent since the last Sync.
     pub(super) in_batch: bool,
+    /// A line `\.` ends CSV: so before PostgreSQL 18.
+    pub(super) csv_marker: bool,
+    /// Text of the value at hand; as `scratch`.
+    pub(super) printed: Zeroizing<Vec<u8>>,
     /// Plaintext of the value at hand; kept to be reused, wiped on drop.
     pub(super) scratch: Zeroizing<Vec<u8>>,
     /// Keys of the rows at hand; emptied whenever more bytes are awaited, so that a revocation is noticed.
     pub(super) keys: Vec<(Kref, KeyId, Arc<DataKey>)>,
     /// The key that was fetched again, proved, since a value did not open under it.
     pub(super) proved: Option<(Kref, KeyId)>,
+    /// Why COPY FROM is made to fail, until the server says that it has.
+    pub(super) copy_fault: Option<Box<PgError>>,
+    /// Bytes of a message that are dropped as they come.
+    pub(super) dropping_client: usize,
     /// Bytes of a large message that are forwarded as they come.
     pub(super) passing_client: usize,
     /// As `passing_client`, from the server.
@@ -179,9 +188,13 @@ impl State {
             own: 0,
             own_failed: false,
             in_batch: false,
+            csv_marker: true,
+            printed: Zeroizing::new(Vec::new()),
             scratch: Zeroizing::new(Vec::new()),
             keys: Vec::new(),
             proved: None,
+            copy_fault: None,
+            dropping_client: 0,
             passing_client: 0,
             passing_server: 0,
         }
@@ -299,6 +312,11 @@ impl State {
         match name {
             "standard_conforming_strings" => self.standard_conforming_strings = value == "on",
             "client_encoding" => value.clone_into(&mut self.client_encoding),
+            "server_version" => {
+                let major =
+                    value.split(|c: char| !c.is_ascii_digit()).next().and_then(|major| major.parse::<u32>().ok());
+                self.csv_marker = major.is_none_or(|major| major < 18);
+            }
             "DateStyle" | "IntervalStyle" | "TimeZone" => {
                 Arc::make_mut(&mut self.settings).report(name, value);
             }
@@ -343,6 +361,11 @@ impl State {
             && view.epoch == Some(view.slot.epoch())
             && (view.frozen || !view.slot.needs_probe())
             && (!view.private || view.temporary || self.status != TransactionStatus::Idle || self.in_batch)
+    }
+
+    /// Rows of a COPY that is over, or was refused: values of encrypted columns may be among them. The server would drop them.
+    pub(super) fn is_stale_copy(&self) -> bool {
+        !self.copying && !self.view.catalog.is_plain() && !self.ledger.ends_in_query()
     }
 
     /// The server reported an error for what is at the front of the ledger.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use pg_query::protobuf::RangeVar;
 
+use super::copy::{Copy, Forms};
 use super::lex::{Kind, Lexed};
-use super::plan::{Refusal, SessionState};
+use super::plan::{OutColumn, Refusal, SessionState};
 use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
 use super::rewrite::Edits;
 use super::scope::{Derived, Span};
@@ -84,6 +85,12 @@ pub(super) struct Analyzer<'a> {
     pub(super) touched: bool,
     /// Result columns of the outermost statement.
     pub(super) columns: Option<Vec<TopColumn>>,
+    /// The same, where they are known from the first.
+    pub(super) out_columns: Option<Vec<OutColumn>>,
+    /// It is a COPY.
+    pub(super) copy: Option<Copy>,
+    /// What is sent, where edits do not make it.
+    pub(super) forms: Option<Forms>,
     /// Result columns that must equal a site: (column, site).
     pub(super) checks: Vec<(usize, usize)>,
     /// Literals (by number) whose value decided the analysis.
@@ -117,6 +124,9 @@ impl<'a> Analyzer<'a> {
             ctes: Vec::new(),
             touched: false,
             columns: None,
+            out_columns: None,
+            copy: None,
+            forms: None,
             checks: Vec::new(),
             fixed: Vec::new(),
             next_item: 0,

@@ -4,7 +4,7 @@
 //!
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
 //! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
-//! `expr`, `combine`, `compare`, `alone`, `select`, `sort`, `dml`, `utility`, `own`) follow encrypted values through the tree and note `site`s and edits;
+//! `expr`, `combine`, `compare`, `alone`, `select`, `sort`, `dml`, `copy`, `utility`, `own`) follow encrypted values through the tree and note `site`s and edits;
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found. [`shape`] is
 //! what an audit may say of a statement.
 
@@ -14,6 +14,7 @@ mod analyzer;
 pub mod cache;
 mod combine;
 mod compare;
+pub mod copy;
 mod ddl;
 mod dml;
 mod escape;

@@ -145,6 +145,7 @@ impl Show {
             loose: Loose::default(),
             client_params,
             columns: Some(vec![OutColumn::Plain; columns]),
+            copy: None,
             checks: Vec::new(),
             confirmed: OnceLock::new(),
             shape: OnceLock::new(),

@@ -9,6 +9,7 @@ use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::Digits;
 
+use super::copy::{Copy, CopyIn, CopyOut};
 use super::literal::Literals;
 use super::own::{Show, Wish};
 use super::shape::Shape;
@@ -110,6 +111,8 @@ pub struct Plan {
     pub client_params: usize,
     /// Result columns, or `None` for statements without result rows.
     pub columns: Option<Vec<OutColumn>>,
+    /// It is a COPY, run as this says.
+    pub copy: Option<Copy>,
     /// Decrypted result columns that must equal an operand: a row that does not is an error (a hostile writer swapped terms).
     pub checks: Vec<Check>,
     /// Filled by the session once PostgreSQL has confirmed the plan.
@@ -127,6 +130,30 @@ impl Plan {
             Some(fields.fields().map(|f| (f.name.to_vec(), f.type_oid, f.typmod)).collect())
         };
         told(self) == told(other)
+    }
+
+    /// It is a COPY FROM STDIN.
+    pub fn copy_in(&self) -> Option<&CopyIn> {
+        match &self.copy {
+            Some(Copy::In(copy)) => Some(copy),
+            _ => None,
+        }
+    }
+
+    /// It is a COPY TO STDOUT.
+    pub fn copy_out(&self) -> Option<&CopyOut> {
+        match &self.copy {
+            Some(Copy::Out(copy)) => Some(copy),
+            _ => None,
+        }
+    }
+
+    /// Columns of the described form.
+    pub fn described_columns(&self) -> Option<&[OutColumn]> {
+        match self.copy_in() {
+            Some(copy) => Some(&copy.described),
+            None => self.columns.as_deref(),
+        }
     }
 
     /// It is a SHOW of the proxy's own.

@@ -235,11 +235,16 @@ impl Analyzer<'_> {
         };
         let (params, index) = self.place_sites()?;
         let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
+        let columns = columns.or(self.out_columns.take());
         let mut checks: Vec<Check> =
             self.checks.iter().filter_map(|&(column, site)| index[site].map(|param| Check { column, param })).collect();
         checks.dedup();
         let loose = self.loose();
-        let (described, executed) = self.edits.templates(self.text, self.lexed)?;
+        let (mut described, mut executed) = self.edits.templates(self.text, self.lexed)?;
+        if let Some(forms) = self.forms.take() {
+            described = forms.described;
+            executed = forms.executed.unwrap_or(executed);
+        }
         Ok(Action::Run(Arc::new(Plan {
             described: matches!(kind, Outcome::Described).then_some(described),
             executed,
@@ -247,6 +252,7 @@ impl Analyzer<'_> {
             loose,
             client_params: self.client_params,
             columns,
+            copy: self.copy.take(),
             checks,
             confirmed: std::sync::OnceLock::new(),
             shape: std::sync::OnceLock::new(),

@@ -4,13 +4,13 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CopyStmt, CreateTrigStmt, ExplainStmt, Node};
+use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node};
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::lex::Kind;
 use super::own;
 use super::refuse::{self, Detail, Result};
-use super::scope::{Columns, Scope};
+use super::scope::Scope;
 use super::site::Decision;
 use super::statement::Outcome;
 use super::tree;
@@ -95,25 +95,6 @@ impl Analyzer<'_> {
         self.columns = Some(vec![TopColumn::Plain]);
         self.checks.clear();
         Ok(Outcome::Described)
-    }
-
-    /// COPY of plain columns alone.
-    fn copy(&mut self, copy: &CopyStmt) -> Result<Outcome> {
-        let refusal = || {
-            refuse::unsupported(format!("COPY {OVER}"))
-                .hint("Use INSERT or SELECT, or COPY a list of plain columns alone.")
-        };
-        let Some(range) = copy.relation.as_ref().filter(|_| !copy.attlist.is_empty() && copy.where_clause.is_none())
-        else {
-            return Err(refusal());
-        };
-        let item = self.range_var(range, true)?;
-        let Columns::Relation(relation, _) = &item.columns else { return Err(refusal()) };
-        let plain = |name: &str| relation.columns.iter().any(|c| c.name == name && c.enc.is_none() && !c.tainted);
-        match tree::strings(&copy.attlist).into_iter().all(plain) {
-            true => Ok(Outcome::Forward),
-            false => Err(refusal()),
-        }
     }
 
     fn create_trigger(&mut self, trigger: &CreateTrigStmt) -> Result<Outcome> {

@@ -14,6 +14,7 @@ mod access;
 mod catalog;
 mod clients;
 mod commands;
+mod copy;
 mod differential;
 mod drivers;
 mod faults;

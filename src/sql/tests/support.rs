@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
 use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
+use crate::sql::copy::InColumn;
 use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
 use crate::sql::{analyze, literals};
 use crate::wire::value::PlainType;
@@ -192,6 +193,15 @@ fn show(plan: &Plan, text: &str) -> String {
         loose.into_iter().chain(plan.loose.params.iter().map(|n| format!("client ${}", n + 1))).collect();
     if !loose.is_empty() {
         _ = writeln!(out, "  loose: {}", loose.join(", "));
+    }
+    if let Some(copy) = plan.copy_in() {
+        let sealed =
+            |c: &InColumn| c.enc.as_ref().map_or_else(|| c.name.clone(), |t| format!("{} {}", c.name, t.def.name));
+        let columns: Vec<String> = copy.columns.iter().map(sealed).collect();
+        _ = writeln!(out, "  copy in {:?} {}: {}", copy.dialect.kind, copy.table, columns.join(", "));
+    }
+    if let Some(copy) = plan.copy_out() {
+        _ = writeln!(out, "  copy out {:?} {:?}", copy.dialect.kind, copy.force_quote);
     }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);

@@ -1,0 +1,331 @@
+//! Rows of COPY FROM STDIN: fields of encrypted columns become composites, the others stay as they are.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::cell::{self, SealFault};
+use super::copy_in::Around;
+use super::errors;
+use super::prepared::{Copying, Portal};
+use crate::crypto::envelope::DataKey;
+use crate::crypto::term::TermKeys;
+use crate::crypto::{KeysetId, TypeId};
+use crate::keys::Ring;
+use crate::schema::catalog::{EncType, Terms};
+use crate::sql::copy::CopyIn;
+use crate::wire::copy::{self, BINARY_HEADER, CopyError, Dialect, Field, Fields, Header, Kind, Meaning, Rows, Step};
+use crate::wire::error::PgError;
+use crate::wire::value::{self, Format};
+
+/// Values that are asked for at first, of a data key's; each time more.
+const FEW: u32 = 8;
+/// Values that are asked for at most.
+const MANY: u32 = 256;
+
+/// A key that is not at hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wanted {
+    /// One to seal with.
+    Data(KeysetId),
+    /// Those of a type's terms.
+    Terms(KeysetId, TypeId),
+}
+
+/// Why a row does not go on.
+pub(super) enum Stuck {
+    /// A key must be fetched first.
+    Keys(Wanted),
+    /// The COPY ends.
+    Bad(Box<PgError>),
+}
+
+/// Where a field stands in its line, and whether some of it is quoted.
+type Place = (usize, usize, bool);
+
+/// What seals the rows of one COPY.
+pub(super) struct Sealer {
+    portal: Arc<Portal>,
+    dialect: Dialect,
+    rows: Rows,
+    keys: Keys,
+    /// Fields of the line at hand.
+    places: Vec<Place>,
+    /// The value at hand: as it was given, as it is stored, sealed, and as text.
+    given: Zeroizing<Vec<u8>>,
+    stored: Zeroizing<Vec<u8>>,
+    record: Vec<u8>,
+    text: Vec<u8>,
+    begun: bool,
+    /// Values sealed.
+    pub(super) sealed: u64,
+}
+
+impl Sealer {
+    /// At the beginning. `None`: the portal is of no COPY FROM.
+    pub(super) fn new(portal: Arc<Portal>, csv_marker: bool) -> Option<Self> {
+        let copy = portal.prepared.plan.copy_in()?;
+        let Some(Copying::In(keysets)) = &portal.copy else { return None };
+        let dialect = Dialect { csv_marker, ..copy.dialect.clone() };
+        Some(Sealer {
+            rows: Rows::new(&dialect, copy.columns.len()),
+            keys: Keys { of: keysets.clone(), terms: vec![None; keysets.len()], data: Vec::new(), ask: FEW },
+            dialect,
+            portal,
+            places: Vec::new(),
+            given: Zeroizing::default(),
+            stored: Zeroizing::default(),
+            record: Vec::new(),
+            text: Vec::new(),
+            begun: false,
+            sealed: 0,
+        })
+    }
+
+    /// Lets go of keys, so that a revocation is noticed.
+    pub(super) fn renew(&mut self, around: &mut Around<'_>) {
+        around.tally.turn_to(self.portal.prepared.entry.as_ref());
+        self.keys.terms.fill(None);
+        self.keys.data.clear();
+        self.keys.ask = FEW;
+    }
+
+    /// What `input` begins with.
+    pub(super) fn next(&mut self, input: &[u8], ended: bool) -> Result<Step, Stuck> {
+        self.rows.next(input, ended).map_err(|fault| self.broken(&fault))
+    }
+
+    fn copy(&self) -> Result<&CopyIn, Stuck> {
+        let copy = self.portal.prepared.plan.copy_in();
+        copy.ok_or_else(|| Stuck::Bad(Box::new(errors::internal("rows of no COPY"))))
+    }
+
+    /// Where an error is, in PostgreSQL's words: `ahead` lines after the last one.
+    pub(super) fn context(&self, ahead: u64, column: Option<usize>) -> String {
+        let Some(copy) = self.portal.prepared.plan.copy_in() else { return String::new() };
+        let place = format!("COPY {}, line {}", copy.table, self.rows.line() + ahead);
+        match column.and_then(|index| copy.columns.get(index)) {
+            Some(column) => format!("{place}, column {}", column.name),
+            None => place,
+        }
+    }
+
+    fn bad(&self, mut error: PgError, column: Option<usize>) -> Stuck {
+        error.context = Some(self.context(0, column));
+        Stuck::Bad(Box::new(error))
+    }
+
+    fn broken(&self, fault: &CopyError) -> Stuck {
+        self.bad(PgError::error(fault.sqlstate, fault.message.clone()), None)
+    }
+
+    /// What stands before binary tuples goes on as it always is; what stands after them does not go on.
+    pub(super) fn skip(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            out.extend_from_slice(&BINARY_HEADER);
+        }
+    }
+
+    /// The header line. It may be a row by mistake, so only its end goes on, or what is known to be the columns' names.
+    pub(super) fn head(&mut self, line: &[u8], end: &[u8], out: &mut Vec<u8>) -> Result<(), Stuck> {
+        if self.dialect.header == Header::Match {
+            self.match_header(line)?;
+            out.extend_from_slice(line);
+        }
+        out.extend_from_slice(end);
+        Ok(())
+    }
+
+    fn match_header(&mut self, line: &[u8]) -> Result<(), Stuck> {
+        self.split(line)?;
+        let expected = self.copy()?.columns.len();
+        let got = self.places.len();
+        let format = |message: String| CopyError::format(message);
+        if got != expected {
+            let message = format!("wrong number of fields in header line: got {got}, expected {expected}");
+            return Err(self.broken(&format(message)));
+        }
+        for (index, place) in self.places.iter().enumerate() {
+            let name = &self.copy()?.columns[index].name;
+            let mut given = Zeroizing::new(Vec::new());
+            let field = field(line, *place);
+            let meaning = self.dialect.read(&field, copy::Force::default(), &mut given);
+            if meaning != Meaning::Value || given.as_slice() != name.as_bytes() {
+                let message = format!("column name mismatch in header line field {}: expected \"{name}\"", index + 1);
+                return Err(self.broken(&format(message)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A row: `end` is the line's. Appends what goes to the server.
+    pub(super) fn row(
+        &mut self,
+        around: &mut Around<'_>,
+        line: &[u8],
+        end: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stuck> {
+        match self.dialect.kind {
+            Kind::Binary => self.tuple(around, line, out),
+            Kind::Text | Kind::Csv => {
+                self.line(around, line, out)?;
+                out.extend_from_slice(end);
+                Ok(())
+            }
+        }
+    }
+
+    fn split(&mut self, line: &[u8]) -> Result<(), Stuck> {
+        self.places.clear();
+        let origin = line.as_ptr() as usize;
+        for field in Fields::new(line, &self.dialect) {
+            let field = field.map_err(|fault| self.broken(&fault))?;
+            let start = field.raw.as_ptr() as usize - origin;
+            self.places.push((start, start + field.raw.len(), field.quoted));
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, around: &mut Around<'_>, line: &[u8], out: &mut Vec<u8>) -> Result<(), Stuck> {
+        self.split(line)?;
+        let portal = Arc::clone(&self.portal);
+        let Some(copy) = portal.prepared.plan.copy_in() else { return Ok(()) };
+        if self.places.len() > copy.columns.len() {
+            return Err(self.broken(&CopyError::format("extra data after last expected column")));
+        }
+        for (index, column) in copy.columns.iter().enumerate() {
+            let Some(place) = self.places.get(index).copied() else {
+                let message = format!("missing data for column \"{}\"", column.name);
+                return Err(self.broken(&CopyError::format(message)));
+            };
+            if index > 0 {
+                out.push(self.dialect.delimiter);
+            }
+            let field = field(line, place);
+            let Some(enc) = &column.enc else {
+                out.extend_from_slice(field.raw);
+                continue;
+            };
+            self.given.clear();
+            match self.dialect.read(&field, column.force, &mut self.given) {
+                Meaning::Null => self.dialect.print_null(column.force.null, out),
+                Meaning::Default => out.extend_from_slice(field.raw),
+                Meaning::Value => {
+                    let given = std::mem::take(&mut self.given);
+                    let sealed = self.seal(around, index, enc, (Format::Text, &given));
+                    self.given = given;
+                    sealed?;
+                    self.text.clear();
+                    copy::record_text(&self.record, &mut self.text)
+                        .map_err(|_| self.bad(errors::internal("a sealed value is no composite"), Some(index)))?;
+                    self.dialect.print_firm(&self.text, out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tuple(&mut self, around: &mut Around<'_>, tuple: &[u8], out: &mut Vec<u8>) -> Result<(), Stuck> {
+        let portal = Arc::clone(&self.portal);
+        let Some(copy) = portal.prepared.plan.copy_in() else { return Ok(()) };
+        let count = u16::try_from(copy.columns.len()).map_err(|_| self.bad(errors::too_many(), None))?;
+        out.extend_from_slice(&count.to_be_bytes());
+        for (index, (column, field)) in copy.columns.iter().zip(copy::tuple_fields(tuple)).enumerate() {
+            let field = field.map_err(|_| self.broken(&CopyError::format("invalid field size")))?;
+            let bytes = match (field, &column.enc) {
+                (None, _) => {
+                    out.extend_from_slice(&(-1i32).to_be_bytes());
+                    continue;
+                }
+                (Some(bytes), None) => bytes,
+                (Some(bytes), Some(enc)) => {
+                    self.seal(around, index, enc, (Format::Binary, bytes))?;
+                    &self.record
+                }
+            };
+            let length = u32::try_from(bytes.len()).map_err(|_| self.bad(errors::too_many(), Some(index)))?;
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Seals a value into `record`.
+    fn seal(
+        &mut self,
+        around: &mut Around<'_>,
+        index: usize,
+        enc: &Arc<EncType>,
+        (format, given): (Format, &[u8]),
+    ) -> Result<(), Stuck> {
+        self.stored.clear();
+        self.record.clear();
+        let read = value::read(enc.def.plain, 0, None, format, given, &self.portal.settings, &mut self.stored);
+        let outcome = match read {
+            Err(fault) => Err(SealFault::Value(fault)),
+            Ok(()) => {
+                let terms = self.keys.terms(around.ring, index, enc).map_err(Stuck::Keys)?;
+                let key = self.keys.data(around.ring, index).map_err(Stuck::Keys)?;
+                let Some(key) = key else {
+                    return Err(self.bad(errors::internal("a column has no keyset"), Some(index)));
+                };
+                cell::store(enc, &self.stored, key, terms.as_deref(), &mut self.record)
+            }
+        };
+        match outcome {
+            Ok(()) => {
+                self.sealed += 1;
+                around.tally.sealed(enc);
+                Ok(())
+            }
+            Err(fault) => {
+                let column = self.copy()?.columns.get(index).map_or("", |c| c.name.as_str());
+                Err(self.bad(errors::seal(&fault, column), Some(index)))
+            }
+        }
+    }
+}
+
+fn field(line: &[u8], (start, end, quoted): Place) -> Field<'_> {
+    Field { raw: &line[start..end], quoted }
+}
+
+/// Keys of the columns at hand.
+struct Keys {
+    /// Keyset of each encrypted column.
+    of: Vec<Option<KeysetId>>,
+    /// Keys of terms, by column.
+    terms: Vec<Option<Arc<TermKeys>>>,
+    /// Keys to seal with, and for how many values.
+    data: Vec<(KeysetId, Arc<DataKey>, u32)>,
+    /// How many to ask for next.
+    ask: u32,
+}
+
+impl Keys {
+    fn terms(&mut self, ring: &Ring, index: usize, enc: &EncType) -> Result<Option<Arc<TermKeys>>, Wanted> {
+        let Some(keyset) = self.of[index].filter(|_| enc.def.terms != Terms::default()) else { return Ok(None) };
+        if self.terms[index].is_none() {
+            self.terms[index] = ring.term_keys(keyset, enc.def.id);
+        }
+        self.terms[index].clone().map(Some).ok_or(Wanted::Terms(keyset, enc.def.id))
+    }
+
+    fn data(&mut self, ring: &Ring, index: usize) -> Result<Option<&DataKey>, Wanted> {
+        let Some(keyset) = self.of[index] else { return Ok(None) };
+        let at = match self.data.iter().position(|(of, _, left)| *of == keyset && *left > 0) {
+            Some(at) => at,
+            None => {
+                let (key, granted) = ring.data_key(keyset, self.ask).ok_or(Wanted::Data(keyset))?;
+                self.ask = (self.ask * 2).min(MANY);
+                self.data.retain(|(of, ..)| *of != keyset);
+                self.data.push((keyset, key, granted));
+                self.data.len() - 1
+            }
+        };
+        let (_, key, left) = &mut self.data[at];
+        *left = left.saturating_sub(1);
+        Ok(Some(key))
+    }
+}

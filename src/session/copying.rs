@@ -1,0 +1,115 @@
+//! COPY as a part of the session: portals that copy are run, and rows of the client's handed to the server until it ends.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::copy_in::{self, Around, Incoming, Stop};
+use super::copy_seal::{Sealer, Wanted};
+use super::ledger::Await;
+use super::pipe::{HIGH_WATER, Want};
+use super::prepared::Portal;
+use super::{FETCH_TRIES, Fault, Session, errors};
+use crate::keys::KeysError;
+use crate::wire::client;
+use crate::wire::error::{PgError, Severity};
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Runs a portal of a plan to its end.
+    pub(super) async fn execute_plan(&mut self, name: &[u8], portal: Arc<Portal>) -> Result<(), Fault> {
+        client::execute(&mut self.pipe.server.output, name, 0)?;
+        self.state.batch.opens |= portal.prepared.opens();
+        self.state.runs(portal.prepared.effects);
+        self.state.counted.encrypted += 1;
+        self.state.in_batch = true;
+        self.state.ledger.expect(Await::Execute(Some(Arc::clone(&portal))));
+        if portal.prepared.plan.copy_in().is_some() {
+            self.copy_in(Some(portal)).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands rows of the client's to the server until one of them ends it. `None`: they go on as they are.
+    pub(super) async fn copy_in(&mut self, portal: Option<Arc<Portal>>) -> Result<(), Fault> {
+        self.copy_begins().await?;
+        let sealer = match portal.map(|portal| Sealer::new(portal, self.state.csv_marker)) {
+            Some(None) if self.state.copying => {
+                return self.fail_copy(errors::internal("rows of no COPY FROM"), 0).await;
+            }
+            sealer => sealer.flatten(),
+        };
+        let mut incoming = Incoming::new(sealer);
+        let mut tries = 0;
+        while self.state.copying {
+            // The client is read only once all that it sent before went on.
+            let mut dry = false;
+            let room = HIGH_WATER.saturating_sub(self.pipe.server.pending());
+            if room > 0 {
+                let mut around = Around { ring: &self.shared.ring, tally: &mut self.state.tally };
+                let (input, out) = (&self.pipe.client.input, &mut self.pipe.server.output);
+                let (used, outcome) = incoming.take(&mut around, input, room, out);
+                self.pipe.client.consume(used);
+                let sealed = incoming.sealed();
+                self.shared.metrics.sealed(sealed);
+                tries = if sealed > 0 { 0 } else { tries };
+                match outcome {
+                    Err(error) => return self.fail_copy(error, incoming.left).await,
+                    Ok(Stop::Keys(wanted)) => {
+                        tries += 1;
+                        if let Err(error) = self.fetch_for_copy(wanted, tries).await {
+                            return self.fail_copy(error, incoming.left).await;
+                        }
+                        continue;
+                    }
+                    Ok(Stop::Done) => {
+                        client::copy_done(&mut self.pipe.server.output);
+                        self.state.copying = false;
+                        return Ok(());
+                    }
+                    Ok(Stop::Full) => {}
+                    Ok(Stop::Dry) if !self.pipe.client.ended => dry = true,
+                    Ok(Stop::Dry | Stop::Bye) => {
+                        self.leave();
+                        return Ok(());
+                    }
+                }
+            }
+            self.state.keys.clear();
+            self.pipe.turn(Want { client: dry, server: true, own: false }).await?;
+            self.take_server().await?;
+            self.count();
+            if self.pipe.server.ended {
+                return Err(Fault::Closed);
+            }
+        }
+        // The server has ended it: what is left of the message at hand goes nowhere.
+        self.state.dropping_client = incoming.left;
+        Ok(())
+    }
+
+    async fn fetch_for_copy(&mut self, wanted: Wanted, tries: u32) -> Result<(), PgError> {
+        let ring = &self.shared.ring;
+        let fetched = match wanted {
+            _ if tries > FETCH_TRIES => Err(KeysError::unavailable("a fetched key was not kept")),
+            Wanted::Data(keyset) => ring.ready(keyset).await,
+            Wanted::Terms(keyset, type_id) => ring.fetch_term_keys(keyset, type_id).await.map(|_| ()),
+        };
+        fetched.map_err(|error| errors::keys(&error, ""))
+    }
+
+    /// Makes the COPY fail on the server as well, whose error becomes ours. `left`: bytes of the client's message at hand.
+    async fn fail_copy(&mut self, error: PgError, left: usize) -> Result<(), Fault> {
+        if error.severity == Severity::Fatal {
+            return Err(error.into());
+        }
+        self.shared.metrics.refused(error.sqlstate.0);
+        client::copy_fail(&mut self.pipe.server.output, copy_in::OURS)?;
+        self.state.copy_fault = Some(Box::new(error));
+        self.state.dropping_client = left;
+        self.until(|state| !state.copying).await
+    }
+}
