@@ -691,7 +691,7 @@ impl<'v> Generator<'v> {
             let sql = match g.random.below(30) {
                 0 => format!("SELECT id FROM {t} ORDER BY {c}, id"),
                 1 => format!("SELECT array_agg(DISTINCT {c}) FROM {t}"),
-                2 => format!("SELECT {c}, max({c}) FROM {t} GROUP BY {c}"),
+                2 => format!("SELECT {c}, array_agg({c}) FROM {t} GROUP BY {c}"),
                 3 => format!("SELECT DISTINCT COALESCE({c}, {c}) IS NULL, {c}::bytea FROM {t}"),
                 4 => format!("SELECT min({c}) FROM {t}"),
                 5 => format!("SELECT id FROM {t} WHERE {c} > {}", g.value(column.kind)),
