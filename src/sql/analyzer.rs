@@ -190,6 +190,11 @@ impl<'a> Analyzer<'a> {
         last
     }
 
+    /// A name that may have several parts, as it is written, comments aside.
+    pub(super) fn name_text(&self, first: usize) -> String {
+        self.lexed.tokens[first..=self.name_end(first)].iter().map(|t| t.text(self.text)).collect()
+    }
+
     /// Last token of a type name.
     pub(super) fn type_end(&self, first: usize) -> Result<usize> {
         let word = |i: usize, words: &[&str]| words.iter().any(|w| self.is_word(i, w));

@@ -29,10 +29,14 @@ impl Analyzer<'_> {
         for val in &vals {
             match val {
                 Val::Open(open) => self.join_values(open, first, &ty, &column, construct)?,
-                _ => first = false,
+                Val::Enc(enc) => {
+                    self.kept(enc);
+                    first = false;
+                }
+                Val::Plain => first = false,
             }
         }
-        Ok(Val::Enc(Enc { ty, column, span, origin: None }))
+        Ok(Val::Enc(Enc::new(ty, column, span)))
     }
 
     pub(super) fn plain_val(&mut self, val: &Val) -> Result<()> {

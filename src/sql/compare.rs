@@ -9,6 +9,7 @@ use pg_query::protobuf::{AExpr, AExprKind, Node, SubLink, SubLinkType, TypeCast}
 use super::analyzer::Analyzer;
 use super::expr::{Enc, Val};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
+use super::rows::row;
 use super::scope::{Scope, Span};
 use super::site::Decision;
 use super::tree;
@@ -56,6 +57,11 @@ pub(super) fn attribute(ty: &EncType) -> &'static str {
     if ty.def.terms.ord { ").ord" } else { ").eq" }
 }
 
+/// The term that comparisons use of the value that a text gives.
+pub(super) fn term_of(ty: &EncType, text: &str) -> String {
+    format!("({text}{}", attribute(ty))
+}
+
 /// Names of PostgreSQL's own binary operators, those of geometry and text search aside. Another name is an error there too.
 const KNOWN_OPERATORS: &[&str] = &[
     "=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "%", "^", "|", "&", "#", "~", "<<", ">>", "||", "!~", "~*",
@@ -64,7 +70,7 @@ const KNOWN_OPERATORS: &[&str] = &[
 ];
 
 /// How a refusal speaks of an operator, and what the column's type would need.
-fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> {
+pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> {
     let ty = types::sql_name(&enc.ty);
     if kind == AExprKind::AexprOp && !KNOWN_OPERATORS.contains(&name) {
         return refuse::with(UNDEFINED_FUNCTION, format!("operator does not exist: {name} on type {ty}"))
@@ -107,10 +113,16 @@ fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan::Refusal> 
 impl Analyzer<'_> {
     pub(super) fn operator(&mut self, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {
         let name = tree::strings(&expr.name).last().copied().unwrap_or_default();
+        if let Some(compared) = self.rows(expr, name, scope) {
+            return compared;
+        }
         match expr.kind() {
             AExprKind::AexprIn => return self.in_list(expr, name, scope),
             AExprKind::AexprOpAny | AExprKind::AexprOpAll => return self.any_array(expr, name, scope),
             _ => {}
+        }
+        if expr.kind() == AExprKind::AexprNullif {
+            return self.null_if(expr, scope);
         }
         let mut vals = Vec::with_capacity(2);
         for side in [&expr.lexpr, &expr.rexpr] {
@@ -153,7 +165,7 @@ impl Analyzer<'_> {
     }
 
     /// All values become operands of a comparison: terms in the executed form.
-    fn operands(&mut self, vals: &[Val], construct: &str) -> Result<()> {
+    pub(super) fn operands(&mut self, vals: &[Val], construct: &str) -> Result<()> {
         let Some((ty, column)) = self.common(vals, &format!("comparison ({construct})"))? else { return Ok(()) };
         if !ty.def.terms.equal() {
             return Err(no_equality(&ty, &column, construct).at(first_encrypted(vals).map_or(-1, |e| e.span.0 as i32)));
@@ -165,7 +177,7 @@ impl Analyzer<'_> {
         match val {
             Val::Plain => Ok(()),
             Val::Enc(enc) => {
-                self.edits.wrap(enc.span, "(", attribute(ty));
+                self.compared(enc);
                 Ok(())
             }
             Val::Open(open) if open.simple => self.decide(open.sites[0], Decision::Equal(ty.clone()), column),
@@ -250,7 +262,7 @@ impl Analyzer<'_> {
                 }
             }
         }
-        self.edits.wrap(enc.span, "(", attribute(&enc.ty));
+        self.compared(&enc);
         self.replace_operator(expr.location, op)?;
         Ok(Val::Plain)
     }
@@ -314,8 +326,6 @@ impl Analyzer<'_> {
     /// `e IN (SELECT …)`, `e = ANY (SELECT …)`, `e <> ALL (SELECT …)`.
     pub(super) fn quantified(&mut self, link: &SubLink, query: &Node, negated: bool, scope: &Scope<'_>) -> Result<Val> {
         let Some(test) = tree::child(&link.testexpr) else { return Ok(Val::Plain) };
-        let left = self.expr(test, scope)?;
-        let outputs = self.query(query, Some(scope))?;
         let named = tree::strings(&link.oper_name).last().copied();
         let name = named.unwrap_or("=");
         let first = self.token(link.location)?;
@@ -325,6 +335,12 @@ impl Analyzer<'_> {
             None => first,
         };
         let (open, close) = (last + 1, self.partner(last + 1)?);
+        if let Some(parts) = row(test) {
+            return self.row_and_query(parts, query, open, name, scope);
+        }
+        let left = self.expr(test, scope)?;
+        let order = self.edits.next_order();
+        let outputs = self.query(query, Some(scope))?;
         let inner = match outputs.columns.as_slice() {
             [one] if !outputs.opaque => {
                 let span = self.span(open, close);
@@ -358,7 +374,8 @@ impl Analyzer<'_> {
         let (described, executed) = (format!("{}{keyword}", op.described), format!("{}{keyword}", op.executed));
         self.edits.each(head, Some(described.into()), Some(executed.into()));
         let after = self.lexed.tokens[open].end;
-        self.edits.executed((after, after), format!("SELECT (columnseal_s.v{} FROM (", attribute(&ty)));
+        let executed = format!("SELECT (columnseal_s.v{} FROM (", attribute(&ty));
+        self.edits.insert_each(after, order, None, Some(executed));
         let before = self.lexed.tokens[close].start;
         self.edits.executed((before, before), ") AS columnseal_s(v)");
         Ok(Val::Plain)
@@ -391,11 +408,11 @@ impl Analyzer<'_> {
     }
 }
 
-fn first_encrypted(vals: &[Val]) -> Option<Enc> {
+pub(super) fn first_encrypted(vals: &[Val]) -> Option<Enc> {
     vals.iter().find_map(|v| if let Val::Enc(e) = v { Some(e.clone()) } else { None })
 }
 
-fn no_equality(ty: &EncType, column: &str, construct: &str) -> Box<super::plan::Refusal> {
+pub(super) fn no_equality(ty: &EncType, column: &str, construct: &str) -> Box<super::plan::Refusal> {
     refuse::unsupported(format!(
         "{construct} on encrypted column {column} needs term eq or ord, which are missing (type {})",
         types::sql_name(ty)

@@ -66,8 +66,9 @@ impl Analyzer<'_> {
             nullable: false,
             merged: Vec::new(),
             qualified_only: false,
+            spelled: None,
         };
-        Scope { items: vec![item], parent: None }
+        Scope::new(vec![item], None)
     }
 
     fn inherit(&mut self, range: &RangeVar, columns: &mut Vec<Derived>) -> Result<()> {
@@ -163,15 +164,16 @@ impl Analyzer<'_> {
     /// Columns that a foreign key names in another table.
     fn referenced(&mut self, range: &RangeVar, names: &[Node]) -> Result<()> {
         let Ok(item) = self.range_var(range, true) else { return Ok(()) };
-        let scope = Scope { items: vec![item], parent: None };
+        let scope = Scope::new(vec![item], None);
         names.iter().filter_map(tree::string).try_for_each(|name| self.plain_key_column(name, &scope, "REFERENCES"))
     }
 
     fn plain_key_column(&mut self, name: &str, scope: &Scope<'_>, construct: &str) -> Result<()> {
         let item = &scope.items[0];
         match (0..item.len()).find(|&i| item.name(i) == name).map(|i| item.val(i)) {
-            Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => Err(refuse::on_column(construct, &column)
-                .hint("For uniqueness and look-ups use CREATE [UNIQUE] INDEX ON table (column), with a type that has term eq or ord.")),
+            Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
+                Err(refuse::on_column(construct, &column).hint(instead_of(construct)))
+            }
             _ => Ok(()),
         }
     }
@@ -267,7 +269,7 @@ impl Analyzer<'_> {
     pub(super) fn create_index(&mut self, index: &IndexStmt) -> Result<Outcome> {
         let Some(range) = &index.relation else { return Ok(Outcome::Forward) };
         let item = self.range_var(range, true)?;
-        let scope = Scope { items: vec![item], parent: None };
+        let scope = Scope::new(vec![item], None);
         let elements = self.index_elements()?;
         for (node, token) in index.index_params.iter().zip(elements) {
             if let Some(NodeEnum::IndexElem(elem)) = tree::kind(node) {
@@ -294,17 +296,7 @@ impl Analyzer<'_> {
     fn index_elements(&self) -> Result<Vec<usize>> {
         let on = (0..self.lexed.tokens.len()).find(|&i| self.is_word(i, "on")).unwrap_or_default();
         let open = (on..self.lexed.tokens.len()).find(|&i| self.is(i, "(")).unwrap_or_default();
-        let close = self.partner(open)?;
-        let (mut starts, mut i) = (vec![open + 1], open + 1);
-        while i < close {
-            if self.is(i, "(") || self.is(i, "[") {
-                i = self.partner(i)?;
-            } else if self.is(i, ",") {
-                starts.push(i + 1);
-            }
-            i += 1;
-        }
-        Ok(starts)
+        self.list_starts(open)
     }
 
     fn index_element(&mut self, elem: &IndexElem, token: usize, scope: &Scope<'_>) -> Result<()> {
@@ -362,6 +354,22 @@ fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
 
 fn unknown() -> Box<super::plan::Refusal> {
     refuse::unsupported("this form of ALTER TABLE is not supported on a relation with encrypted columns")
+}
+
+/// What works where a key of this kind does not.
+fn instead_of(construct: &str) -> &'static str {
+    match construct {
+        "UNIQUE" => {
+            "CREATE UNIQUE INDEX name ON table (column) keeps values unique, with a type that has term eq; ON CONFLICT (column) finds it."
+        }
+        "PRIMARY KEY" => {
+            "Take a plain column as PRIMARY KEY; CREATE UNIQUE INDEX ON table (column) keeps the encrypted values unique, with a type that has term eq."
+        }
+        "REFERENCES" => {
+            "Let the foreign key name a plain key of the other table; queries can join encrypted columns of one type."
+        }
+        _ => "For uniqueness and look-ups use CREATE [UNIQUE] INDEX ON table (column), with a type that has term eq.",
+    }
 }
 
 fn is_null(node: &Node) -> bool {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    DeleteStmt, InsertStmt, List, Node, OnConflictClause, ResTarget, ReturningClause, SelectStmt, UpdateStmt,
-};
+use pg_query::protobuf::{DeleteStmt, InsertStmt, List, Node, ResTarget, ReturningClause, SelectStmt, UpdateStmt};
 
 use super::analyzer::Analyzer;
 use super::expr::Val;
@@ -45,14 +43,14 @@ impl Analyzer<'_> {
         Ok(outputs)
     }
 
-    fn target_item(&mut self, range: &Option<pg_query::protobuf::RangeVar>) -> Result<Item> {
+    pub(super) fn target_item(&mut self, range: &Option<pg_query::protobuf::RangeVar>) -> Result<Item> {
         let range = range.as_ref().ok_or_else(no_target)?;
         self.range_var(range, true)
     }
 
     /// VALUES rows straight into columns; DEFAULT may stand for a value.
     fn insert_rows(&mut self, rows: &SelectStmt, relation: &Relation, targets: &[usize]) -> Result<()> {
-        let scope = Scope { items: Vec::new(), parent: None };
+        let scope = Scope::new(Vec::new(), None);
         for row in &rows.values_lists {
             let Some(NodeEnum::List(List { items })) = tree::kind(row) else { continue };
             check_width(items.len(), targets.len())?;
@@ -79,7 +77,7 @@ impl Analyzer<'_> {
             let val = match output.val {
                 ColVal::Plain => Val::Plain,
                 ColVal::Open(sites) => Val::Open(super::expr::Open { sites, simple: false, span: (0, 0) }),
-                ColVal::Enc(ty, column) => Val::Enc(super::expr::Enc { ty, column, span: (0, 0), origin: None }),
+                ColVal::Enc(ty, column) => Val::Enc(super::expr::Enc::new(ty, column, (0, 0))),
                 ColVal::Tainted(column) => return Err(refuse::on_column("INSERT ... SELECT", &column)),
             };
             self.assign_val(val, relation, column, -1)?;
@@ -88,7 +86,7 @@ impl Analyzer<'_> {
     }
 
     /// One value for one column.
-    fn assign(&mut self, node: &Node, relation: &Relation, column: usize, scope: &Scope<'_>) -> Result<()> {
+    pub(super) fn assign(&mut self, node: &Node, relation: &Relation, column: usize, scope: &Scope<'_>) -> Result<()> {
         if matches!(tree::kind(node), Some(NodeEnum::SetToDefault(_))) {
             return Ok(());
         }
@@ -142,42 +140,6 @@ impl Analyzer<'_> {
         }
     }
 
-    fn on_conflict(
-        &mut self,
-        conflict: &OnConflictClause,
-        relation: &Arc<Relation>,
-        mut items: Vec<Item>,
-    ) -> Result<Vec<Item>> {
-        let mut scope = Scope { items: std::mem::take(&mut items), parent: None };
-        if let Some(infer) = &conflict.infer {
-            for elem in &infer.index_elems {
-                let Some(NodeEnum::IndexElem(elem)) = tree::kind(elem) else { continue };
-                let named = relation.columns.iter().find(|c| c.name == elem.name);
-                if let Some(column) = named.filter(|c| c.enc.is_some() || c.tainted) {
-                    return Err(refuse::on_column("ON CONFLICT", &format!("{}.{}", relation.name, column.name))
-                        .hint("Use a conflict target of plain columns.")
-                        .at(self.here(infer.location)));
-                }
-                self.plain_some(&elem.expr, &scope, "ON CONFLICT")?;
-            }
-            self.plain_some(&infer.where_clause, &scope, "ON CONFLICT ... WHERE")?;
-        }
-        let excluded = Item {
-            id: self.item_id(),
-            alias: "excluded".into(),
-            columns: Columns::Relation(relation.clone(), Vec::new()),
-            opaque: false,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: true,
-        };
-        scope.items.push(excluded);
-        self.assignments(&conflict.target_list, relation, &scope)?;
-        self.plain_some(&conflict.where_clause, &scope, "ON CONFLICT DO UPDATE ... WHERE")?;
-        scope.items.pop();
-        Ok(scope.items)
-    }
-
     fn returning(&mut self, clause: &Option<ReturningClause>, items: Vec<Item>, top: bool) -> Result<Outputs> {
         let Some(clause) = clause else { return Ok(Outputs::default()) };
         if !clause.options.is_empty() {
@@ -188,7 +150,7 @@ impl Analyzer<'_> {
         let star = (0..items.len()).flat_map(|i| (0..items[i].len()).map(move |c| (i, c))).collect();
         let tree = FromTree { items, star, merged: false };
         let star = Star::of(&tree);
-        let scope = Scope { items: tree.items, parent: None };
+        let scope = Scope::new(tree.items, None);
         let (targets, opaque) = self.targets(&clause.exprs, &scope, &star, top)?;
         let columns = targets.iter().map(|t| t.column.clone()).collect();
         if top {
@@ -206,7 +168,7 @@ impl Analyzer<'_> {
         let item = self.target_item(&update.relation)?;
         let Columns::Relation(relation, _) = item.columns.clone() else { return Err(no_target()) };
         let items = self.with_from(item, &update.from_clause)?;
-        let scope = Scope { items, parent: None };
+        let scope = Scope::new(items, None);
         self.assignments(&update.target_list, &relation, &scope)?;
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
         let outputs = self.returning(&update.returning_clause, scope.items, top)?;
@@ -222,7 +184,7 @@ impl Analyzer<'_> {
         }
         let item = self.target_item(&delete.relation)?;
         let items = self.with_from(item, &delete.using_clause)?;
-        let scope = Scope { items, parent: None };
+        let scope = Scope::new(items, None);
         self.plain_some(&delete.where_clause, &scope, "WHERE")?;
         let outputs = self.returning(&delete.returning_clause, scope.items, top)?;
         self.ctes.truncate(frames);
@@ -232,13 +194,19 @@ impl Analyzer<'_> {
     /// The target and the items of FROM or USING. Merged columns there have no place in `*`, which RETURNING expands.
     fn with_from(&mut self, target: Item, list: &[Node]) -> Result<Vec<Item>> {
         let tree = self.from_list(list, None)?;
+        if tree.items.iter().any(|i| i.spelled.is_some()) {
+            return Err(refuse::unsupported(
+                "JOIN ... USING over encrypted columns is not supported in UPDATE and DELETE",
+            )
+            .hint("Write JOIN ... ON a.column = b.column."));
+        }
         let mut items = vec![target];
         items.extend(tree.items);
         Ok(items)
     }
 
     /// `SET a = …, (b, c) = …`.
-    fn assignments(&mut self, list: &[Node], relation: &Arc<Relation>, scope: &Scope<'_>) -> Result<()> {
+    pub(super) fn assignments(&mut self, list: &[Node], relation: &Arc<Relation>, scope: &Scope<'_>) -> Result<()> {
         let targets: Vec<&ResTarget> = list
             .iter()
             .filter_map(|n| if let Some(NodeEnum::ResTarget(t)) = tree::kind(n) { Some(&**t) } else { None })
@@ -277,7 +245,7 @@ impl Analyzer<'_> {
                 )
                 .at(at));
             }
-            let scope = Scope { items: Vec::new(), parent: None };
+            let scope = Scope::new(Vec::new(), None);
             self.plain_all(&target.indirection, &scope, "a subscript")?;
         }
         Ok(column)
@@ -306,18 +274,18 @@ impl Analyzer<'_> {
 
 const VALUE_HINT: &str = "Give a parameter, a literal, NULL, DEFAULT, or a column of the same encrypted type; compute the value before sending it.";
 
-fn no_target() -> Box<super::plan::Refusal> {
+pub(super) fn no_target() -> Box<super::plan::Refusal> {
     refuse::unsupported("this kind of target is not supported in a statement on encrypted columns")
 }
 
-fn check_width(values: usize, columns: usize) -> Result<()> {
+pub(super) fn check_width(values: usize, columns: usize) -> Result<()> {
     match values <= columns {
         true => Ok(()),
         false => Err(refuse::with(SYNTAX_ERROR, "INSERT has more expressions than target columns")),
     }
 }
 
-fn find_column(relation: &Relation, name: &str) -> Result<usize> {
+pub(super) fn find_column(relation: &Relation, name: &str) -> Result<usize> {
     relation.columns.iter().position(|c| c.name == name).ok_or_else(|| {
         refuse::with(UNDEFINED_COLUMN, format!("column \"{name}\" of relation \"{}\" does not exist", relation.name))
     })

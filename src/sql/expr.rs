@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, BoolExprType, CaseExpr, ColumnRef, FuncCall, Node, NullTestType, SubLink, SubLinkType, TypeCast, TypeName,
-    WindowDef, a_const,
+    AConst, BoolExprType, ColumnRef, FuncCall, Node, NullTestType, SubLink, SubLinkType, TypeCast, TypeName, WindowDef,
+    a_const,
 };
 
 use super::analyzer::Analyzer;
+use super::group::{Bare, is_aggregate};
 use super::lex::{Kind, StringKind};
 use super::own::not_followed;
 use super::plan::Source;
@@ -22,7 +23,6 @@ use super::tree;
 use super::types::{self, Named};
 use super::untouched::{names_ours, runs_sql};
 use crate::schema::catalog::EncType;
-use crate::wire::sqlstate::SqlState;
 use crate::wire::value::PlainType;
 
 /// What an expression is.
@@ -43,6 +43,17 @@ pub(super) struct Enc {
     pub(super) span: Span,
     /// Item and column, where it is a bare column.
     pub(super) origin: Option<(u32, usize)>,
+    /// The same, and how it is written, casts around it aside.
+    pub(super) bare: Option<Rc<Bare>>,
+    /// It is a column that the query groups by, outside of aggregates.
+    pub(super) grouped: bool,
+}
+
+impl Enc {
+    /// One that is no bare column.
+    pub(super) fn new(ty: Arc<EncType>, column: Rc<str>, span: Span) -> Enc {
+        Enc { ty, column, span, origin: None, bare: None, grouped: false }
+    }
 }
 
 /// An expression made of sites alone.
@@ -146,8 +157,7 @@ impl Analyzer<'_> {
             NodeEnum::String(_) | NodeEnum::AStar(_) | NodeEnum::SqlvalueFunction(_) | NodeEnum::CurrentOfExpr(_) => {}
             NodeEnum::SetToDefault(_) => {}
             NodeEnum::NamedArgExpr(expr) => self.plain_some(&expr.arg, scope, "a function")?,
-            NodeEnum::GroupingFunc(expr) => self.plain_all(&expr.args, scope, "GROUPING")?,
-            NodeEnum::GroupingSet(expr) => self.plain_all(&expr.content, scope, "GROUP BY")?,
+            NodeEnum::GroupingFunc(expr) => self.grouping(&expr.args, scope)?,
             NodeEnum::SortBy(sort) => self.plain_some(&sort.node, scope, "ORDER BY")?,
             NodeEnum::List(list) => self.plain_all(&list.items, scope, "a list")?,
             NodeEnum::XmlExpr(expr) => {
@@ -175,17 +185,27 @@ impl Analyzer<'_> {
         if names.len() != column.fields.len() {
             return self.row_star(&names, scope).map_err(|r| r.at(at));
         }
-        let found = match names.as_slice() {
-            [name] => scope.bare(name),
-            [alias, name] => scope.qualified(None, alias, name),
-            [schema, table, name] => scope.qualified(Some(schema), table, name),
-            _ => Err(refuse::unsupported(
+        let found = scope.named(column).unwrap_or_else(|| {
+            Err(refuse::unsupported(
                 "this kind of column reference is not supported in a statement on encrypted columns",
-            )),
-        };
+            ))
+        });
         let first = self.token(column.location)?;
         let span = self.span(first, self.name_end(first));
-        self.found(found.map_err(|r| r.at(at))?, span)
+        let found = found.map_err(|r| r.at(at))?;
+        let spelled = found.origin.and_then(|origin| scope.spelled(origin)).map(str::to_string);
+        let val = match self.found(found, span)? {
+            Val::Enc(enc) => {
+                let text = spelled.clone().unwrap_or_else(|| self.name_text(first));
+                Val::Enc(self.see(enc, &text, scope)?)
+            }
+            val => val,
+        };
+        // A key of groups is written by what reads it.
+        if let Some(text) = spelled.filter(|_| !matches!(&val, Val::Enc(enc) if enc.grouped)) {
+            self.edits.both(span, text);
+        }
+        Ok(val)
     }
 
     /// `t.*` as an expression: a whole row.
@@ -210,7 +230,7 @@ impl Analyzer<'_> {
             ColVal::Enc(ty, column) => {
                 self.usable(&ty)?;
                 self.touched = true;
-                Val::Enc(Enc { ty, column, span, origin: found.origin })
+                Val::Enc(Enc { origin: found.origin, ..Enc::new(ty, column, span) })
             }
             ColVal::Tainted(column) => {
                 return Err(refuse::unsupported(format!(
@@ -320,7 +340,7 @@ impl Analyzer<'_> {
                         self.touched = true;
                         let column = types::sql_name(&ty);
                         self.store(&open, &ty, &column)?;
-                        Ok(Val::Enc(Enc { ty, column: column.into(), span: open.span, origin: None }))
+                        Ok(Val::Enc(Enc::new(ty, column.into(), open.span)))
                     }
                     Named::EncArray(_) => {
                         self.touched = true;
@@ -393,12 +413,14 @@ impl Analyzer<'_> {
     }
 
     fn null_test(&mut self, test: &pg_query::protobuf::NullTest, scope: &Scope<'_>) -> Result<Val> {
-        if let Some(arg) = tree::child(&test.arg)
-            && let Val::Open(open) = self.expr(arg, scope)?
-            && open.simple
-        {
-            self.note_null_test(&open, test.nulltesttype() == NullTestType::IsNotNull);
-            self.decide_plain(&open.sites)?;
+        let Some(arg) = tree::child(&test.arg) else { return Ok(Val::Plain) };
+        match self.expr(arg, scope)? {
+            Val::Open(open) if open.simple => {
+                self.note_null_test(&open, test.nulltesttype() == NullTestType::IsNotNull);
+                self.decide_plain(&open.sites)?;
+            }
+            Val::Enc(enc) if enc.grouped => self.term(&enc),
+            _ => {}
         }
         Ok(Val::Plain)
     }
@@ -434,18 +456,28 @@ impl Analyzer<'_> {
             self.touched = true;
             return Err(not_followed("set_config").at(at));
         }
-        let counts = builtin && name == "count" && !call.agg_distinct && call.args.len() == 1;
-        let extreme = builtin && matches!(name, "min" | "max") && call.args.len() == 1;
-        let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
-        if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None })
-            && !counts
-        {
-            return match extreme {
-                true => self.extreme(call, name, enc.clone(), scope),
-                false => Err(function_refusal(name, call.agg_distinct, enc)),
-            };
+        let around = scope.group.inside.get();
+        scope.group.inside.set(around || is_aggregate(call));
+        let val = self.called(call, name, builtin, scope);
+        scope.group.inside.set(around);
+        val
+    }
+
+    /// What stands in the parentheses of a call, and what follows them.
+    fn called(&mut self, call: &FuncCall, name: &str, builtin: bool, scope: &Scope<'_>) -> Result<Val> {
+        let single = builtin && call.args.len() == 1;
+        if single && name == "count" {
+            self.counted(&call.args[0], call.agg_distinct, scope)?;
+        } else {
+            let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
+            if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None }) {
+                return match single && matches!(name, "min" | "max") {
+                    true => self.extreme(call, name, enc.clone(), scope),
+                    false => Err(function_refusal(name, call.agg_distinct, enc)),
+                };
+            }
+            self.plain_vals(&vals)?;
         }
-        self.plain_vals(&vals)?;
         self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
         self.call_tail(call, scope)?;
         Ok(Val::Plain)
@@ -458,7 +490,9 @@ impl Analyzer<'_> {
     }
 
     pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Result<()> {
-        self.plain_all(&window.partition_clause, scope, "PARTITION BY")?;
+        for key in &window.partition_clause {
+            self.equality_key(key, scope, "PARTITION BY")?;
+        }
         let ordered = self.order_all(&window.order_clause, scope, "ORDER BY in a window")?;
         if let Some(column) = ordered.filter(|_| super::sort::has_range_offset(window)) {
             return Err(refuse::on_column("a window frame of RANGE with an offset", &column)
@@ -467,55 +501,6 @@ impl Analyzer<'_> {
         }
         self.plain_some(&window.start_offset, scope, "a window frame")?;
         self.plain_some(&window.end_offset, scope, "a window frame")
-    }
-
-    fn case(&mut self, case: &CaseExpr, scope: &Scope<'_>) -> Result<Val> {
-        let tested = case.arg.is_some();
-        self.plain_some(&case.arg, scope, "CASE value WHEN")
-            .map_err(|r| r.hint("Write CASE WHEN column = value THEN ..."))?;
-        let mut vals = Vec::with_capacity(case.args.len() + 1);
-        // As PostgreSQL counts them, ELSE comes first.
-        if let Some(result) = tree::child(&case.defresult) {
-            vals.push(self.expr(result, scope)?);
-        }
-        for arm in &case.args {
-            let Some(NodeEnum::CaseWhen(when)) = tree::kind(arm) else { continue };
-            match (tested, tree::child(&when.expr)) {
-                // A value that the one behind CASE is compared with.
-                (true, Some(node)) => match self.expr(node, scope)? {
-                    Val::Open(open) => self.decide_firm(&open.sites)?,
-                    Val::Plain => {}
-                    Val::Enc(enc) => return Err(refuse::on_column("CASE value WHEN", &enc.column)),
-                },
-                _ => self.plain_some(&when.expr, scope, "a CASE condition")?,
-            }
-            if let Some(result) = tree::child(&when.result) {
-                vals.push(self.expr(result, scope)?);
-            }
-        }
-        let span = self.case_span(case.location)?;
-        self.combine(vals, span, "CASE")
-    }
-
-    /// From CASE to its END.
-    fn case_span(&self, location: i32) -> Result<Span> {
-        let first = self.token(location)?;
-        let (mut depth, mut i) = (0usize, first);
-        while i < self.lexed.tokens.len() {
-            let named = i > 0 && self.is(i - 1, ".");
-            if self.is(i, "(") || self.is(i, "[") {
-                i = self.partner(i)?;
-            } else if !named && self.is_word(i, "case") {
-                depth += 1;
-            } else if !named && self.is_word(i, "end") {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(self.span(first, i));
-                }
-            }
-            i += 1;
-        }
-        Err(refuse::with(SqlState::INTERNAL_ERROR, "a CASE of this statement has no END in its text"))
     }
 
     fn sublink(&mut self, link: &SubLink, negated: bool, scope: &Scope<'_>) -> Result<Val> {

@@ -39,7 +39,7 @@ impl Analyzer<'_> {
     pub(super) fn from_list(&mut self, list: &[Node], outer: Option<&Scope<'_>>) -> Result<FromTree> {
         let mut tree = FromTree::default();
         for node in list {
-            let lateral = Scope { items: std::mem::take(&mut tree.items), parent: outer };
+            let lateral = Scope::new(std::mem::take(&mut tree.items), outer);
             let next = self.from_node(node, outer, &lateral);
             tree.items = lateral.items;
             tree.join(next?);
@@ -48,7 +48,12 @@ impl Analyzer<'_> {
     }
 
     /// `outer`: what a subquery sees; `lateral`: what a lateral one sees.
-    fn from_node(&mut self, node: &Node, outer: Option<&Scope<'_>>, lateral: &Scope<'_>) -> Result<FromTree> {
+    pub(super) fn from_node(
+        &mut self,
+        node: &Node,
+        outer: Option<&Scope<'_>>,
+        lateral: &Scope<'_>,
+    ) -> Result<FromTree> {
         match tree::kind(node) {
             Some(NodeEnum::RangeVar(range)) => Ok(FromTree::one(self.range_var(range, false)?)),
             Some(NodeEnum::RangeSubselect(sub)) => Ok(FromTree::one(self.range_subselect(sub, outer, lateral)?)),
@@ -87,7 +92,16 @@ impl Analyzer<'_> {
                 (Columns::Derived(rename(columns, &renamed)), cte.opaque)
             }
         };
-        Ok(Item { id, alias, columns, opaque, nullable: false, merged: Vec::new(), qualified_only: false })
+        Ok(Item {
+            id,
+            alias,
+            columns,
+            opaque,
+            nullable: false,
+            merged: Vec::new(),
+            qualified_only: false,
+            spelled: None,
+        })
     }
 
     fn range_subselect(
@@ -112,6 +126,7 @@ impl Analyzer<'_> {
             nullable: false,
             merged: Vec::new(),
             qualified_only: false,
+            spelled: None,
         })
     }
 
@@ -151,6 +166,7 @@ impl Analyzer<'_> {
             nullable: false,
             merged: Vec::new(),
             qualified_only: false,
+            spelled: None,
         })
     }
 
@@ -169,7 +185,7 @@ impl Analyzer<'_> {
     fn join(&mut self, join: &JoinExpr, outer: Option<&Scope<'_>>, lateral: &Scope<'_>) -> Result<FromTree> {
         let empty = || refuse::unsupported("this kind of join is not supported in a statement on encrypted columns");
         let mut left = self.from_node(tree::child(&join.larg).ok_or_else(empty)?, outer, lateral)?;
-        let scope = Scope { items: std::mem::take(&mut left.items), parent: Some(lateral) };
+        let scope = Scope::new(std::mem::take(&mut left.items), Some(lateral));
         let right = self.from_node(tree::child(&join.rarg).ok_or_else(empty)?, outer, &scope);
         left.items = scope.items;
         let mut right = right?;
@@ -182,14 +198,14 @@ impl Analyzer<'_> {
         left.items.iter_mut().for_each(|i| i.nullable |= nullable_left);
         right.items.iter_mut().for_each(|i| i.nullable |= nullable_right);
         let mut tree = if join.is_natural || !join.using_clause.is_empty() {
-            self.merge(join, left, right)?
+            self.merge_columns(join, left, right)?
         } else {
             left.join(right);
             left
         };
         if let Some(quals) = tree::child(&join.quals) {
             // A join condition sees the two sides and the outer query, not earlier items of the list.
-            let scope = Scope { items: std::mem::take(&mut tree.items), parent: outer };
+            let scope = Scope::new(std::mem::take(&mut tree.items), outer);
             let checked = self.plain(quals, &scope, "a join condition");
             tree.items = scope.items;
             checked?;
@@ -201,7 +217,7 @@ impl Analyzer<'_> {
     }
 
     /// JOIN … USING and NATURAL JOIN: the named columns of both sides become one.
-    fn merge(&mut self, join: &JoinExpr, mut left: FromTree, right: FromTree) -> Result<FromTree> {
+    fn merge_columns(&mut self, join: &JoinExpr, mut left: FromTree, right: FromTree) -> Result<FromTree> {
         if join.join_using_alias.is_some() {
             return Err(refuse::unsupported("an alias for USING is not supported in a statement on encrypted columns"));
         }
@@ -220,17 +236,21 @@ impl Analyzer<'_> {
         } else {
             join.using_clause.iter().filter_map(tree::string).map(str::to_string).collect()
         };
+        let encrypted = |side: &FromTree| {
+            side.star.iter().any(|at| names.contains(&name(side, at)) && side.items[at.0].val(at.1).is_encrypted())
+        };
+        if encrypted(&left) || encrypted(&right) {
+            let at = tree::child(&join.rarg).map_or(-1, tree::location);
+            return self.merge_encrypted(join, left, right, &names).map_err(|r| r.at(self.here(at)));
+        }
+        if left.items.iter().chain(&right.items).any(|i| i.spelled.is_some()) {
+            return Err(refuse::unsupported("JOIN ... USING after one over encrypted columns is not supported")
+                .hint("Write JOIN ... ON a.column = b.column."));
+        }
         for side in [&left, &right] {
             for at in side.star.iter().filter(|at| names.contains(&name(side, at))) {
-                match side.items[at.0].val(at.1) {
-                    ColVal::Plain => {}
-                    ColVal::Open(sites) => self.decide_plain(&sites)?,
-                    ColVal::Enc(_, column) | ColVal::Tainted(column) => {
-                        let construct = if join.is_natural { "NATURAL JOIN" } else { "JOIN ... USING" };
-                        return Err(
-                            refuse::on_column(construct, &column).hint("Write JOIN ... ON a.column = b.column.")
-                        );
-                    }
+                if let ColVal::Open(sites) = side.items[at.0].val(at.1) {
+                    self.decide_plain(&sites)?;
                 }
             }
         }
@@ -251,6 +271,10 @@ impl Analyzer<'_> {
 
     /// `(a JOIN b …) AS j`: the items inside are hidden behind one.
     fn join_alias(&mut self, tree: FromTree, alias: &Alias) -> Result<FromTree> {
+        if tree.items.iter().any(|i| i.spelled.is_some()) {
+            return Err(refuse::unsupported("an alias of a JOIN ... USING over encrypted columns is not supported")
+                .hint("Write JOIN ... ON a.column = b.column."));
+        }
         let renamed: Vec<String> = alias.colnames.iter().filter_map(tree::string).map(str::to_string).collect();
         let columns: Rc<[Derived]> = tree
             .star
@@ -265,6 +289,7 @@ impl Analyzer<'_> {
             nullable: true,
             merged: Vec::new(),
             qualified_only: false,
+            spelled: None,
         }))
     }
 }

@@ -3,8 +3,9 @@
 //! Pure: no I/O, no keys. Default deny: what touches an encrypted column and is not proven is refused.
 //!
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
-//! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts (`from`,
-//! `expr`, `combine`, `compare`, `alone`, `select`, `sort`, `dml`, `copy`, `utility`, `own`) follow encrypted values through the tree and note `site`s and edits;
+//! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts follow encrypted
+//! values through the tree and note `site`s and edits: queries in `select`, `setops`, `from`, `joins`, `outputs`, `group`, `distinct`, `sort`;
+//! expressions in `expr`, `combine`, `choices`, `compare`, `rows`, `alone`; other statements in `dml`, `copy`, `conflict`, `merge`, `ddl`, `utility`, `own`;
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found. [`shape`] is
 //! what an audit may say of a statement.
 
@@ -12,16 +13,22 @@ mod acts;
 mod alone;
 mod analyzer;
 pub mod cache;
+mod choices;
 mod combine;
 mod compare;
+mod conflict;
 pub mod copy;
 mod ddl;
+mod distinct;
 mod dml;
 mod escape;
 mod expr;
 mod from;
+mod group;
+mod joins;
 pub mod lex;
 pub mod literal;
+mod merge;
 mod outputs;
 pub mod own;
 mod parse;
@@ -29,8 +36,10 @@ pub mod plan;
 mod refuse;
 pub mod render;
 mod rewrite;
+mod rows;
 mod scope;
 mod select;
+mod setops;
 pub mod shape;
 mod site;
 mod skeleton;
@@ -41,6 +50,7 @@ mod tree;
 mod types;
 mod untouched;
 mod utility;
+mod words;
 
 #[cfg(test)]
 mod tests;

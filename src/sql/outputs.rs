@@ -8,8 +8,9 @@ use pg_query::protobuf::{Node, ResTarget, SubLinkType};
 use super::analyzer::{Analyzer, Label, TopColumn};
 use super::expr::Val;
 use super::from::FromTree;
+use super::group::Bare;
 use super::refuse::{self, Detail, Result};
-use super::scope::{ColVal, Derived, Found, Item, Scope};
+use super::scope::{ColVal, Derived, Found, Item, Scope, Seen};
 use super::tree;
 use super::types::always_quoted;
 
@@ -38,8 +39,14 @@ pub(super) struct Target {
     pub(super) origin: Option<(u32, usize)>,
     /// The result column, when this is the outermost statement.
     pub(super) top: TopColumn,
-    /// Text that names the same column elsewhere in the query, if it is a bare column.
-    pub(super) reference: Option<String>,
+    /// How an encrypted column is written.
+    pub(super) bare: Option<Rc<Bare>>,
+}
+
+impl Target {
+    fn new(name: String, val: ColVal, top: TopColumn) -> Target {
+        Target { column: Derived { name, val }, origin: None, top, bare: None }
+    }
 }
 
 impl Analyzer<'_> {
@@ -76,15 +83,16 @@ impl Analyzer<'_> {
         };
         let val = self.expr(node, scope)?;
         let name = if target.name.is_empty() { column_name(node) } else { target.name.clone() };
-        let simple = matches!(tree::kind(node), Some(NodeEnum::ColumnRef(_)));
-        let label = target.name.is_empty() && !simple;
+        let respelled = respelled(node, scope);
+        let simple = matches!(tree::kind(node), Some(NodeEnum::ColumnRef(_))) && !respelled;
+        let label = target.name.is_empty() && !simple && !respelled;
+        if respelled && target.name.is_empty() && !matches!(val, Val::Enc(_)) {
+            let first = self.token(tree::location(node))?;
+            let at = self.target_end(target, self.span(first, self.name_end(first)))?;
+            self.edits.both((at, at), format!(" AS {}", always_quoted(&name)));
+        }
         Ok(match val {
-            Val::Plain => Target {
-                column: Derived { name, val: ColVal::Plain },
-                origin: None,
-                top: TopColumn::Plain,
-                reference: None,
-            },
+            Val::Plain => Target::new(name, ColVal::Plain, TopColumn::Plain),
             Val::Open(open) => {
                 if top {
                     // A constant column is the statement's own.
@@ -96,24 +104,26 @@ impl Analyzer<'_> {
                     self.labels.push(Label { site: open.sites[0], at, order, name: always_quoted(&name) });
                 }
                 let val = ColVal::Open(open.sites.clone());
-                let top = TopColumn::Open(open.sites);
-                Target { column: Derived { name, val }, origin: None, top, reference: None }
+                Target::new(name, val, TopColumn::Open(open.sites))
             }
             Val::Enc(enc) => {
                 if top {
-                    self.edits.wrap(enc.span, "(", ").c");
+                    self.enveloped(&enc)
+                } else {
+                    self.kept(&enc)
                 }
-                if target.name.is_empty() && (top || !simple) {
+                if target.name.is_empty() && (top || !simple || enc.grouped) {
                     // The rewriting would change the column's name, which ORDER BY and outer queries may use.
                     let at = self.target_end(target, enc.span)?;
                     let text = format!(" AS {}", always_quoted(&name));
-                    self.edits.each((at, at), (!simple).then(|| text.clone().into()), Some(text.into()));
+                    let described = (!simple || enc.grouped).then(|| text.clone().into());
+                    self.edits.each((at, at), described, Some(text.into()));
                 }
                 let val = ColVal::Enc(enc.ty.clone(), enc.column.clone());
                 let top = TopColumn::Envelope(enc.ty.clone(), enc.column.clone());
-                let text = self.text.get(enc.span.0 as usize..enc.span.1 as usize);
-                let reference = text.filter(|_| simple).map(str::to_string);
-                Target { column: Derived { name, val }, origin: enc.origin, top, reference }
+                // Between groups of several keys one may be NULL for reasons of its own.
+                let origin = enc.origin.filter(|_| !(enc.grouped && scope.group.sets));
+                Target { column: Derived { name, val }, origin, top, bare: enc.bare }
             }
         })
     }
@@ -167,39 +177,65 @@ impl Analyzer<'_> {
         };
         let opaque = items.iter().any(|i| i.opaque);
         let encrypted = columns.iter().any(|&(i, c)| !items[i].val(c).is_plain());
+        let keys = columns.iter().any(|&(i, c)| scope.sees((items[i].id, c)) == Seen::Key);
+        // Columns that PostgreSQL would not list as they are here.
+        let other = keys || columns.iter().any(|&(i, _)| items[i].spelled.is_some());
         // TABLE t has a star that stands nowhere in the text.
-        let expand = top && encrypted && expandable && !opaque && target.location >= 0;
-        let mut text = String::new();
+        let expand = (top && encrypted || other) && expandable && !opaque && target.location >= 0;
+        if other && !expand {
+            return Err(refuse::unsupported("* is not supported here over columns by which the query groups or joins")
+                .hint("Name the columns one by one.")
+                .at(at));
+        }
+        let (mut described, mut executed) = (Vec::new(), Vec::new());
         for &(i, c) in columns {
             let (item, name) = (items[i], items[i].name(c));
             let found = Found { val: item.val(c), origin: Some((item.id, c)) };
-            let is_enc = matches!(found.val, ColVal::Enc(..));
-            let column = format!("{}.{}", always_quoted(&item.alias), always_quoted(name));
+            let text = item.written(c);
+            let form = (expand && top, expandable.then(|| text.clone()));
+            let column = self.star_column(name, found, form).map_err(|r| r.at(at))?;
             if expand {
-                let separator = if text.is_empty() { "" } else { ", " };
-                text += separator;
-                text += &if is_enc { format!("({column}).c AS {}", always_quoted(name)) } else { column.clone() };
+                let forms = match &column.column.val {
+                    ColVal::Enc(ty, _) if scope.sees((item.id, c)) == Seen::Key => {
+                        let (described, executed) = Self::key_of_star(ty, &text, top);
+                        let name = always_quoted(name);
+                        (format!("{described} AS {name}"), format!("{executed} AS {name}"))
+                    }
+                    _ if item.spelled.is_some() => {
+                        let name = always_quoted(name);
+                        let reduced = matches!(&column.top, TopColumn::Envelope(..));
+                        let executed = if reduced { format!("({text}).c") } else { text.clone() };
+                        (format!("{text} AS {name}"), format!("{executed} AS {name}"))
+                    }
+                    ColVal::Enc(..) if top => (text.clone(), format!("({text}).c AS {}", always_quoted(name))),
+                    _ => (text.clone(), text),
+                };
+                described.push(forms.0);
+                executed.push(forms.1);
             }
-            let target = self.star_column(name, found, expand).map_err(|r| r.at(at))?;
-            out.push(Target { reference: (is_enc && expandable).then_some(column), ..target });
+            out.push(column);
         }
         if expand {
             let first = self.token(target.location)?;
             let span = self.span(first, self.name_end(first));
-            self.edits.executed(span, text);
+            let described = other.then(|| described.join(", ").into());
+            self.edits.each(span, described, Some(executed.join(", ").into()));
         }
         Ok(opaque)
     }
 
-    fn star_column(&mut self, name: &str, found: Found, expand: bool) -> Result<Target> {
+    /// `form`: whether it is reduced to its envelope, and how it can be written.
+    fn star_column(&mut self, name: &str, found: Found, form: (bool, Option<String>)) -> Result<Target> {
         let (val, origin) = (found.val.clone(), found.origin);
+        let (reduced, text) = form;
         let top = match self.found(found, (0, 0))? {
             Val::Plain => TopColumn::Plain,
             Val::Open(open) => TopColumn::Open(open.sites),
-            Val::Enc(enc) if expand => TopColumn::Envelope(enc.ty, enc.column),
+            Val::Enc(enc) if reduced => TopColumn::Envelope(enc.ty, enc.column),
             Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
         };
-        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, reference: None })
+        let bare = origin.zip(text).map(|(column, text)| Rc::new(Bare { column, text }));
+        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, bare })
     }
 
     /// Outputs of which none may be encrypted.
@@ -223,13 +259,57 @@ pub(super) struct Star {
     expandable: bool,
 }
 
+/// An output column of a select list, before it is looked at.
+pub(super) enum Slot<'n> {
+    /// A select item.
+    Target(&'n ResTarget),
+    /// A column that `*` stands for, and how it can be written.
+    Column(Found, String),
+}
+
 impl Star {
+    /// The output columns of a select list, as far as they are known: up to a `*` over columns that are not.
+    pub(super) fn slots<'n>(&self, list: &'n [Node], scope: &Scope<'_>) -> Vec<Slot<'n>> {
+        let mut slots = Vec::with_capacity(list.len());
+        let column = |item: &Item, c: usize| {
+            Slot::Column(Found { val: item.val(c), origin: Some((item.id, c)) }, item.written(c))
+        };
+        for node in list {
+            let Some(NodeEnum::ResTarget(target)) = tree::kind(node) else { continue };
+            match star_of(target).as_deref() {
+                None => slots.push(Slot::Target(target)),
+                Some([]) if self.expandable && !scope.items.iter().any(|i| i.opaque) => {
+                    slots.extend(self.columns.iter().map(|&(i, c)| column(&scope.items[i], c)));
+                }
+                Some([alias]) => match scope.item(None, alias).filter(|i| !i.opaque && i.has_unique_names()) {
+                    Some(item) => slots.extend((0..item.len()).map(|c| column(item, c))),
+                    None => break,
+                },
+                Some(_) => break,
+            }
+        }
+        slots
+    }
+
     pub(super) fn of(tree: &FromTree) -> Star {
         let unique = |i: &Item| {
-            !i.alias.is_empty() && i.has_unique_names() && tree.items.iter().filter(|o| o.alias == i.alias).count() == 1
+            let twins = tree.items.iter().filter(|o| o.alias == i.alias).count();
+            i.spelled.is_some() || (!i.alias.is_empty() && i.has_unique_names() && twins == 1)
         };
         Star { columns: tree.star.clone(), expandable: !tree.merged && tree.items.iter().all(unique) }
     }
+}
+
+/// A column that is written otherwise than the client named it.
+fn respelled(node: &Node, scope: &Scope<'_>) -> bool {
+    let reference = match tree::kind(node) {
+        Some(NodeEnum::ColumnRef(reference)) => reference,
+        // What takes its name from a column.
+        Some(NodeEnum::TypeCast(cast)) => return tree::child(&cast.arg).is_some_and(|arg| respelled(arg, scope)),
+        _ => return false,
+    };
+    let found = scope.named(reference).and_then(Result::ok);
+    found.and_then(|f| f.origin).is_some_and(|origin| scope.spelled(origin).is_some())
 }
 
 /// Qualifiers of a `*`, if the target is one.

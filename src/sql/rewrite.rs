@@ -59,8 +59,13 @@ impl Edits {
 
     /// Puts text at a place, in the order that was reserved for it.
     pub(super) fn insert(&mut self, at: u32, order: usize, text: String) {
-        let text = Cow::from(text);
-        self.list.push(Edit { start: at, end: at, order, described: Some(text.clone()), executed: Some(text) });
+        self.insert_each(at, order, Some(text.clone()), Some(text));
+    }
+
+    /// Puts text at a place in the two forms, in the order that was reserved for it.
+    pub(super) fn insert_each(&mut self, at: u32, order: usize, described: Option<String>, executed: Option<String>) {
+        let (described, executed) = (described.map(Cow::from), executed.map(Cow::from));
+        self.list.push(Edit { start: at, end: at, order, described, executed });
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,9 +1,14 @@
 //! What names mean: from-items, their columns, and the scopes that nest.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use pg_query::protobuf::ColumnRef;
+
 use super::refuse::{self, AMBIGUOUS_COLUMN, Detail, Result, UNDEFINED_COLUMN};
+use super::tree::strings;
+use super::types::always_quoted;
 use crate::schema::catalog::{EncType, Relation};
 
 /// Bytes of the statement.
@@ -23,6 +28,10 @@ pub(super) enum ColVal {
 }
 
 impl ColVal {
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self, ColVal::Enc(..) | ColVal::Tainted(_))
+    }
+
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, ColVal::Plain)
     }
@@ -60,6 +69,8 @@ pub(super) struct Item {
     pub(super) merged: Vec<String>,
     /// Bare names never mean its columns.
     pub(super) qualified_only: bool,
+    /// It stands nowhere in the text: what is to be written where its columns are named.
+    pub(super) spelled: Option<Rc<[String]>>,
 }
 
 impl Item {
@@ -81,6 +92,14 @@ impl Item {
         match &self.columns {
             Columns::Relation(r, _) => relation_column(r, i),
             Columns::Derived(d) => d[i].val.clone(),
+        }
+    }
+
+    /// How a column can be written.
+    pub(super) fn written(&self, i: usize) -> String {
+        match &self.spelled {
+            Some(spelled) => spelled[i].clone(),
+            None => format!("{}.{}", always_quoted(&self.alias), always_quoted(self.name(i))),
         }
     }
 
@@ -115,6 +134,30 @@ fn relation_column(relation: &Relation, i: usize) -> ColVal {
 pub(super) struct Scope<'p> {
     pub(super) items: Vec<Item>,
     pub(super) parent: Option<&'p Scope<'p>>,
+    /// What GROUP BY makes of the items' columns.
+    pub(super) group: Group,
+}
+
+/// Encrypted columns that a query is grouped by.
+#[derive(Default)]
+pub(super) struct Group {
+    /// Item and column.
+    pub(super) keys: Vec<(u32, usize)>,
+    /// ROLLUP, CUBE or GROUPING SETS: a key may be NULL where its group is not.
+    pub(super) sets: bool,
+    /// What is looked at stands within an aggregate, which sees the rows of a group.
+    pub(super) inside: Cell<bool>,
+}
+
+/// How a query that stands at some place sees a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Seen {
+    /// The column of a row.
+    Row,
+    /// A key of its own groups.
+    Key,
+    /// A key of the groups of a query around it.
+    OuterKey,
 }
 
 /// A column found by name.
@@ -135,7 +178,37 @@ fn undefined(name: &str) -> Box<super::plan::Refusal> {
     refuse::with(UNDEFINED_COLUMN, format!("column {name} does not exist"))
 }
 
-impl Scope<'_> {
+impl<'p> Scope<'p> {
+    /// A scope without groups.
+    pub(super) fn new(items: Vec<Item>, parent: Option<&'p Scope<'p>>) -> Self {
+        Scope { items, parent, group: Group::default() }
+    }
+
+    /// How this scope sees the column of an item.
+    pub(super) fn sees(&self, origin: (u32, usize)) -> Seen {
+        if self.items.iter().any(|i| i.id == origin.0) {
+            let key = self.group.keys.contains(&origin) && !self.group.inside.get();
+            return if key { Seen::Key } else { Seen::Row };
+        }
+        match self.parent.map(|p| p.sees(origin)) {
+            Some(Seen::Key | Seen::OuterKey) => Seen::OuterKey,
+            _ => Seen::Row,
+        }
+    }
+
+    /// What is to be written for a column whose item stands nowhere in the text.
+    pub(super) fn spelled(&self, origin: (u32, usize)) -> Option<&str> {
+        match self.items.iter().find(|i| i.id == origin.0) {
+            Some(item) => item.spelled.as_ref().map(|spelled| spelled[origin.1].as_str()),
+            None => self.parent.and_then(|p| p.spelled(origin)),
+        }
+    }
+
+    /// A column of this scope alone that a bare name means.
+    pub(super) fn local(&self, name: &str) -> Result<Option<Found>> {
+        Scope { items: self.items.clone(), parent: None, group: Group::default() }.bare_column(name)
+    }
+
     /// The innermost item of this name.
     pub(super) fn item(&self, schema: Option<&str>, alias: &str) -> Option<&Item> {
         let fits = |i: &&Item| {
@@ -145,6 +218,18 @@ impl Scope<'_> {
                 )
         };
         self.items.iter().find(fits).or_else(|| self.parent.and_then(|p| p.item(schema, alias)))
+    }
+
+    /// What a column reference means; `None` if it is of no kind that is known here.
+    pub(super) fn named(&self, reference: &ColumnRef) -> Option<Result<Found>> {
+        let names = strings(&reference.fields);
+        match names.as_slice() {
+            _ if names.len() != reference.fields.len() => None,
+            [name] => Some(self.bare(name)),
+            [alias, name] => Some(self.qualified(None, alias, name)),
+            [schema, table, name] => Some(self.qualified(Some(schema), table, name)),
+            _ => None,
+        }
     }
 
     /// What `alias.column` means.

@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, BoolExprType, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause};
 
 use super::analyzer::{Analyzer, Cte, TopColumn};
-use super::expr::{Open, Val};
+use super::expr::Val;
 use super::from::rename;
 use super::outputs::{Outputs, Star, Target};
 use super::refuse::{self, Detail, Result};
@@ -21,9 +21,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::InsertStmt(insert)) => self.insert(insert, false),
             Some(NodeEnum::UpdateStmt(update)) => self.update(update, false),
             Some(NodeEnum::DeleteStmt(delete)) => self.delete(delete, false),
-            Some(NodeEnum::MergeStmt(_)) => {
-                Err(refuse::unsupported("MERGE is not supported in a statement on encrypted columns"))
-            }
+            Some(NodeEnum::MergeStmt(merge)) => self.merge(merge).map(|()| Outputs::default()),
             _ => Err(refuse::unsupported("this kind of query is not supported in a statement on encrypted columns")),
         }
     }
@@ -95,7 +93,12 @@ impl Analyzer<'_> {
                     Some(right) => self.select(right, outer, false)?,
                     None => Outputs::default(),
                 };
-                self.set_tail(select, outer, &first)?;
+                self.set_tail(select, outer, Keys { columns: &first.columns, references: &[] })?;
+                if let Some(column) = first.encrypted().or(second.encrypted()).filter(|_| !select.all) {
+                    return Err(refuse::on_column("UNION in a recursive query", column)
+                        .hint("UNION ALL works, with a condition that ends the recursion.")
+                        .at(self.operator_place(select)));
+                }
                 self.unite(select, first, second)?
             }
             _ => self.query(query, outer)?,
@@ -109,20 +112,8 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    fn set_operation(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, top: bool) -> Result<Outputs> {
-        let (Some(left), Some(right)) = (&select.larg, &select.rarg) else { return Ok(Outputs::default()) };
-        let left = self.select(left, outer, false)?;
-        let right = self.select(right, outer, false)?;
-        let outputs = self.unite(select, left, right)?;
-        self.set_tail(select, outer, &outputs)?;
-        if top {
-            self.top_composites(&outputs)?;
-        }
-        Ok(outputs)
-    }
-
     /// Columns of the outermost statement where they cannot be reduced to envelopes.
-    fn top_composites(&mut self, outputs: &Outputs) -> Result<()> {
+    pub(super) fn top_composites(&mut self, outputs: &Outputs) -> Result<()> {
         let column = |c: &Derived| match &c.val {
             ColVal::Plain | ColVal::Tainted(_) => TopColumn::Plain,
             ColVal::Enc(ty, column) => TopColumn::Composite(ty.clone(), column.clone()),
@@ -136,58 +127,11 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// Columns of two branches, one by one.
-    fn unite(&mut self, select: &SelectStmt, left: Outputs, right: Outputs) -> Result<Outputs> {
-        let (name, all) = match select.op() {
-            SetOperation::SetopUnion => ("UNION", select.all),
-            SetOperation::SetopIntersect => ("INTERSECT", false),
-            _ => ("EXCEPT", false),
-        };
-        let opaque = left.opaque || right.opaque;
-        if let Some(column) = left.encrypted().or(right.encrypted()).filter(|_| !all || opaque) {
-            return Err(refuse::on_column(name, column).hint("UNION ALL of columns of one encrypted type works."));
-        }
-        let mut columns = Vec::with_capacity(left.columns.len());
-        for (l, r) in left.columns.into_iter().zip(right.columns) {
-            columns.push(Derived { name: l.name, val: self.united(l.val, r.val, name, all)? });
-        }
-        Ok(Outputs { columns, opaque })
-    }
-
-    fn united(&mut self, left: ColVal, right: ColVal, name: &str, all: bool) -> Result<ColVal> {
-        Ok(match (left, right) {
-            (ColVal::Open(l), ColVal::Open(r)) if all => ColVal::Open(l.iter().chain(r.iter()).copied().collect()),
-            (ColVal::Open(l), ColVal::Open(r)) => {
-                self.decide_plain(&l)?;
-                self.decide_plain(&r)?;
-                ColVal::Plain
-            }
-            (ColVal::Plain, ColVal::Plain) => ColVal::Plain,
-            (ColVal::Open(sites), ColVal::Plain) | (ColVal::Plain, ColVal::Open(sites)) => {
-                self.decide_plain(&sites)?;
-                ColVal::Plain
-            }
-            (ColVal::Enc(ty, column), ColVal::Open(sites)) => {
-                self.join_values(&Open { sites, simple: false, span: (0, 0) }, false, &ty, &column, name)?;
-                ColVal::Enc(ty, column)
-            }
-            (ColVal::Open(sites), ColVal::Enc(ty, column)) => {
-                self.join_values(&Open { sites, simple: false, span: (0, 0) }, true, &ty, &column, name)?;
-                ColVal::Enc(ty, column)
-            }
-            (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => ColVal::Enc(l, column),
-            (ColVal::Enc(_, column) | ColVal::Tainted(column), _)
-            | (_, ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
-                return Err(refuse::on_column(&format!("{name} with a column of another type"), &column));
-            }
-        })
-    }
-
     /// ORDER BY, LIMIT and OFFSET of a set operation or VALUES: they see the output columns alone.
-    fn set_tail(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, outputs: &Outputs) -> Result<()> {
-        let scope = Scope { items: Vec::new(), parent: outer };
+    pub(super) fn set_tail(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, outputs: Keys<'_>) -> Result<()> {
+        let scope = Scope::new(Vec::new(), outer);
         for sort in &select.sort_clause {
-            self.sort_key(sort, &scope, Keys { columns: &outputs.columns, references: &[] }, "ORDER BY")?;
+            self.sort_key(sort, &scope, outputs, "ORDER BY")?;
         }
         self.limits(select, &scope)
     }
@@ -205,7 +149,7 @@ impl Analyzer<'_> {
     }
 
     fn values(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, top: bool) -> Result<Outputs> {
-        let scope = Scope { items: Vec::new(), parent: outer };
+        let scope = Scope::new(Vec::new(), outer);
         let mut rows: Vec<Vec<Val>> = Vec::with_capacity(select.values_lists.len());
         for row in &select.values_lists {
             if let Some(NodeEnum::List(list)) = tree::kind(row) {
@@ -219,7 +163,7 @@ impl Analyzer<'_> {
             columns.push(Derived { name: format!("column{}", i + 1), val: self.values_column(vals)? });
         }
         let outputs = Outputs { columns, opaque: false };
-        self.set_tail(select, outer, &outputs)?;
+        self.set_tail(select, outer, Keys { columns: &outputs.columns, references: &[] })?;
         if top {
             self.top_composites(&outputs)?;
         }
@@ -241,17 +185,17 @@ impl Analyzer<'_> {
         }
         let mut from = self.from_list(&select.from_clause, outer)?;
         let star = Star::of(&from);
-        let scope = Scope { items: std::mem::take(&mut from.items), parent: outer };
+        let mut scope = Scope::new(std::mem::take(&mut from.items), outer);
         let before = self.sites.len();
         self.plain_some(&select.where_clause, &scope, "WHERE")?;
+        let outputs = self.group_by(select, &mut scope, &star)?;
         let (targets, opaque) = self.targets(&select.target_list, &scope, &star, top)?;
         let columns: Vec<Derived> = targets.iter().map(|t| t.column.clone()).collect();
-        let references: Vec<Option<String>> = targets.iter().map(|t| t.reference.clone()).collect();
+        let reference = |t: &Target| t.bare.as_ref().map(|bare| bare.text.clone());
+        let references: Vec<Option<String>> = targets.iter().map(reference).collect();
         let keys = Keys { columns: &columns, references: &references };
-        self.distinct(select, &scope, keys)?;
-        for key in &select.group_clause {
-            self.group_key(key, &scope, &columns)?;
-        }
+        self.group_outputs(&outputs, &columns)?;
+        self.distinct(select, &scope, &targets)?;
         self.plain_some(&select.having_clause, &scope, "HAVING")?;
         for window in &select.window_clause {
             if let Some(NodeEnum::WindowDef(window)) = tree::kind(window) {
@@ -267,40 +211,6 @@ impl Analyzer<'_> {
             self.columns = Some(targets.into_iter().map(|t| t.top).collect());
         }
         Ok(Outputs { columns, opaque })
-    }
-
-    fn distinct(&mut self, select: &SelectStmt, scope: &Scope<'_>, outputs: Keys<'_>) -> Result<()> {
-        // Plain DISTINCT is a list of one empty node.
-        if select.distinct_clause.iter().any(|n| tree::kind(n).is_none()) {
-            for column in outputs.columns {
-                match &column.val {
-                    ColVal::Enc(_, column) | ColVal::Tainted(column) => {
-                        return Err(refuse::on_column("SELECT DISTINCT", column)
-                            .hint("Select distinct plain columns, or make rows distinct after reading."));
-                    }
-                    ColVal::Open(sites) => self.decide_plain(sites)?,
-                    ColVal::Plain => {}
-                }
-            }
-            return Ok(());
-        }
-        let mut keys = select.distinct_clause.iter();
-        keys.try_for_each(|key| self.sort_key(key, scope, outputs, "DISTINCT ON"))
-    }
-
-    fn group_key(&mut self, key: &Node, scope: &Scope<'_>, columns: &[Derived]) -> Result<()> {
-        match tree::kind(key) {
-            Some(NodeEnum::GroupingSet(set)) => set.content.iter().try_for_each(|k| self.group_key(k, scope, columns)),
-            Some(NodeEnum::RowExpr(row)) => row.args.iter().try_for_each(|k| self.group_key(k, scope, columns)),
-            // A bare name is an input column first, an output column else.
-            Some(NodeEnum::ColumnRef(c))
-                if c.fields.len() == 1
-                    && self.expr(key, scope).is_err_and(|r| r.sqlstate == refuse::UNDEFINED_COLUMN) =>
-            {
-                self.output_key(key, columns, "GROUP BY").unwrap_or(Ok(()))
-            }
-            _ => self.ordinal_key(key, columns, "GROUP BY").unwrap_or_else(|| self.plain(key, scope, "GROUP BY")),
-        }
     }
 
     pub(super) fn ordinal_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {

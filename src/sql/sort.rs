@@ -71,7 +71,7 @@ impl Analyzer<'_> {
     }
 
     /// The one encrypted output column that a key means by number or name.
-    fn named_output(&self, node: &Node, columns: &[Derived]) -> Option<usize> {
+    pub(super) fn named_output(&self, node: &Node, columns: &[Derived]) -> Option<usize> {
         let index = match tree::int_const(node) {
             Some(n) => usize::try_from(n).ok()?.checked_sub(1)?,
             None => {
@@ -193,6 +193,6 @@ impl Analyzer<'_> {
             }
             _ => enc.ty,
         };
-        Ok(Val::Enc(Enc { ty, column: enc.column, span: self.span(first, last), origin: None }))
+        Ok(Val::Enc(Enc::new(ty, enc.column, self.span(first, last))))
     }
 }

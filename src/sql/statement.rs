@@ -215,6 +215,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::InsertStmt(insert)) => self.insert(insert, true).map(|_| ()),
             Some(NodeEnum::UpdateStmt(update)) => self.update(update, true).map(|_| ()),
             Some(NodeEnum::DeleteStmt(delete)) => self.delete(delete, true).map(|_| ()),
+            Some(NodeEnum::MergeStmt(merge)) => self.merge(merge),
             _ => return self.utility(node),
         };
         match analysed {

@@ -11,7 +11,7 @@ use super::lex::Kind;
 use super::own;
 use super::refuse::{self, Detail, Result};
 use super::scope::Scope;
-use super::site::Decision;
+use super::site::{Decision, Site};
 use super::statement::Outcome;
 use super::tree;
 use super::untouched::names_ours;
@@ -19,7 +19,7 @@ use super::untouched::names_ours;
 const OVER: &str = "on a relation with encrypted columns is not supported";
 
 impl Analyzer<'_> {
-    /// Any statement but SELECT, INSERT, UPDATE and DELETE.
+    /// Any statement but SELECT, INSERT, UPDATE, DELETE and MERGE.
     pub(super) fn utility(&mut self, node: &Node) -> Result<Outcome> {
         let Some(kind) = tree::kind(node) else { return Ok(Outcome::Forward) };
         match kind {
@@ -90,6 +90,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::InsertStmt(insert)) => _ = self.insert(insert, true)?,
             Some(NodeEnum::UpdateStmt(update)) => _ = self.update(update, true)?,
             Some(NodeEnum::DeleteStmt(delete)) => _ = self.delete(delete, true)?,
+            Some(NodeEnum::MergeStmt(merge)) => self.merge(merge)?,
             _ => return Err(refuse::unsupported(format!("EXPLAIN of this kind of statement {OVER}"))),
         }
         self.columns = Some(vec![TopColumn::Plain]);
@@ -114,24 +115,26 @@ impl Analyzer<'_> {
     ) -> Result<Outcome> {
         let Some(range) = range else { return Ok(Outcome::Forward) };
         let item = self.range_var(range, true)?;
-        let scope = Scope { items: vec![item], parent: None };
+        let scope = Scope::new(vec![item], None);
         for condition in conditions {
             self.plain_some(condition, &scope, construct)?;
         }
         self.unedited(construct)
     }
 
-    /// A query that the server keeps and runs later: only one that needs no rewriting.
+    /// A query that the server keeps and runs later: only one that holds no value of an encrypted column.
     fn stored_query(&mut self, query: &Option<Box<Node>>, construct: &str) -> Result<Outcome> {
         let Some(query) = tree::child(query) else { return Ok(Outcome::Forward) };
         self.query(query, None)?;
-        self.unedited(construct)
+        match self.sites.iter().all(is_plain) && !self.edits.is_empty() {
+            true => Ok(Outcome::Utility),
+            false => self.unedited(construct),
+        }
     }
 
     /// Forwarded if analysis found nothing to rewrite.
     pub(super) fn unedited(&mut self, construct: &str) -> Result<Outcome> {
-        let plain = |s: &super::site::Site| matches!(s.decision, None | Some(Decision::Plain));
-        match self.edits.is_empty() && self.sites.iter().all(plain) {
+        match self.edits.is_empty() && self.sites.iter().all(is_plain) {
             true => Ok(Outcome::Forward),
             false => {
                 let column = self.sites.iter().find(|s| !s.column.is_empty()).map_or("", |s| &s.column);
@@ -186,6 +189,11 @@ impl Analyzer<'_> {
     }
 }
 
+/// A value that is sent as it is.
+fn is_plain(site: &Site) -> bool {
+    matches!(site.decision, None | Some(Decision::Plain))
+}
+
 /// Words of a text, in lower case.
 fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| c.is_ascii() && !super::lex::is_word_part(c as u8))
@@ -209,10 +217,6 @@ fn has_conditions(kind: &NodeEnum) -> bool {
 /// The refusal for a kind that is not supported.
 fn refused(kind: &NodeEnum) -> Box<super::plan::Refusal> {
     let (what, hint) = match kind {
-        NodeEnum::MergeStmt(_) => (
-            "MERGE on a relation with encrypted columns",
-            "Use INSERT ... ON CONFLICT, UPDATE ... FROM, or DELETE ... USING.",
-        ),
         NodeEnum::PrepareStmt(_) => {
             ("PREPARE by SQL of a statement on encrypted columns", "Prepare it through the protocol, as drivers do.")
         }

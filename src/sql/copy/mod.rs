@@ -103,7 +103,7 @@ impl Analyzer<'_> {
         let item = self.range_var(range, true)?;
         let Columns::Relation(relation, _) = item.columns.clone() else { return Err(unreadable()) };
         if copy.where_clause.is_some() {
-            let scope = Scope { items: vec![item], parent: None };
+            let scope = Scope::new(vec![item], None);
             self.plain_some(&copy.where_clause, &scope, "COPY FROM ... WHERE")?;
             self.unedited("COPY FROM ... WHERE")?;
         }

@@ -1,5 +1,6 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
+mod equality;
 mod order;
 
 use super::random::Random;
@@ -157,8 +158,10 @@ impl<'v> Generator<'v> {
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..33 => self.step(Generator::select),
-                33..45 => self.step(Generator::ordered),
+                0..22 => self.step(Generator::select),
+                22..33 => self.step(Generator::ordered),
+                33..43 => self.step(Generator::equality),
+                43..45 => self.step(Generator::equality_write),
                 45..58 => self.step(Generator::insert),
                 58..70 => self.step(Generator::update),
                 70..75 => self.step(Generator::delete),
@@ -272,7 +275,13 @@ impl<'v> Generator<'v> {
         let quoted = match self.random.below(10) {
             0 if !text.contains('$') => format!("$q${text}$q$"),
             1 => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
-            2 if matches!(kind, "int2" | "int4" | "bool") && !text.starts_with("-2147") => return text.clone(),
+            // A bare number is an int4.
+            2 if matches!(kind, "int2" | "int4" | "bool")
+                && !(self.exact && kind == "int2")
+                && !text.starts_with("-2147") =>
+            {
+                return text.clone();
+            }
             _ => format!("'{}'", text.replace('\'', "''")),
         };
         let cast = self.random.chance(10).then(|| format!("::{kind}"));
@@ -548,11 +557,13 @@ impl<'v> Generator<'v> {
             let value = self.unique();
             return (format!("UPDATE b SET u = {value} WHERE id = {} RETURNING id, u", self.random.below(9)), false);
         }
+        self.exact = true;
         let set = match self.random.below(5) {
             0 => format!("{name} = COALESCE(x.{name}, {})", self.some_value(kind)),
             1 => format!("{name} = x.{name}, grp = x.grp + 1"),
             2 => format!("{name} = CASE WHEN x.grp > 1 THEN {} ELSE x.{name} END", self.some_value(kind)),
             3 if table.name == "a" && matches!(name, "t" | "i") => {
+                self.exact = false;
                 let condition = self.condition(table, "x", 0);
                 return (
                     format!(
@@ -564,6 +575,7 @@ impl<'v> Generator<'v> {
             _ if column.not_null => format!("{name} = {}", self.some_value(kind)),
             _ => format!("{name} = {}", self.value(kind)),
         };
+        self.exact = false;
         let condition = self.condition(table, "x", 1);
         let returning = if self.random.chance(50) { format!(" RETURNING x.id, x.{name}") } else { String::new() };
         (format!("UPDATE {} x SET {set} WHERE {condition}{returning}", table.name), false)
@@ -678,9 +690,9 @@ impl<'v> Generator<'v> {
             let (c, t) = (column.name, table.name);
             let sql = match g.random.below(30) {
                 0 => format!("SELECT id FROM {t} ORDER BY {c}, id"),
-                1 => format!("SELECT count(DISTINCT {c}) FROM {t}"),
-                2 => format!("SELECT {c}, count(*) FROM {t} GROUP BY {c}"),
-                3 => format!("SELECT DISTINCT {c} FROM {t}"),
+                1 => format!("SELECT array_agg(DISTINCT {c}) FROM {t}"),
+                2 => format!("SELECT {c}, array_agg({c}) FROM {t} GROUP BY {c}"),
+                3 => format!("SELECT DISTINCT COALESCE({c}, {c}) IS NULL, {c}::bytea FROM {t}"),
                 4 => format!("SELECT min({c}) FROM {t}"),
                 5 => format!("SELECT id FROM {t} WHERE {c} > {}", g.value(column.kind)),
                 6 => format!(
@@ -696,21 +708,21 @@ impl<'v> Generator<'v> {
                 12 => "SELECT i + 1 FROM a".into(),
                 13 => "UPDATE a SET i = i + 1".into(),
                 14 => "UPDATE a SET t = upper(t)".into(),
-                15 => format!("SELECT {c} FROM {t} UNION SELECT {c} FROM {t}"),
-                16 => format!("SELECT id FROM {t} x WHERE ({c}, id) = ({}, 1)", g.some_value(column.kind)),
+                15 => format!("SELECT {c} FROM {t} UNION SELECT id FROM {t}"),
+                16 => format!("SELECT id FROM {t} x WHERE ({c}, id) >= ({}, 1)", g.some_value(column.kind)),
                 17 => format!("SELECT array_agg({c} ORDER BY id) FROM {t}"),
                 18 => format!("SELECT row_to_json(x) FROM {t} x"),
                 19 => format!("SELECT x::text FROM {t} x"),
-                20 => format!("SELECT row_number() OVER (PARTITION BY {c} ORDER BY id) FROM {t}"),
-                21 => "SELECT a.id FROM a JOIN b USING (t)".into(),
-                22 => "SELECT count(*) FROM a NATURAL JOIN b".into(),
-                23 => format!("SELECT NULLIF({c}, {}) FROM {t}", g.some_value(column.kind)),
+                20 => format!("SELECT row_number() OVER (PARTITION BY id ORDER BY {c}) FROM {t}"),
+                21 => "SELECT q.id FROM (a JOIN b USING (t)) AS q (id)".into(),
+                22 => "UPDATE d SET p = 'x' FROM a NATURAL JOIN b WHERE d.id = a.id".into(),
+                23 => format!("SELECT NULLIF({}, {c}) FROM {t}", g.some_value(column.kind)),
                 24 => format!(
-                    "SELECT id FROM {t} WHERE CASE {c} WHEN {} THEN true ELSE false END",
+                    "SELECT (SELECT count(*) FROM {t} y WHERE y.{c} = x.{c}) FROM {t} x GROUP BY {c} HAVING {c} = {}",
                     g.some_value(column.kind)
                 ),
-                25 => format!("SELECT {c} FROM {t} EXCEPT ALL SELECT {c} FROM {t} WHERE grp = 1"),
-                26 => "MERGE INTO a USING b ON a.id = b.id WHEN MATCHED THEN UPDATE SET t = b.t".into(),
+                25 => format!("SELECT {c}, NULL FROM {t} EXCEPT ALL SELECT {c}, grp FROM {t} WHERE grp = 1"),
+                26 => "MERGE INTO a USING d ON a.id = d.id WHEN MATCHED THEN UPDATE SET t = d.p".into(),
                 27 => "INSERT INTO a (id, req) SELECT 99999, p FROM d WHERE id = 1".into(),
                 28 => "SELECT id FROM a WHERE t = (SELECT p FROM d WHERE id = 1)".into(),
                 _ => "SELECT md5(t::text), concat(t), format('%s', t) FROM a".into(),

@@ -4,7 +4,9 @@
 //! `COLUMNSEAL_DIFF_SEED` picks the seed and `COLUMNSEAL_DIFF_COUNT` how many scripts are run. A difference is shown with
 //! its seed and the fewest steps that still show it.
 
+mod equality;
 mod generate;
+mod plans;
 mod random;
 mod replay;
 mod values;

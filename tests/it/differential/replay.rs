@@ -78,6 +78,17 @@ impl Pair {
         Outcome::Same { refused }
     }
 
+    /// Runs all steps; what is shown of those that differ.
+    pub fn run_all(&mut self, script: &[Step]) -> Vec<String> {
+        let mut differences = Vec::new();
+        for step in script {
+            if let Err((plain, sealed)) = self.inside(step) {
+                differences.push(format!("{step}\n--- plain\n{plain}\n--- through the proxy\n{sealed}"));
+            }
+        }
+        differences
+    }
+
     fn inside(&mut self, step: &Step) -> Result<(), (String, String)> {
         let (plain, sealed) = (step.send(&mut self.plain), step.send(&mut self.sealed));
         compare(step, &plain, &sealed)

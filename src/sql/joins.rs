@@ -1,0 +1,198 @@
+//! JOIN ... USING and NATURAL JOIN over encrypted columns: written out as ON, with terms. The columns that the two sides
+//! have in common belong to an item of their own, whose columns are spelled out wherever they are named.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Alias, JoinExpr, JoinType, Node};
+
+use super::analyzer::Analyzer;
+use super::compare::term_of;
+use super::expr::{Enc, Open, Val};
+use super::from::FromTree;
+use super::refuse::{self, Detail, Result};
+use super::scope::{ColVal, Columns, Derived, Item};
+use super::tree;
+
+/// A column of an item.
+type At = (usize, usize);
+
+impl Analyzer<'_> {
+    /// Joins two sides by columns of the same names, of which some are encrypted.
+    pub(super) fn merge_encrypted(
+        &mut self,
+        join: &JoinExpr,
+        mut left: FromTree,
+        mut right: FromTree,
+        names: &[String],
+    ) -> Result<FromTree> {
+        let construct = if join.is_natural { "NATURAL JOIN" } else { "JOIN ... USING" };
+        let mut conditions = Vec::with_capacity(names.len());
+        let (mut columns, mut spelled) = (Vec::new(), Vec::new());
+        let mut nullable = join.jointype() == JoinType::JoinFull;
+        for name in names {
+            let (l, r) = (only(&left, name)?, only(&right, name)?);
+            let (lt, rt) = (reference(&left, l)?, reference(&right, r)?);
+            let val = self.joined((&left.items[l.0], l.1), (&right.items[r.0], r.1), construct)?;
+            conditions.push(match val {
+                ColVal::Enc(ref ty, _) => format!("{} OPERATOR(pg_catalog.=) {}", term_of(ty, &lt), term_of(ty, &rt)),
+                _ => format!("{lt} = {rt}"),
+            });
+            let (text, item) = match join.jointype() {
+                JoinType::JoinRight => (rt, &right.items[r.0]),
+                JoinType::JoinFull => (format!("COALESCE({lt}, {rt})"), &left.items[l.0]),
+                _ => (lt, &left.items[l.0]),
+            };
+            nullable |= item.nullable;
+            columns.push(Derived { name: name.clone(), val });
+            spelled.push(text);
+        }
+        self.spell_out(join, &format!("ON {}", conditions.join(" AND ")))?;
+        let common = |tree: &FromTree, at: &At| names.iter().any(|n| n == tree.items[at.0].name(at.1));
+        let rest = |tree: &FromTree, base: usize| -> Vec<At> {
+            let kept = tree.star.iter().filter(|at| !common(tree, at));
+            kept.map(|&(i, c)| (i + base, c)).collect()
+        };
+        let base = left.items.len();
+        let mut star: Vec<At> = (0..names.len()).map(|c| (base, c)).collect();
+        star.extend(rest(&left, 0));
+        star.extend(rest(&right, base + 1));
+        for item in left.items.iter_mut().chain(&mut right.items) {
+            item.merged.extend(names.iter().cloned());
+        }
+        let merged = Item {
+            id: self.item_id(),
+            alias: String::new(),
+            columns: Columns::Derived(columns.into()),
+            opaque: false,
+            nullable,
+            merged: Vec::new(),
+            qualified_only: false,
+            spelled: Some(spelled.into()),
+        };
+        left.items.push(merged);
+        left.items.extend(right.items);
+        left.star = star;
+        left.merged |= right.merged;
+        Ok(left)
+    }
+
+    /// What the common column of two sides holds.
+    fn joined(&mut self, left: (&Item, usize), right: (&Item, usize), construct: &str) -> Result<ColVal> {
+        let vals = [left.0.val(left.1), right.0.val(right.1)];
+        let mut both = Vec::with_capacity(2);
+        for val in &vals {
+            both.push(match val {
+                ColVal::Plain => Val::Plain,
+                ColVal::Open(sites) => Val::Open(Open { sites: sites.clone(), simple: false, span: (0, 0) }),
+                ColVal::Enc(ty, column) => Val::Enc(Enc::new(ty.clone(), column.clone(), (0, 0))),
+                ColVal::Tainted(column) => return Err(refuse::on_column(construct, column)),
+            });
+        }
+        let Some((ty, column)) = self.common(&both, construct).map_err(|mut r| {
+            r.position = None;
+            r
+        })?
+        else {
+            // Where the two have one type, so has the common column.
+            return match (type_of(left), type_of(right)) {
+                (Some(l), Some(r)) if l == r => Ok(ColVal::Plain),
+                _ => Err(refuse::unsupported(format!(
+                    "{construct} over encrypted columns and column {}, whose types on the two sides may differ, is not supported",
+                    left.0.name(left.1)
+                ))
+                .hint("Write JOIN ... ON a.column = b.column.")),
+            };
+        };
+        self.usable(&ty)?;
+        self.touched = true;
+        self.needs_equality(&Enc::new(ty.clone(), column.clone(), (0, 0)), construct).map_err(|mut r| {
+            r.position = None;
+            r
+        })?;
+        for val in &both {
+            if let Val::Open(open) = val {
+                self.store(open, &ty, &column)?;
+            }
+        }
+        Ok(ColVal::Enc(ty, column))
+    }
+
+    /// Puts a condition in place of USING or NATURAL.
+    fn spell_out(&mut self, join: &JoinExpr, condition: &str) -> Result<()> {
+        let (first, last) = tree::child(&join.rarg).and_then(|n| self.right_side(n)).ok_or_else(unknown)?;
+        if !join.is_natural {
+            if !self.is_word(last + 1, "using") {
+                return Err(unknown());
+            }
+            let close = self.partner(last + 2)?;
+            self.edits.both(self.span(last + 1, close), condition.to_string());
+            return Ok(());
+        }
+        let natural =
+            (first.saturating_sub(6)..first).rev().find(|&t| self.is_word(t, "natural")).ok_or_else(unknown)?;
+        self.edits.both(self.span(natural, natural), "");
+        let end = self.lexed.tokens[last].end;
+        self.edits.both((end, end), format!(" {condition}"));
+        Ok(())
+    }
+
+    /// First and last token of a table or subquery in FROM, its alias included.
+    fn right_side(&self, node: &Node) -> Option<(usize, usize)> {
+        let (first, last, alias): (usize, usize, &Option<Alias>) = match tree::kind(node)? {
+            NodeEnum::RangeVar(range) if range.inh => {
+                let first = self.token(range.location).ok()?;
+                let last = self.name_end(first);
+                (first, last + usize::from(self.is(last + 1, "*")), &range.alias)
+            }
+            NodeEnum::RangeSubselect(sub) => {
+                let open = self.bracket_of(tree::select(tree::child(&sub.subquery)?)?)?;
+                (open, self.partner(open).ok()?, &sub.alias)
+            }
+            _ => return None,
+        };
+        let Some(alias) = alias else { return Some((first, last)) };
+        let name = last + 1 + usize::from(self.is_word(last + 1, "as"));
+        match alias.colnames.is_empty() {
+            true => Some((first, name)),
+            false => Some((first, self.partner(name + 1).ok()?)),
+        }
+    }
+}
+
+/// The one column of a side that has this name.
+fn only(tree: &FromTree, name: &str) -> Result<At> {
+    let mut named = tree.star.iter().filter(|at| tree.items[at.0].name(at.1) == name);
+    match (named.next(), named.next()) {
+        (Some(at), None) => Ok(*at),
+        (Some(_), Some(_)) => Err(refuse::with(
+            refuse::AMBIGUOUS_COLUMN,
+            format!("common column name \"{name}\" appears more than once in a table of the join"),
+        )),
+        (None, _) => Err(refuse::with(
+            refuse::UNDEFINED_COLUMN,
+            format!("column \"{name}\" specified in USING clause does not exist in a table of the join"),
+        )),
+    }
+}
+
+/// How a column can be written.
+fn reference(tree: &FromTree, at: At) -> Result<String> {
+    let item = &tree.items[at.0];
+    let twins = tree.items.iter().filter(|i| i.alias == item.alias && i.spelled.is_none()).count();
+    match item.spelled.is_some() || (!item.alias.is_empty() && twins == 1) {
+        true => Ok(item.written(at.1)),
+        false => Err(unknown()),
+    }
+}
+
+/// The type of a plain column, where it is one of a table.
+fn type_of((item, column): (&Item, usize)) -> Option<u32> {
+    match &item.columns {
+        Columns::Relation(relation, _) => Some(relation.columns[column].type_oid),
+        Columns::Derived(_) => None,
+    }
+}
+
+fn unknown() -> Box<super::plan::Refusal> {
+    refuse::unsupported("this kind of JOIN ... USING or NATURAL JOIN over encrypted columns is not supported")
+        .hint("Write JOIN ... ON a.column = b.column.")
+}
