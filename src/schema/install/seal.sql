@@ -110,7 +110,9 @@ BEGIN
   IF 'ord' = ANY (def.terms) THEN
     EXECUTE format('CREATE OR REPLACE FUNCTION seal.ord(seal.%I) RETURNS pg_catalog.bytea '
       'LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ''SELECT ($1).ord''', def.name);
-    FOR op IN SELECT * FROM (VALUES ('ord_min', 'ord_smaller', '<='), ('ord_max', 'ord_larger', '>=')) AS a(symbol, function, compare) LOOP
+    -- Of equal values that are written differently the one that PostgreSQL's own functions would keep.
+    FOR op IN SELECT symbol, function, compare || CASE def.plain WHEN 'bpchar' THEN '=' ELSE '' END AS compare
+        FROM (VALUES ('ord_min', 'ord_smaller', '<'), ('ord_max', 'ord_larger', '>')) AS a(symbol, function, compare) LOOP
       EXECUTE format('CREATE OR REPLACE FUNCTION seal.%I(seal.%I, seal.%I) RETURNS seal.%I LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE '
         'AS ''SELECT CASE WHEN ($1).ord OPERATOR(pg_catalog.%s) ($2).ord THEN $1 ELSE $2 END''',
         op.function, def.name, def.name, def.name, op.compare);

@@ -38,8 +38,13 @@ impl Generator<'_> {
         // What PostgreSQL has min and max of, cidr aside, whose are of type inet.
         let extreme = O.columns.iter().filter(|c| !matches!(c.kind, "uuid" | "bytea" | "cidr"));
         let extreme: Vec<&str> = extreme.map(|c| c.name).collect();
+        // Equal values that are written in one way: of others any one stands for its group.
+        let single = O.columns.iter().map(|c| c.name);
+        let single =
+            single.filter(|c| !matches!(*c, "o_bpchar" | "o_numeric" | "o_interval" | "o_float4" | "o_float8"));
+        let g = *self.random.pick(&single.collect::<Vec<_>>());
         let (m, n) = (*self.random.pick(&extreme), *self.random.pick(&extreme));
-        let sql = match self.random.below(16) {
+        let sql = match self.random.below(22) {
             0 => format!("SELECT id, {c} FROM o x WHERE {condition} ORDER BY {c}{up}, id"),
             1 => format!("SELECT {c}, id FROM o x WHERE {condition} ORDER BY 1{up}, {e}{down}, 2"),
             2 => format!("SELECT id, {c} AS k FROM o x ORDER BY k{up}, id LIMIT {}", self.random.below(6)),
@@ -70,6 +75,16 @@ impl Generator<'_> {
                 format!("SELECT id FROM o x WHERE {m} = (SELECT max(y.{m}) FROM o y WHERE y.grp = x.grp) ORDER BY id")
             }
             14 => format!("SELECT id, COALESCE({c}, {}) AS v FROM o x ORDER BY {c}{up}, id", self.some_value(kind)),
+            15 => format!("SELECT {g}, count(*) FROM o x GROUP BY {g} ORDER BY {g}{up}"),
+            16 => format!("SELECT {g} AS k, max({m}) FROM o x GROUP BY k HAVING count(*) >= 1 ORDER BY k{up}"),
+            17 => format!("SELECT DISTINCT {g} FROM o x WHERE {condition} ORDER BY {g}{up}"),
+            18 => format!("SELECT DISTINCT {g}, grp FROM o x ORDER BY 1{up}, 2"),
+            19 => {
+                let operator = *self.random.pick(&["<", "<=", ">", ">=", "=", "<>"]);
+                let row = format!("({}, {})", self.some_value(kind), self.random.below(9));
+                format!("SELECT id, {c} FROM o x WHERE ({c}, id) {operator} {row} ORDER BY {c}, id LIMIT 5")
+            }
+            20 => format!("SELECT {g} FROM o WHERE grp = 1 UNION SELECT {g} FROM o WHERE grp = 2 ORDER BY 1{up}"),
             _ => format!("SELECT count(*) FROM o x WHERE {}", self.range(&format!("x.{c}"), kind)),
         };
         (sql, true)
