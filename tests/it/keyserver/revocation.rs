@@ -122,6 +122,20 @@ impl Reader {
         };
         Reader::start(format!("result under way, proxy {at}"), raw, next)
     }
+
+    /// A COPY that is being sent.
+    fn of_a_copy(at: usize, mut raw: Raw) -> Reader {
+        raw.send(&query(&format!("COPY ({MANY}) TO STDOUT")));
+        let next = |raw: &mut Raw| loop {
+            let message = raw.next();
+            match message.tag {
+                b'd' => return None,
+                b'E' => return Some(message.fields()),
+                _ => {}
+            }
+        };
+        Reader::start(format!("COPY under way, proxy {at}"), raw, next)
+    }
 }
 
 /// Lets all go on.
@@ -137,7 +151,7 @@ fn error_in(messages: &[Message]) -> Option<PgError> {
 fn three_proxies_refuse_within_a_second_in_the_middle_of_whatever_they_do() {
     let three = Three::start(&ProxyOptions::default());
     let mut readers = Vec::new();
-    for begin in [Reader::of_statements, Reader::of_a_portal, Reader::of_a_result] {
+    for begin in [Reader::of_statements, Reader::of_a_portal, Reader::of_a_result, Reader::of_a_copy] {
         readers.extend(three.open().into_iter().enumerate().map(|(at, raw)| begin(at, raw)));
     }
     go(&readers);
