@@ -5,6 +5,7 @@ use pg_query::protobuf::{AExprKind, BoolExprType, CommonTableExpr, Node, SelectS
 
 use super::analyzer::{Analyzer, Cte, TopColumn};
 use super::expr::Val;
+use super::extreme;
 use super::from::rename;
 use super::outputs::{Outputs, Star, Target};
 use super::refuse::{self, Detail, Result};
@@ -188,6 +189,11 @@ impl Analyzer<'_> {
         let mut scope = Scope::new(std::mem::take(&mut from.items), outer);
         let before = self.sites.len();
         self.plain_some(&select.where_clause, &scope, "WHERE")?;
+        if let Some(lone) = extreme::lone(select)
+            && let Some(outputs) = self.lone_extreme(&lone, select, &scope, top)?
+        {
+            return Ok(outputs);
+        }
         let outputs = self.group_by(select, &mut scope, &star)?;
         let (targets, opaque) = self.targets(&select.target_list, &scope, &star, top)?;
         let columns: Vec<Derived> = targets.iter().map(|t| t.column.clone()).collect();

@@ -1,22 +1,20 @@
-//! What orders rows: ORDER BY of queries, windows and aggregates, DISTINCT ON, min and max. All go by the term `ord`, whose
+//! What orders rows: ORDER BY of queries, windows and aggregates, DISTINCT ON. All go by the term `ord`, whose
 //! bytes sort as the values do.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
+use pg_query::protobuf::{Node, SortBy, WindowDef};
 
 use super::analyzer::Analyzer;
 use super::compare::attribute;
-use super::expr::{Enc, Val};
+use super::expr::Val;
 use super::plan::Refusal;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Scope};
 use super::tree;
 use super::types;
 use crate::schema::catalog::EncType;
-use crate::wire::value::PlainType;
 
 /// `FRAMEOPTION_RANGE` of PostgreSQL's `parsenodes.h`.
 const FRAME_RANGE: i32 = 0x2;
@@ -38,7 +36,7 @@ fn key_attribute(ty: &EncType, column: &str, construct: &str) -> Result<&'static
     Err(missing_order(ty, column, construct))
 }
 
-fn missing_order(ty: &EncType, column: &str, construct: &str) -> Box<Refusal> {
+pub(super) fn missing_order(ty: &EncType, column: &str, construct: &str) -> Box<Refusal> {
     refuse::unsupported(format!(
         "{construct} on encrypted column {column} needs term ord, which is missing (type {})",
         types::sql_name(ty)
@@ -154,45 +152,5 @@ impl Analyzer<'_> {
                 Ok(Some(enc.column))
             }
         }
-    }
-
-    /// `min(e)`, `max(e)`: aggregates of the seal schema, which compare order terms.
-    pub(super) fn extreme(&mut self, call: &FuncCall, name: &str, enc: Enc, scope: &Scope<'_>) -> Result<Val> {
-        let at = enc.span.0 as i32;
-        match enc.ty.def.plain {
-            plain @ (PlainType::Bool | PlainType::Uuid | PlainType::Bytea) => {
-                let message = format!("function {name}({}) does not exist", plain.sql_name());
-                return Err(refuse::with(refuse::UNDEFINED_FUNCTION, message).at(at));
-            }
-            // Of type inet, as which it would have to be printed.
-            PlainType::Cidr => return Err(refuse::on_column(&format!("function {name}"), &enc.column).at(at)),
-            _ if !enc.ty.def.terms.ord => return Err(missing_order(&enc.ty, &enc.column, name).at(at)),
-            _ => {}
-        }
-        self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
-        self.call_tail(call, scope)?;
-        let first = self.token(call.location)?;
-        let name_end = self.name_end(first);
-        self.edits.both(self.span(first, name_end), format!("seal.ord_{name}"));
-        if call.agg_distinct {
-            // The same with or without; composites have no equality of their own.
-            self.edits.both(self.span(name_end + 2, name_end + 2), "");
-        }
-        let mut last = self.partner(name_end + 1)?;
-        if self.is_word(last + 1, "filter") && self.is(last + 2, "(") {
-            last = self.partner(last + 2)?;
-        }
-        if call.over.is_some() && self.is_word(last + 1, "over") {
-            last = if self.is(last + 2, "(") { self.partner(last + 2)? } else { last + 2 };
-        }
-        let ty = match enc.ty.def.plain {
-            // PostgreSQL has these functions for text alone.
-            PlainType::Varchar => {
-                let (plain_oid, plain_array_oid) = (PlainType::Text.oid(), PlainType::Text.array_oid());
-                Arc::new(EncType { plain_oid, plain_array_oid, ..EncType::clone(&enc.ty) })
-            }
-            _ => enc.ty,
-        };
-        Ok(Val::Enc(Enc::new(ty, enc.column, self.span(first, last))))
     }
 }

@@ -39,16 +39,25 @@ impl Analyzer<'_> {
         if !intersect && !self.is_word(operator, "union") && !self.is_word(operator, "except") {
             return Err(unknown());
         }
-        let mut last = second;
-        while last < self.lexed.tokens.len() {
-            if self.is(last, "(") || self.is(last, "[") {
-                last = self.partner(last)?;
-            } else if self.is(last, ")") || self.is(last, "]") || self.ends_arm(last, intersect) {
+        let last = self.arm_end(second, intersect)?;
+        Ok(Arms { first, operator, second, last: last - 1 })
+    }
+
+    /// The token after the last of a query that is no set operation, of which this is one outside brackets.
+    pub(super) fn query_end(&self, first: usize) -> Result<usize> {
+        self.arm_end(first, true)
+    }
+
+    fn arm_end(&self, mut at: usize, intersect: bool) -> Result<usize> {
+        while at < self.lexed.tokens.len() {
+            if self.is(at, "(") || self.is(at, "[") {
+                at = self.partner(at)?;
+            } else if self.is(at, ")") || self.is(at, "]") || self.ends_arm(at, intersect) {
                 break;
             }
-            last += 1;
+            at += 1;
         }
-        Ok(Arms { first, operator, second, last: last - 1 })
+        Ok(at)
     }
 
     /// A token that ends the right arm of a set operation.

@@ -14,6 +14,8 @@ const INDEXED: &[&str] = &[
     "SELECT id, day AS d FROM public.p ORDER BY d DESC NULLS FIRST LIMIT 10",
     "SELECT * FROM public.p WHERE day > '2001-02-03' ORDER BY 2 LIMIT 10",
     "SELECT DISTINCT ON (day) id FROM public.p ORDER BY day LIMIT 10",
+    "SELECT max(day) FROM public.p",
+    "SELECT min(day) AS first FROM public.p WHERE n = 1 OR n = 2",
     "SELECT x.id FROM public.p x JOIN public.p y ON x.day = y.day WHERE y.id = 7",
     "UPDATE public.p SET n = 2 WHERE day <= '1970-01-05'",
     "DELETE FROM public.p WHERE day IN ('1970-01-05', '1971-01-05')",

@@ -9,8 +9,12 @@ use crate::support::{KeyServer, Workspace};
 
 #[test]
 fn answers_are_as_the_document_says() {
-    let server =
-        KeyServer::start_with(&[("CS_KEYSERVER__CLIENT_RATE", "100000"), ("CS_KEYSERVER__FAILURE_RATE", "100000")]);
+    let server = KeyServer::start_with(&[
+        ("CS_KEYSERVER__CLIENT_RATE", "100000"),
+        ("CS_KEYSERVER__FAILURE_RATE", "100000"),
+        // A connection may rest while schemathesis thinks, on a busy machine for longer than the default.
+        ("CS_KEYSERVER__REQUEST_TIMEOUT", "60s"),
+    ]);
     let workspace = Workspace::found(&server, None);
     let client = workspace.client_create("fuzz", &["default"]);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("tmp lies in the target directory");

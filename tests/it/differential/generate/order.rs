@@ -44,7 +44,7 @@ impl Generator<'_> {
             single.filter(|c| !matches!(*c, "o_bpchar" | "o_numeric" | "o_interval" | "o_float4" | "o_float8"));
         let g = *self.random.pick(&single.collect::<Vec<_>>());
         let (m, n) = (*self.random.pick(&extreme), *self.random.pick(&extreme));
-        let sql = match self.random.below(22) {
+        let sql = match self.random.below(23) {
             0 => format!("SELECT id, {c} FROM o x WHERE {condition} ORDER BY {c}{up}, id"),
             1 => format!("SELECT {c}, id FROM o x WHERE {condition} ORDER BY 1{up}, {e}{down}, 2"),
             2 => format!("SELECT id, {c} AS k FROM o x ORDER BY k{up}, id LIMIT {}", self.random.below(6)),
@@ -74,7 +74,9 @@ impl Generator<'_> {
             13 => {
                 format!("SELECT id FROM o x WHERE {m} = (SELECT max(y.{m}) FROM o y WHERE y.grp = x.grp) ORDER BY id")
             }
-            14 => format!("SELECT id, COALESCE({c}, {}) AS v FROM o x ORDER BY {c}{up}, id", self.some_value(kind)),
+            14 => {
+                format!("SELECT id, COALESCE(o_date, {}) AS v FROM o x ORDER BY {c}{up}, id", self.some_value("date"))
+            }
             15 => format!("SELECT {g}, count(*) FROM o x GROUP BY {g} ORDER BY {g}{up}"),
             16 => format!("SELECT {g} AS k, max({m}) FROM o x GROUP BY k HAVING count(*) >= 1 ORDER BY k{up}"),
             17 => format!("SELECT DISTINCT {g} FROM o x WHERE {condition} ORDER BY {g}{up}"),
@@ -85,6 +87,12 @@ impl Generator<'_> {
                 format!("SELECT id, {c} FROM o x WHERE ({c}, id) {operator} {row} ORDER BY {c}, id LIMIT 5")
             }
             20 => format!("SELECT {g} FROM o WHERE grp = 1 UNION SELECT {g} FROM o WHERE grp = 2 ORDER BY 1{up}"),
+            21 => {
+                let of =
+                    *self.random.pick(&["o_int4", "o_int8", "o_text", "o_varchar", "o_date", "o_timestamp", "o_inet"]);
+                let filter = if self.random.chance(60) { format!(" WHERE {condition}") } else { String::new() };
+                format!("SELECT {}({of}) FROM o x{filter}", self.random.pick(&["min", "max"]))
+            }
             _ => format!("SELECT count(*) FROM o x WHERE {}", self.range(&format!("x.{c}"), kind)),
         };
         (sql, true)
