@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::copy_in;
 use super::copy_out;
+use super::cursors;
 use super::errors;
 use super::fast::broken;
 use super::ledger::{Await, Entry, Reader, Undo};
@@ -159,17 +160,30 @@ fn completed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
     let reader = entry.reader;
     let announced = match (&entry.what, frame.tag) {
         (Await::Parse(_), tag::PARSE_COMPLETE) | (Await::Close(_), tag::CLOSE_COMPLETE) => None,
+        (Await::Prepare(_), tag::PARSE_COMPLETE) => {
+            server::put_command_complete(out.client, b"PREPARE").expect("a short tag");
+            pop(state);
+            return Ok(());
+        }
         (Await::Bind(_, announce), tag::BIND_COMPLETE) => announce.clone(),
         _ => return Err(unexpected(frame)),
     };
     hand(state, reader, frame, out);
-    if let Some(portal) = announced
+    state.announced = announced;
+    if state.announced.as_ref().is_some_and(|portal| !portal.late) {
+        announce(state, out);
+    }
+    pop(state);
+    Ok(())
+}
+
+/// Tells a client that sent a simple query what the rows that follow are, once.
+fn announce(state: &mut State, out: &mut Outputs<'_>) {
+    if let Some(portal) = state.announced.take()
         && let Some(message) = &portal.row_description
     {
         out.client.extend_from_slice(message);
     }
-    pop(state);
-    Ok(())
 }
 
 fn parameters(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
@@ -193,9 +207,7 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
             return Ok(());
         }
         Await::DescribeStatement(Some(Statement::Plan(prepared, _))) if entry.reader == Reader::Client => {
-            match prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref()) {
-                // COPY has none; the description is of the query in its place.
-                Some(_) if prepared.plan.copy.is_some() => server::no_data(out.client),
+            match prepared.plan.row_description() {
                 Some(body) => rows::describe(body, None, out.client).map_err(|_| unexpected(frame))?,
                 None => server::no_data(out.client),
             }
@@ -204,6 +216,9 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
             Some(message) => out.client.extend_from_slice(message),
             None => server::no_data(out.client),
         },
+        Await::DescribeCursor(declared) => {
+            cursors::describe(declared, out.client).map_err(|_| unexpected(frame))?;
+        }
         Await::DescribeQuietly if frame.tag == tag::NO_DATA => {}
         Await::DescribeStatement(_) | Await::DescribePortal(None) | Await::DescribeQuietly => {
             let reader = entry.reader;
@@ -216,6 +231,7 @@ fn described(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resu
 }
 
 fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
+    announce(state, out);
     let Some(entry) = state.ledger.front() else {
         out.client.extend_from_slice(frame.raw);
         return Ok(());
@@ -223,6 +239,9 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
     let ends = matches!(entry.what, Await::Execute(_));
     if let (Await::Execute(Some(portal)), tag::PORTAL_SUSPENDED) = (&entry.what, frame.tag) {
         portal.rows.fetch_add(state.row, Ordering::Relaxed);
+    }
+    if let (Await::Execute(Some(portal)), b"DECLARE CURSOR\0") = (&entry.what, frame.body) {
+        state.cursors.declared(portal);
     }
     match &entry.what {
         // The query that answers in place of SHOW is not the client's.
@@ -318,6 +337,7 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         }
         Some(Entry { reader, .. }) => {
             let reader = *reader;
+            announce(state, out);
             hand(state, reader, frame, out);
             return Ok(Flow::Next);
         }
@@ -326,6 +346,7 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
             return Ok(Flow::Next);
         }
     };
+    announce(state, out);
     match rows::open(state, ring, &portal, frame.body, out.client) {
         Ok(()) => {
             state.row += 1;

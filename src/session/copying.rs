@@ -23,6 +23,9 @@ where
     pub(super) async fn execute_plan(&mut self, name: &[u8], portal: Arc<Portal>) -> Result<(), Fault> {
         client::execute(&mut self.pipe.server.output, name, 0)?;
         self.state.batch.opens |= portal.prepared.opens();
+        if portal.prepared.plan.cursor.is_some() {
+            self.state.cursors.declares();
+        }
         self.state.runs(portal.prepared.effects);
         self.state.counted.encrypted += 1;
         self.state.in_batch = true;

@@ -239,13 +239,37 @@ pub(super) fn client_encoding(encoding: &str) -> PgError {
     .hint("SET client_encoding = 'UTF8'.")
 }
 
-/// EXECUTE while plans are prepared under names.
-pub(super) fn execute_of_plan() -> PgError {
+/// EXECUTE of a plan within another statement.
+pub(super) fn execute_within() -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        "EXECUTE is not supported while statements on encrypted columns are prepared in this session",
+        "EXECUTE of a statement on encrypted columns within EXPLAIN or CREATE TABLE AS is not supported",
     )
-    .hint("Use the driver's own prepared statements, or another connection for EXECUTE.")
+    .hint("Write the statement itself.")
+}
+
+/// PREPARE or EXECUTE of a plan by a message of the extended protocol.
+pub(super) fn simple_only(what: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("{what} by SQL of a statement on encrypted columns is supported as a simple query only"),
+    )
+    .hint("Use the driver's own prepared statements, or send it without parameters as a simple query.")
+}
+
+/// EXECUTE with too few or too many arguments, as PostgreSQL words it.
+pub(super) fn argument_count(name: &str, given: usize, wanted: usize) -> PgError {
+    PgError::error(SqlState("42601"), format!("wrong number of parameters for prepared statement \"{name}\""))
+        .detail(format!("Expected {wanted} parameters but got {given}."))
+}
+
+/// An argument of EXECUTE that is no constant of the parameter's type.
+pub(super) fn argument(number: usize) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("argument {number} of EXECUTE must be a constant of the parameter's type where the statement touches encrypted columns"),
+    )
+    .hint("Write a string: its value is read as the parameter's type.")
 }
 
 /// As PostgreSQL words it.
@@ -349,13 +373,22 @@ pub(super) fn execute_after_change() -> PgError {
     .hint("DEALLOCATE ALL, then PREPARE again.")
 }
 
-/// FETCH or MOVE while portals of plans are open under names.
+/// FETCH from a portal of a plan.
 pub(super) fn fetch_of_plan() -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        "FETCH and MOVE are not supported while portals of statements on encrypted columns are open in this session",
+        "FETCH from a portal of the protocol is not supported for statements on encrypted columns",
     )
-    .hint("Read portals by Execute, as drivers do.")
+    .hint("Read portals by Execute, as drivers do, or DECLARE a cursor.")
+}
+
+/// Execute of a cursor of a plan.
+pub(super) fn execute_of_cursor() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "Execute messages for a cursor that was declared over encrypted columns are not supported",
+    )
+    .hint("Use FETCH.")
 }
 
 /// As PostgreSQL words it.

@@ -203,13 +203,7 @@ fn is_replication_command(sql: &[u8]) -> bool {
 
 /// Why text that touches nothing by itself cannot be forwarded: it may name what a plan made.
 pub(super) fn objection(state: &State, effects: Effects) -> Option<PgError> {
-    if effects.executes && state.names.has_plans() {
-        return Some(errors::execute_of_plan());
-    }
-    if effects.executes && state.prepared_before() {
-        return Some(errors::execute_after_change());
-    }
-    (effects.fetches && state.names.has_plan_portals()).then(errors::fetch_of_plan)
+    (effects.executes && state.prepared_before()).then(errors::execute_after_change)
 }
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
@@ -261,7 +255,8 @@ fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
         // Its values may be meant for a statement that was refused, or that means something else by now.
         _ => return false,
     };
-    if effects.configures || (effects.transaction && state.batch.opens) {
+    let of_cursor = effects.fetches && state.cursors.are_used();
+    if effects.configures || of_cursor || (effects.transaction && state.batch.opens) {
         return false;
     }
     bound(state, portal, effects, turning);
@@ -289,6 +284,7 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         Some(Bound::Forwarded(effects, turning)) => {
             state.runs(effects);
             if let Turning::Act(act) = turning {
+                state.acts_soon(&act);
                 turns.push(Turn::Act(act));
             }
             None
@@ -296,9 +292,13 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         Some(Bound::Plan(portal)) if portal.copy.is_some() => return Verdict::Look,
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
+            if portal.prepared.plan.cursor.is_some() {
+                state.cursors.declares();
+            }
             state.runs(portal.prepared.effects);
             Some(portal)
         }
+        None if state.cursors.are_used() && !message.portal.is_empty() => return Verdict::Look,
         None => {
             state.runs(Effects::default());
             None
@@ -319,6 +319,7 @@ fn describe(state: &mut State, body: &[u8]) -> Verdict {
         Kind::Statement => Await::DescribeStatement(state.names.statement(message.name).cloned()),
         Kind::Portal => Await::DescribePortal(match state.names.portal(message.name) {
             Some(Bound::Plan(portal)) => Some(Arc::clone(portal)),
+            None if state.cursors.are_used() && !message.name.is_empty() => return Verdict::Look,
             _ => None,
         }),
     };
@@ -333,7 +334,10 @@ fn close(state: &mut State, body: &[u8]) -> Verdict {
     }
     let undo = match message.kind {
         Kind::Statement => state.names.set_statement(message.name, None),
-        Kind::Portal => state.names.set_portal(message.name, None),
+        Kind::Portal => {
+            state.cursors.closed(message.name);
+            state.names.set_portal(message.name, None)
+        }
     };
     // By itself it opens no implicit transaction.
     state.ledger.expect(Await::Close(undo));

@@ -17,6 +17,7 @@ use super::prepared::{Bound, Prepared, Statement, Turning};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
+use crate::sql::execute::Execute;
 use crate::sql::own::Wish;
 use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Role, Source};
 use crate::wire::client::{self, tag};
@@ -34,6 +35,8 @@ pub(super) enum Verdict {
     Plan(Arc<Plan>, Effects),
     /// Forward its text, which chooses the keyset, if it may.
     Choose(Arc<Wish>, Effects),
+    /// Run what was prepared under a name.
+    Execute(Arc<Execute>),
     /// Refuse it.
     Refuse(PgError),
 }
@@ -75,6 +78,7 @@ where
             tag::PARSE => self.parse(&raw, &body).await,
             tag::BIND => self.bind(&raw, &body).await,
             tag::EXECUTE => self.execute(&raw, &body).await,
+            tag::DESCRIBE => self.describe_cursor(&raw, &body).await,
             tag::CLOSE => self.close_statement(&raw, &body).await,
             tag::SYNC => self.sync().await,
             tag::FUNCTION_CALL => self.function_call(&raw, &body),
@@ -142,15 +146,21 @@ where
                 Some(error) => Verdict::Refuse(error),
                 None => Verdict::Forward(effects),
             },
+            Action::Execute(execute) => self.judge_execute(execute, effects),
+            Action::Fetch(fetch) => self.judge_fetch(fetch, effects),
             Action::Choose(wish) => Verdict::Choose(Arc::clone(wish), effects),
             Action::Run(plan) => match self.objection(plan) {
                 Some(error) => Verdict::Refuse(error),
+                // They are those of what is prepared.
+                None if plan.prepares.is_some() => {
+                    Verdict::Plan(Arc::clone(plan), Effects { prepares: false, turns: false, ..effects })
+                }
                 None => Verdict::Plan(Arc::clone(plan), effects),
             },
         }
     }
 
-    fn objection(&self, plan: &Plan) -> Option<PgError> {
+    pub(super) fn objection(&self, plan: &Plan) -> Option<PgError> {
         if !self.state.reads_utf8() {
             return Some(errors::client_encoding(&self.state.client_encoding));
         }
@@ -172,6 +182,10 @@ where
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {
             Verdict::Refuse(error) => self.refuse_parse(message.name, error),
+            Verdict::Execute(_) => self.refuse_parse(message.name, errors::simple_only("EXECUTE")),
+            Verdict::Plan(plan, _) if plan.prepares.is_some() => {
+                self.refuse_parse(message.name, errors::simple_only("PREPARE"))
+            }
             Verdict::Forward(effects) => {
                 self.pipe.server.output.extend_from_slice(raw);
                 let turning = self.state.turning(effects, message.sql);
@@ -216,7 +230,12 @@ where
         };
         let verdict = match analysis {
             Analysis::Statements(list) => match &list[..] {
-                [one] => return Ok(Some((self.judge(&one.action, one.effects, text), one.span.clone()))),
+                [one] => {
+                    if self.names_known(&one.action).await?.is_none() {
+                        return Ok(None);
+                    }
+                    return Ok(Some((self.judge(&one.action, one.effects, text), one.span.clone())));
+                }
                 _ => Verdict::Refuse(errors::several_statements()),
             },
             Analysis::Untouched(effects) => self.judge(&Action::Forward, effects, text),
@@ -247,7 +266,11 @@ where
         oids: &[Oid],
     ) -> Answer<Result<(Arc<Prepared>, String), PgError>> {
         let Part { text, before } = part;
-        let entry = self.entry(plan, text);
+        let cursor = plan.reads.as_deref().and_then(|name| self.state.cursors.get(name)).map(Arc::clone);
+        let entry = match &cursor {
+            Some(declared) => declared.prepared.entry.clone(),
+            None => self.entry(plan, text),
+        };
         if let Some(error) = self.denied(plan) {
             self.state.tally.refused(entry.as_ref());
             return Ok(Some(Err(error)));
@@ -278,6 +301,7 @@ where
                 before,
                 positions: described.positions,
                 effects,
+                cursor: None,
                 entry: None,
             });
             let types = confirm::described_oids(plan, oids);
@@ -298,6 +322,7 @@ where
             before,
             positions: executed.positions,
             effects,
+            cursor,
             entry,
         };
         Ok(Some(Ok((Arc::new(prepared), executed.sql))))
@@ -374,8 +399,10 @@ where
         match seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await {
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
-                // Once, however often the portal is read from.
-                self.state.tally.ran(prepared.entry.as_ref());
+                // Once, however often the portal or cursor is read from.
+                if prepared.cursor.is_none() {
+                    self.state.tally.ran(prepared.entry.as_ref());
+                }
                 let portal_state = Arc::new(portal_state);
                 let undo = self.state.names.set_portal(portal, Some(Bound::Plan(Arc::clone(&portal_state))));
                 let announce = (reader == Reader::Nobody).then_some(portal_state);

@@ -40,6 +40,8 @@ pub(super) enum Undo {
 pub(super) enum Await {
     /// Parse.
     Parse(Undo),
+    /// Parse for a client that sent PREPARE as a simple query.
+    Prepare(Undo),
     /// Bind; the RowDescription to announce to a client that sent a simple query.
     Bind(Undo, Option<Arc<Portal>>),
     /// Close.
@@ -48,6 +50,8 @@ pub(super) enum Await {
     DescribeStatement(Option<Statement>),
     /// Describe of a portal: of a plan, or forwarded.
     DescribePortal(Option<Arc<Portal>>),
+    /// Describe of a cursor, by the portal that declared it.
+    DescribeCursor(Arc<Portal>),
     /// Describe of a portal for a client that sent a simple query: NoData is not for it.
     DescribeQuietly,
     /// Execute: rows of a plan, or forwarded.
@@ -113,9 +117,18 @@ impl Names {
         self.statements.values().any(|s| matches!(s, Statement::Plan(..)))
     }
 
-    /// Some named portal is a plan's.
-    pub(super) fn has_plan_portals(&self) -> bool {
-        self.portals.iter().any(|(name, bound)| !name.is_empty() && matches!(bound, Bound::Plan(_)))
+    /// A statement is about to be replaced or dropped by SQL.
+    pub(super) fn doom(&mut self, name: &str) {
+        if self.statements.contains_key(name.as_bytes()) {
+            self.doomed.insert(name.as_bytes().into());
+        }
+    }
+
+    /// It was.
+    pub(super) fn drop_if_doomed(&mut self, name: &str) {
+        if self.doomed.remove(name.as_bytes()) {
+            self.statements.remove(name.as_bytes());
+        }
     }
 
     /// All named statements are about to be dropped by SQL.
@@ -314,7 +327,7 @@ impl Ledger {
         let mut parsed = Vec::new();
         for entry in dropped.into_iter().rev() {
             match entry.what {
-                Await::Parse(undo) => {
+                Await::Parse(undo) | Await::Prepare(undo) => {
                     if let Undo::Statement(name, None) = &undo
                         && !name.is_empty()
                     {

@@ -42,6 +42,14 @@ impl Statement {
         }
     }
 
+    /// It is a FETCH.
+    pub(super) fn reads(&self) -> bool {
+        match self {
+            Statement::Forwarded(forwarded) => forwarded.effects.fetches,
+            Statement::Plan(prepared, _) => prepared.plan.reads.is_some(),
+        }
+    }
+
     /// The same, analysed anew.
     pub(super) fn seen_at(self, seen: Seen) -> Self {
         match self {
@@ -104,6 +112,8 @@ pub(super) struct Prepared {
     /// From the text that was sent to the client's.
     pub(super) positions: PositionMap,
     pub(super) effects: Effects,
+    /// Of a FETCH, the portal that declared the cursor.
+    pub(super) cursor: Option<Arc<Portal>>,
     /// Where its runs are counted, if they are.
     pub(super) entry: Option<Arc<Entry>>,
 }
@@ -129,9 +139,15 @@ impl Prepared {
         }) || self.plan.copy_in().is_some()
     }
 
+    /// The format of results of a simple query.
+    pub(super) fn simple_format(&self) -> value::Format {
+        let cursor = self.cursor.as_ref().and_then(|declared| declared.prepared.plan.cursor.as_ref());
+        if cursor.is_some_and(|c| c.binary) { value::Format::Binary } else { value::Format::Text }
+    }
+
     /// Some result column is encrypted.
     pub(super) fn opens(&self) -> bool {
-        self.plan.columns.iter().flatten().any(|c| c.enc().is_some())
+        self.plan.returned().is_some_and(|columns| columns.iter().any(|c| c.enc().is_some()))
     }
 
     /// The client's declared type of its parameter `n` (from 0); 0 is unspecified.
@@ -152,7 +168,9 @@ pub(super) struct Portal {
     /// The session's output settings when it was bound.
     pub(super) settings: Arc<value::Settings>,
     /// What selected columns must be, since they were looked up by it.
-    pub(super) checks: Vec<Checked>,
+    pub(super) checks: Arc<[Checked]>,
+    /// A simple query is told what its rows are when the first one comes: PostgreSQL runs utility statements before it tells.
+    pub(super) late: bool,
     /// Rows handed on by earlier Executes.
     pub(super) rows: AtomicU64,
 }

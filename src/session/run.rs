@@ -63,8 +63,11 @@ where
 
     /// A statement as it is to be run now: where the catalog or the search_path changed since it was prepared, it is
     /// judged again, and prepared again if it has become another.
-    async fn current(&mut self, name: &[u8], known: Statement) -> Answer<Result<Statement, PgError>> {
-        if known.seen() == self.state.seen() && self.state.catalog_is_current() {
+    pub(super) async fn current(&mut self, name: &[u8], known: Statement) -> Answer<Result<Statement, PgError>> {
+        if known.reads() && self.cursors_known().await?.is_none() {
+            return Ok(None);
+        }
+        if known.seen() == self.state.seen() && self.state.catalog_is_current() && !self.reads_anew(&known) {
             return Ok(Some(Ok(known)));
         }
         let Some((sql, oids)) = self.state.names.source(name) else {
@@ -94,7 +97,10 @@ where
     ) -> Answer<Result<Statement, PgError>> {
         match verdict {
             Verdict::Refuse(error) => Ok(Some(Err(error))),
-            Verdict::Choose(..) => Ok(Some(Err(errors::internal("a statement became SET")))),
+            Verdict::Choose(..) | Verdict::Execute(_) => Ok(Some(Err(errors::changed_result()))),
+            Verdict::Forward(_) if matches!(&known, Statement::Plan(p, _) if p.plan.prepares.is_some()) => {
+                Ok(Some(Err(errors::execute_after_change())))
+            }
             Verdict::Forward(effects) => {
                 self.close_quietly(name)?;
                 client::parse(&mut self.pipe.server.output, name, sql, oids.iter().copied())?;
@@ -117,7 +123,7 @@ where
                 // What the client was told of a forwarded one is not known any more.
                 let same_result = match &known {
                     Statement::Plan(before, _) => before.plan.gives_as(&plan),
-                    Statement::Forwarded(_) => plan.columns.is_none() || plan.copy.is_some(),
+                    Statement::Forwarded(_) => plan.returned().is_none() || plan.copy.is_some(),
                 };
                 if !same_result {
                     return Ok(Some(Err(errors::changed_result())));
@@ -142,11 +148,14 @@ where
         let (effects, turning) = match self.state.names.portal(message.portal).cloned() {
             Some(Bound::Forwarded(effects, turning)) => (effects, turning),
             Some(Bound::Plan(portal)) => return self.execute_plan(message.portal, portal).await,
-            None => return Err(Fault::Malformed),
+            None => return self.execute_cursor(raw, message.portal).await,
         };
         let turn = match turning {
             Turning::Nothing => None,
-            Turning::Act(act) => Some(Turn::Act(act)),
+            Turning::Act(act) => {
+                self.state.acts_soon(&act);
+                Some(Turn::Act(act))
+            }
             Turning::Wish(wish) => match self.wished(&wish) {
                 Ok(turn) => Some(turn),
                 Err(error) => return self.poison(error),

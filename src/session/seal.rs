@@ -29,8 +29,14 @@ use crate::wire::value::{self, Format, PlainType};
 pub(super) enum Given<'a> {
     /// The client's Bind.
     Bind(Bind<'a>),
-    /// A simple query: literals only, results in text.
-    Text,
+    /// A simple query.
+    Simple {
+        /// Arguments of EXECUTE.
+        values: &'a [Option<Zeroizing<String>>],
+        results: Format,
+        /// It is FETCH or EXECUTE.
+        late: bool,
+    },
 }
 
 impl Given<'_> {
@@ -40,7 +46,7 @@ impl Given<'_> {
         }
         match self {
             Given::Bind(bind) => format(bind.result_formats.of(column)),
-            Given::Text => Format::Text,
+            Given::Simple { results, .. } => *results,
         }
     }
 }
@@ -113,7 +119,10 @@ pub(super) async fn bind(
     let result = portal_state.cells.iter().enumerate();
     let result = result.map(|(i, c)| rows::server_format(c, given.result_format(prepared, i)));
     builder.finish(result).map_err(|_| errors::too_many())?;
-    portal_state.checks = work.checks(prepared);
+    portal_state.checks = match &prepared.cursor {
+        Some(declared) => Arc::clone(&declared.checks),
+        None => work.checks(prepared),
+    };
     Ok((portal_state, work.sealed))
 }
 
@@ -124,7 +133,7 @@ fn raw_values<'a>(
 ) -> Result<Vec<Raw<'a>>, PgError> {
     let values: Vec<Option<&[u8]>> = match given {
         Given::Bind(bind) => bind.params.iter().collect(),
-        Given::Text => Vec::new(),
+        Given::Simple { values, .. } => values.iter().map(|v| v.as_ref().map(|v| v.as_bytes())).collect(),
     };
     if values.len() != prepared.plan.client_params {
         return Err(errors::parameter_count(values.len(), prepared.plan.client_params));
@@ -134,7 +143,9 @@ fn raw_values<'a>(
             Raw { bytes: values[n], format: format(bind.formats.of(n)), declared: prepared.declared(n) }
         }
         (Source::Shown, _) => Raw { bytes: shown.map(str::as_bytes), format: Format::Text, declared: 0 },
-        (Source::Client(_), Given::Text) => Raw { bytes: None, format: Format::Text, declared: 0 },
+        (Source::Client(n), Given::Simple { .. }) => {
+            Raw { bytes: values[n], format: Format::Text, declared: prepared.declared(n) }
+        }
         (Source::Literal(_) | Source::Negated(_) | Source::Bool(_), _) => {
             Raw { bytes: literal.as_ref().map(|text| text.as_bytes()), format: Format::Text, declared: 0 }
         }
@@ -176,7 +187,7 @@ fn open_portal(
     settings: &Arc<value::Settings>,
     viewer: &Viewer,
 ) -> Result<Portal, PgError> {
-    let columns = prepared.plan.columns.as_deref().unwrap_or_default();
+    let columns = prepared.plan.returned().unwrap_or_default();
     // As of every statement without result columns, formats of COPY mean nothing.
     if let Given::Bind(bind) = given
         && prepared.plan.copy.is_none()
@@ -196,9 +207,7 @@ fn open_portal(
     });
     let cells = cells.collect::<Result<_, PgError>>()?;
     let mut row_description = None;
-    if let Some(body) = prepared.plan.confirmed.get().and_then(|c| c.row_description.as_deref())
-        && prepared.plan.copy.is_none()
-    {
+    if let Some(body) = prepared.plan.row_description() {
         let formats: Vec<i16> =
             (0..columns.len()).map(|i| i16::from(given.result_format(prepared, i) == Format::Binary)).collect();
         let mut message = Vec::new();
@@ -211,7 +220,8 @@ fn open_portal(
         copy: None,
         row_description,
         settings: Arc::clone(settings),
-        checks: Vec::new(),
+        checks: Arc::default(),
+        late: matches!(given, Given::Simple { late: true, .. }),
         rows: AtomicU64::new(0),
     })
 }
@@ -312,7 +322,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn checks(&self, prepared: &Prepared) -> Vec<Checked> {
+    fn checks(&self, prepared: &Prepared) -> Arc<[Checked]> {
         let one = |check: &Check| {
             let (_, term) = self.terms.iter().find(|(param, _)| *param == check.param)?;
             let enc = prepared.plan.params.get(check.param)?.role.enc()?;

@@ -2,6 +2,8 @@
 //!
 //! All statements of one text go into one batch, so they share an implicit transaction as PostgreSQL has it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -9,9 +11,9 @@ use super::choice::Turn;
 use super::front::{Part, Verdict};
 use super::ledger::{Await, Reader, Undo};
 use super::own::Answer;
-use super::prepared::Bound;
+use super::prepared::{Bound, Prepared};
 use super::seal::Given;
-use super::{Fault, Session, errors};
+use super::{Fault, Session, errors, fast};
 use crate::sql::plan::{Action, Analysis, Effects, Statement};
 use crate::wire::client::{self, BindBuilder, Kind};
 
@@ -27,7 +29,7 @@ where
             return match self.not_utf8(message.sql) {
                 Verdict::Forward(effects) => self.forward_query(raw, message.sql, effects).await,
                 Verdict::Refuse(error) => self.poison_query(error),
-                Verdict::Plan(..) | Verdict::Choose(..) => Ok(()),
+                Verdict::Plan(..) | Verdict::Choose(..) | Verdict::Execute(_) => Ok(()),
             };
         };
         let analysis = match self.analyze(text, &[]).await? {
@@ -35,17 +37,42 @@ where
             Some(Err(error)) => return self.poison_query(error),
             Some(Ok(analysis)) => analysis,
         };
+        if let Analysis::Statements(list) = &analysis {
+            for statement in list.iter() {
+                if self.names_known(&statement.action).await?.is_none() {
+                    return self.end_query().await;
+                }
+            }
+        }
         match analysis {
             Analysis::Untouched(effects) => match self.judge(&Action::Forward, effects, text) {
                 Verdict::Refuse(error) => self.poison_query(error),
                 _ => self.forward_query(raw, message.sql, effects).await,
             },
+            Analysis::Statements(list) if self.forwards(&list) => {
+                let effects = list.iter().fold(Effects::default(), |sum, s| sum.join(s.effects));
+                self.forward_query(raw, message.sql, effects).await
+            }
             Analysis::Statements(list) => {
                 self.each(text, &list).await?;
                 self.end_query().await
             }
             Analysis::NeedsSearchPath => self.poison_query(errors::internal("search_path was asked for twice")),
         }
+    }
+
+    /// Nothing in a text is encrypted: the cursors and prepared statements that it names are not of this session's plans.
+    fn forwards(&self, list: &[Statement]) -> bool {
+        let plain = |s: &Statement| match &s.action {
+            Action::Forward => !s.renew && fast::objection(&self.state, s.effects).is_none(),
+            Action::Execute(execute) => {
+                !s.renew && matches!(self.judge_execute(execute, s.effects), Verdict::Forward(_))
+            }
+            Action::Fetch(fetch) => !s.renew && matches!(self.judge_fetch(fetch, s.effects), Verdict::Forward(_)),
+            _ => false,
+        };
+        let none = !self.state.cursors.are_used() && !self.state.names.has_plans();
+        (list.len() == 1 || none) && list.iter().all(plain)
     }
 
     async fn forward_query(&mut self, raw: &Bytes, sql: &[u8], effects: Effects) -> Result<(), Fault> {
@@ -83,6 +110,9 @@ where
                 if !self.settled().await? {
                     return Ok(());
                 }
+            }
+            if self.names_known(&statement.action).await?.is_none() {
+                return Ok(());
             }
             let verdict = if statement.renew {
                 if !self.settled().await? {
@@ -143,7 +173,11 @@ where
                     Ok(false)
                 }
             },
+            Verdict::Execute(execute) => self.execute_by_sql(&execute, part).await,
             Verdict::Plan(plan, effects) => {
+                if let Some(prepare) = &plan.prepares {
+                    return self.prepare_by_sql(&plan, prepare, (part, effects)).await;
+                }
                 let (prepared, sql) = match self.prepare(&plan, effects, part, &[]).await? {
                     Some(Ok(prepared)) => prepared,
                     Some(Err(error)) => {
@@ -153,17 +187,28 @@ where
                     None => return Ok(false),
                 };
                 self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
-                self.send_bind(b"", b"", &prepared, &Given::Text, Reader::Nobody).await?;
-                if self.state.ledger.skipping {
-                    return Ok(false);
-                }
-                match self.state.names.portal(b"").cloned() {
-                    Some(Bound::Plan(portal)) => self.execute_plan(b"", portal).await?,
-                    _ => return Err(errors::internal("a portal that was just bound is not there").into()),
-                }
-                Ok(true)
+                let (results, late) = (prepared.simple_format(), prepared.cursor.is_some());
+                self.run_once(b"", &prepared, &Given::Simple { values: &[], results, late }).await
             }
         }
+    }
+
+    /// Binds and runs a prepared statement to its end. `false`: it was refused.
+    pub(super) async fn run_once(
+        &mut self,
+        statement: &[u8],
+        prepared: &Arc<Prepared>,
+        given: &Given<'_>,
+    ) -> Result<bool, Fault> {
+        self.send_bind(b"", statement, prepared, given, Reader::Nobody).await?;
+        if self.state.ledger.skipping {
+            return Ok(false);
+        }
+        match self.state.names.portal(b"").cloned() {
+            Some(Bound::Plan(portal)) => self.execute_plan(b"", portal).await?,
+            _ => return Err(errors::internal("a portal that was just bound is not there").into()),
+        }
+        Ok(true)
     }
 
     /// A statement that touches nothing, among others that do.

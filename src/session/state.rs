@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 use super::audit::{Observer, Tally};
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
+use super::cursors::Cursors;
 use super::ledger::{Await, Ledger, Names, Reader};
-use super::prepared::{Seen, Statement, Turning};
+use super::prepared::{Portal, Seen, Statement, Turning};
 use super::roles::Viewer;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::{KeyId, Kref};
@@ -87,6 +88,7 @@ pub(super) struct View {
 pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) names: Names,
+    pub(super) cursors: Cursors,
     pub(super) status: TransactionStatus,
     pub(super) vars: Vars,
     /// The keyset for new values and for search.
@@ -111,6 +113,8 @@ pub(super) struct State {
     pub(super) dropping: bool,
     /// Statements that the server has prepared and the client takes for skipped.
     pub(super) surplus: Vec<Box<[u8]>>,
+    /// The portal of a simple query's FETCH, until its first row or its end.
+    pub(super) announced: Option<Arc<Portal>>,
     /// Rows of the current result so far, for errors.
     pub(super) row: u64,
     pub(super) counted: Counted,
@@ -164,6 +168,7 @@ impl State {
         State {
             ledger: Ledger::default(),
             names: Names::default(),
+            cursors: Cursors::default(),
             status: TransactionStatus::Idle,
             vars: Vars::default(),
             choice,
@@ -179,6 +184,7 @@ impl State {
             fenced: false,
             dropping: false,
             surplus: Vec::new(),
+            announced: None,
             row: 0,
             counted: Counted::default(),
             tally: Tally::default(),
@@ -265,8 +271,17 @@ impl State {
     }
 
     /// What the statements of a text do to the choice of keyset, the next one last.
-    pub(super) fn turns(&self, effects: Effects, text: &[u8]) -> Vec<Turn> {
-        self.acts(effects, text).into_iter().rev().map(Turn::Act).collect()
+    pub(super) fn turns(&mut self, effects: Effects, text: &[u8]) -> Vec<Turn> {
+        let acts = self.acts(effects, text);
+        acts.iter().for_each(|act| self.acts_soon(act));
+        acts.into_iter().rev().map(Turn::Act).collect()
+    }
+
+    /// A statement that does this is about to run.
+    pub(super) fn acts_soon(&mut self, act: &Act) {
+        if let Act::Prepare(name) | Act::Deallocate(name) = act {
+            self.names.doom(name);
+        }
     }
 
     /// As [`turns`](Self::turns), of a single statement.
@@ -277,6 +292,12 @@ impl State {
     /// A statement is complete. `tag`: of its CommandComplete.
     pub(super) fn completed(&mut self, tag: &[u8]) {
         if let Some(turn) = self.ledger.turn() {
+            if let Turn::Act(act) = &turn {
+                self.cursors.completed(act, tag);
+                if let (Act::Prepare(name), b"PREPARE") | (Act::Deallocate(name), b"DEALLOCATE") = (act, tag) {
+                    self.names.drop_if_doomed(name);
+                }
+            }
             self.choice.completed(&turn, tag);
             self.ledger.choice_open = self.choice.is_open();
         }
@@ -328,6 +349,7 @@ impl State {
     pub(super) fn ready(&mut self, status: TransactionStatus) {
         self.status = status;
         self.choice.ready(status);
+        self.cursors.ready(status == TransactionStatus::Idle);
         self.ledger.choice_open = self.choice.is_open();
         self.row = 0;
         self.proved = None;
@@ -374,6 +396,8 @@ impl State {
     pub(super) fn failed(&mut self) -> Vec<Box<[u8]>> {
         let parsed = self.ledger.fail(&mut self.names);
         self.choice.failed();
+        self.cursors.failed();
+        self.announced = None;
         self.row = 0;
         self.copying = false;
         let own = self.ledger.own();

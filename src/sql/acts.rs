@@ -24,6 +24,14 @@ pub enum Act {
     ResetAll,
     /// DISCARD ALL.
     DiscardAll,
+    /// DECLARE of this cursor.
+    Declare(Box<str>),
+    /// CLOSE of this cursor, or of all.
+    Close(Option<Box<str>>),
+    /// PREPARE of a statement of this name.
+    Prepare(Box<str>),
+    /// DEALLOCATE of this statement.
+    Deallocate(Box<str>),
     /// CALL, DO: outside a transaction block they may commit and roll back within.
     Call,
 }
@@ -72,10 +80,8 @@ fn act(text: &str, tokens: &[Token]) -> Act {
     let word = |i: usize| tokens.get(i).and_then(|t| t.name(text)).unwrap_or_default();
     let has = |w: &str| tokens.iter().any(|t| t.is_word(text, w));
     // The last word is the name of a savepoint. One written as U&"…" is known by its text, and found again by the same.
-    let name = || {
-        let last = tokens.last().copied();
-        last.map_or_else(Box::default, |t| t.name(text).unwrap_or_else(|| t.text(text).into()).into())
-    };
+    let named = |t: &Token| t.name(text).unwrap_or_else(|| t.text(text).into()).into();
+    let name = || tokens.last().map_or_else(Box::default, named);
     let chains = || has("chain") && !has("no");
     match (&*word(0), &*word(1)) {
         ("begin" | "start", _) => Act::Begin,
@@ -88,6 +94,11 @@ fn act(text: &str, tokens: &[Token]) -> Act {
         ("rollback" | "abort", _) => Act::Rollback(chains()),
         ("savepoint", _) => Act::Savepoint(name()),
         ("release", _) => Act::Release(name()),
+        ("declare", _) => Act::Declare(tokens.get(1).map_or_else(Box::default, named)),
+        ("close", "all") if tokens.get(1).is_some_and(|t| t.is_word(text, "all")) => Act::Close(None),
+        ("close", _) => Act::Close(Some(name())),
+        ("prepare", _) => Act::Prepare(tokens.get(1).map_or_else(Box::default, named)),
+        ("deallocate", _) if !tokens.last().is_some_and(|t| t.is_word(text, "all")) => Act::Deallocate(name()),
         ("reset", "all") => Act::ResetAll,
         ("discard", "all") => Act::DiscardAll,
         ("call" | "do", _) => Act::Call,
@@ -114,7 +125,7 @@ mod tests {
         assert_eq!(one("ABORT TRANSACTION"), Act::Rollback(false));
         assert_eq!(one("ROLLBACK AND CHAIN"), Act::Rollback(true));
         for other in
-            ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "PREPARE p AS SELECT 1", "RESET x", "DISCARD PLANS"]
+            ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "DEALLOCATE PREPARE ALL", "RESET x", "DISCARD PLANS"]
         {
             assert_eq!(one(other), Act::Other, "{other}");
         }
@@ -129,6 +140,17 @@ mod tests {
         assert_eq!(one("ROLLBACK TO a"), Act::RollbackTo("a".into()));
         assert_eq!(one("ROLLBACK WORK TO SAVEPOINT \"to\""), Act::RollbackTo("to".into()));
         assert_eq!(one("ROLLBACK TRANSACTION TO TO"), Act::RollbackTo("to".into()));
+    }
+
+    #[test]
+    fn cursors_and_prepared_statements_keep_their_names() {
+        assert_eq!(one("DECLARE C NO SCROLL CURSOR FOR SELECT 1"), Act::Declare("c".into()));
+        assert_eq!(one("declare \"cursor\" cursor for table t"), Act::Declare("cursor".into()));
+        assert_eq!(one("CLOSE \"C\""), Act::Close(Some("C".into())));
+        assert_eq!(one("CLOSE \"all\""), Act::Close(Some("all".into())));
+        assert_eq!(one("CLOSE ALL"), Act::Close(None));
+        assert_eq!(one("PREPARE P (int) AS SELECT 1"), Act::Prepare("p".into()));
+        assert_eq!(one("DEALLOCATE PREPARE \"All\""), Act::Deallocate("All".into()));
     }
 
     #[test]

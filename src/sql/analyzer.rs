@@ -1,5 +1,6 @@
 //! State of the analysis of one touching statement, and readers of its tokens.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ pub(super) struct Analyzer<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) session: &'a SessionState<'a>,
     /// OIDs that the client declared for its parameters.
-    pub(super) declared: &'a [Oid],
+    pub(super) declared: Cow<'a, [Oid]>,
     /// For each token, the bracket that closes or opens it; its own index for other tokens.
     pub(super) partner: Vec<u32>,
     /// Token indices of literals, in order.
@@ -112,7 +113,7 @@ impl<'a> Analyzer<'a> {
             base,
             catalog,
             session,
-            declared,
+            declared: declared.into(),
             partner: partners(text, lexed),
             literals,
             client_params: client_params(text, lexed)?.max(declared.len()),

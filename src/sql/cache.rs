@@ -222,9 +222,9 @@ fn holds_no_value(outcome: &Outcome) -> bool {
     match outcome {
         Ok(Analysis::Untouched(_) | Analysis::NeedsSearchPath) => true,
         Ok(Analysis::Statements(statements)) => statements.iter().all(|s| match &s.action {
-            Action::Forward | Action::Choose(_) => true,
+            Action::Forward | Action::Choose(_) | Action::Fetch(_) => true,
             Action::Run(plan) => plan.params.iter().all(|p| matches!(p.source, Source::Client(_))),
-            Action::Refuse(_) => false,
+            Action::Refuse(_) | Action::Execute(_) => false,
         }),
         Err(_) => false,
     }

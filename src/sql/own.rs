@@ -147,6 +147,9 @@ impl Show {
             columns: Some(vec![OutColumn::Plain; columns]),
             copy: None,
             checks: Vec::new(),
+            cursor: None,
+            prepares: None,
+            reads: None,
             confirmed: OnceLock::new(),
             shape: OnceLock::new(),
         }

@@ -10,6 +10,8 @@ use crate::wire::sqlstate::SqlState;
 use crate::wire::value::Digits;
 
 use super::copy::{Copy, CopyIn, CopyOut};
+use super::cursor::{Cursor, Fetch};
+use super::execute::{Execute, Prepare};
 use super::literal::Literals;
 use super::own::{Show, Wish};
 use super::shape::Shape;
@@ -58,6 +60,10 @@ pub enum Action {
     Run(Arc<Plan>),
     /// Sets or resets the keyset of the session: forwarded as it is, once that is granted.
     Choose(Arc<Wish>),
+    /// Reads from a cursor, which may be one of encrypted columns: the session knows.
+    Fetch(Arc<Fetch>),
+    /// Runs a prepared statement by SQL, which may be one on encrypted columns: the session knows.
+    Execute(Arc<Execute>),
     /// Refused before anything is sent.
     Refuse(Arc<Refusal>),
 }
@@ -78,16 +84,16 @@ pub struct Effects {
     pub deallocates: bool,
     /// Prepares a statement by SQL (PREPARE).
     pub prepares: bool,
-    /// Runs a prepared statement by SQL (EXECUTE): the session must check that it is not one with a plan.
+    /// Runs a prepared statement by SQL (EXECUTE).
     pub executes: bool,
-    /// Reads from a cursor by its name (FETCH, MOVE): the session must check that it is not a portal with a plan.
+    /// Reads from a cursor by its name (FETCH, MOVE).
     pub fetches: bool,
     /// COPY, whose rows follow in messages of their own.
     pub copies: bool,
     /// Begins, ends or rolls back a transaction or savepoint.
     pub transaction: bool,
-    /// May turn what settings are: the end of a transaction or savepoint, RESET ALL, DISCARD ALL. [`acts`](super::acts)
-    /// says what of it.
+    /// May turn what settings are: the end of a transaction or savepoint, RESET ALL, DISCARD ALL; or which
+    /// cursors and prepared statements there are (DECLARE, CLOSE, PREPARE, DEALLOCATE). [`acts`](super::acts) says what of it.
     pub turns: bool,
     /// Sets or resets the keyset of the session.
     pub chooses: bool,
@@ -115,6 +121,12 @@ pub struct Plan {
     pub copy: Option<Copy>,
     /// Decrypted result columns that must equal an operand: a row that does not is an error (a hostile writer swapped terms).
     pub checks: Vec<Check>,
+    /// The statement declares this cursor: the result columns are its rows'.
+    pub cursor: Option<Cursor>,
+    /// The statement is prepared by SQL.
+    pub prepares: Option<Prepare>,
+    /// The statement is a FETCH from the cursor of this name.
+    pub reads: Option<String>,
     /// Filled by the session once PostgreSQL has confirmed the plan.
     pub confirmed: std::sync::OnceLock<Confirmed>,
     /// What an audit says of the statement; made when it is first asked for.
@@ -125,7 +137,7 @@ impl Plan {
     /// Both plans, once confirmed, give the client columns of the same names and types.
     pub fn gives_as(&self, other: &Plan) -> bool {
         let told = |plan: &Plan| -> Option<Vec<(Vec<u8>, Oid, i32)>> {
-            let body = plan.confirmed.get()?.row_description.as_deref()?;
+            let body = plan.row_description()?;
             let fields = RowDescription::parse(body).ok()?;
             Some(fields.fields().map(|f| (f.name.to_vec(), f.type_oid, f.typmod)).collect())
         };
@@ -156,6 +168,36 @@ impl Plan {
         }
     }
 
+    /// Columns of the rows that running the statement returns.
+    pub fn returned(&self) -> Option<&[OutColumn]> {
+        self.columns.as_deref().filter(|_| self.cursor.is_none())
+    }
+
+    /// Body of the RowDescription that the client is told of the statement, if it returns rows and is confirmed.
+    pub fn row_description(&self) -> Option<&[u8]> {
+        self.confirmed.get().filter(|_| self.cursor.is_none() && self.copy.is_none())?.row_description.as_deref()
+    }
+
+    /// The FETCH from the cursor that this plan declares.
+    pub fn fetched_by(&self, fetch: &Fetch) -> Plan {
+        let row_description = self.confirmed.get().and_then(|c| c.row_description.clone());
+        Plan {
+            described: None,
+            executed: fetch.executed.clone(),
+            params: Vec::new(),
+            loose: Loose::default(),
+            client_params: 0,
+            columns: self.columns.clone(),
+            copy: None,
+            checks: Vec::new(),
+            cursor: None,
+            prepares: None,
+            reads: Some(fetch.cursor.clone()),
+            confirmed: Confirmed { client_param_oids: Vec::new(), row_description }.into(),
+            shape: std::sync::OnceLock::new(),
+        }
+    }
+
     /// It is a SHOW of the proxy's own.
     pub fn shows(&self) -> bool {
         matches!(&self.params[..], [one] if matches!(one.role, Role::Shown(_)))
@@ -177,7 +219,8 @@ pub struct Loose {
 pub struct Confirmed {
     /// Type OIDs of the client's own parameters, as it is told: plaintext types for encrypted ones.
     pub client_param_oids: Vec<Oid>,
-    /// Body of the RowDescription that the client is told, with formats 0; `None` for NoData.
+    /// Body of the RowDescription that the client is told, with formats 0; `None` for NoData. Of a DECLARE, that of its
+    /// cursor's rows.
     pub row_description: Option<Vec<u8>>,
 }
 

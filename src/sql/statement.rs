@@ -7,6 +7,8 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, RawStmt};
 
 use super::analyzer::{Analyzer, Around, TopColumn};
+use super::cursor::{Cursor, Fetch};
+use super::execute::{Execute, Prepare};
 use super::lex::{Kind, Lexed, StringKind, Token};
 use super::own::{Show, Wish};
 use super::parse;
@@ -206,6 +208,14 @@ pub(super) enum Outcome {
     Show(Show),
     /// The keyset of the session is chosen.
     Choose(Wish),
+    /// A cursor is declared over what is described.
+    Cursor(Cursor),
+    /// Rows of a cursor are read.
+    Fetch(Fetch),
+    /// What is described is prepared.
+    Prepare(Prepare),
+    /// A prepared statement is run.
+    Execute(Execute),
 }
 
 impl Analyzer<'_> {
@@ -232,6 +242,8 @@ impl Analyzer<'_> {
             Outcome::Forward => return Ok(Action::Forward),
             Outcome::Show(show) => return Ok(Action::Run(Arc::new(show.plan(self.client_params)))),
             Outcome::Choose(wish) => return Ok(Action::Choose(Arc::new(wish))),
+            Outcome::Execute(execute) => return Ok(Action::Execute(Arc::new(execute))),
+            Outcome::Fetch(fetch) => return Ok(Action::Fetch(Arc::new(fetch))),
             other => other,
         };
         let (params, index) = self.place_sites()?;
@@ -246,8 +258,14 @@ impl Analyzer<'_> {
             described = forms.described;
             executed = forms.executed.unwrap_or(executed);
         }
+        let described = (!matches!(kind, Outcome::Utility)).then_some(described);
+        let (cursor, prepares) = match kind {
+            Outcome::Cursor(cursor) => (Some(cursor), None),
+            Outcome::Prepare(prepare) => (None, Some(prepare)),
+            _ => (None, None),
+        };
         Ok(Action::Run(Arc::new(Plan {
-            described: matches!(kind, Outcome::Described).then_some(described),
+            described,
             executed,
             params,
             loose,
@@ -255,6 +273,9 @@ impl Analyzer<'_> {
             columns,
             copy: self.copy.take(),
             checks,
+            cursor,
+            prepares,
+            reads: None,
             confirmed: std::sync::OnceLock::new(),
             shape: std::sync::OnceLock::new(),
         })))

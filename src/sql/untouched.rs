@@ -117,6 +117,8 @@ struct Seen {
     path: bool,
     explain_ddl: bool,
     sets_config: bool,
+    executes: bool,
+    all: bool,
     ours: bool,
     /// A name is written as `U&"…"`: it may be any.
     odd: bool,
@@ -130,9 +132,11 @@ impl Seen {
             "insert" | "update" | "delete" | "merge" if kind == Kind::Word => self.writes = true,
             "into" if kind == Kind::Word => self.into = true,
             "temp" | "temporary" => self.temp = true,
-            "search_path" | "role" | "authorization" | "schema" | "all" => self.path = true,
+            "search_path" | "role" | "authorization" | "schema" => self.path = true,
+            "all" => (self.all, self.path) = (true, true),
             "create" => self.explain_ddl = true,
             "set_config" => self.sets_config = true,
+            "execute" => self.executes = true,
             name if is_ours(name) => self.ours = true,
             name if HARMLESS.contains(&name) => self.harmless = true,
             name if name.starts_with("pg_temp") => self.temp = true,
@@ -155,8 +159,8 @@ impl Seen {
             "begin" | "start" | "commit" | "end" | "savepoint" | "release" => (e.transaction, e.turns) = (true, true),
             "rollback" | "abort" => (e.transaction, e.settings, e.turns) = (true, true, true),
             "prepare" if second == "transaction" => (e.transaction, e.turns) = (true, true),
-            "prepare" => (e.writes, e.prepares) = (true, true),
-            "declare" => e.writes = true,
+            "prepare" => (e.writes, e.prepares, e.turns) = (true, true, true),
+            "declare" => (e.writes, e.turns) = (true, true),
             "set" | "reset" => {
                 e.settings |= self.path || !(self.harmless || self.ours);
                 e.turns |= first == "reset" && second == "all";
@@ -170,12 +174,16 @@ impl Seen {
                 e.temp |= matches!(second, "all" | "temp" | "temporary");
                 e.ddl |= e.temp;
             }
-            "deallocate" => e.deallocates = second == "all",
-            "execute" => (e.executes, e.writes, e.settings) = (true, true, true),
+            "deallocate" => (e.deallocates, e.turns) = (second == "all" || (second == "prepare" && self.all), true),
+            "execute" => {
+                (e.executes, e.writes, e.settings) = (true, true, true);
+                out.suspect = true;
+            }
             "explain" => {
                 e.writes |= self.writes || self.explain_ddl;
                 e.ddl |= self.explain_ddl;
-                e.executes |= second == "execute";
+                e.executes |= self.executes;
+                out.suspect |= self.executes;
             }
             "do" | "call" => {
                 *e = Effects {
@@ -194,14 +202,18 @@ impl Seen {
                 e.ddl = true;
                 e.writes = true;
                 e.temp |= self.temp || first == "drop";
+                e.executes |= self.executes && first == "create";
+                out.suspect |= self.executes && first == "create";
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
                 // ALTER ROLE ... SET and the like; a function's own settings.
                 out.ours |= self.ours && matches!(first, "create" | "alter");
             }
-            "fetch" | "move" => e.fetches = true,
-            "close" | "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze" | "analyse" | "vacuum"
-            | "reindex" | "cluster" => {}
+            "fetch" => (e.fetches, out.suspect) = (true, true),
+            "move" => {}
+            "close" => e.turns = true,
+            "listen" | "unlisten" | "notify" | "checkpoint" | "lock" | "analyze" | "analyse" | "vacuum" | "reindex"
+            | "cluster" => {}
             _ => (e.ddl, e.writes) = (true, true),
         }
     }

@@ -7,6 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node};
 
 use super::analyzer::{Analyzer, TopColumn};
+use super::execute;
 use super::lex::Kind;
 use super::own;
 use super::refuse::{self, Detail, Result};
@@ -37,6 +38,8 @@ impl Analyzer<'_> {
         }
         match kind {
             NodeEnum::DoStmt(_) => return self.body("DO", true),
+            kind if let Some((execute, alone)) = execute::executed(kind) => return Ok(self.execute(execute, alone)),
+            NodeEnum::FetchStmt(fetch) if !fetch.ismove => return self.fetch(fetch),
             NodeEnum::CreateFunctionStmt(_) if !self.touches(node) => return self.body("CREATE FUNCTION", false),
             _ if !self.touches(node) => return Ok(Outcome::Forward),
             _ => {}
@@ -69,6 +72,8 @@ impl Analyzer<'_> {
             NodeEnum::AlterTableStmt(alter) => self.alter_table(alter),
             NodeEnum::IndexStmt(index) => self.create_index(index),
             NodeEnum::ExplainStmt(explain) => self.explain(explain),
+            NodeEnum::PrepareStmt(prepare) => self.prepare_statement(prepare),
+            NodeEnum::DeclareCursorStmt(declare) => self.declare_cursor(declare),
             NodeEnum::CopyStmt(copy) => self.copy(copy),
             NodeEnum::CreateTrigStmt(trigger) => self.create_trigger(trigger),
             NodeEnum::CreatePolicyStmt(policy) => {
@@ -85,14 +90,7 @@ impl Analyzer<'_> {
 
     /// EXPLAIN of a query: as the query runs, with literals as parameters.
     fn explain(&mut self, explain: &ExplainStmt) -> Result<Outcome> {
-        match explain.query.as_deref().and_then(tree::kind) {
-            Some(NodeEnum::SelectStmt(select)) => _ = self.select(select, None, true)?,
-            Some(NodeEnum::InsertStmt(insert)) => _ = self.insert(insert, true)?,
-            Some(NodeEnum::UpdateStmt(update)) => _ = self.update(update, true)?,
-            Some(NodeEnum::DeleteStmt(delete)) => _ = self.delete(delete, true)?,
-            Some(NodeEnum::MergeStmt(merge)) => self.merge(merge)?,
-            _ => return Err(refuse::unsupported(format!("EXPLAIN of this kind of statement {OVER}"))),
-        }
+        self.outermost(explain.query.as_deref(), "EXPLAIN")?;
         self.columns = Some(vec![TopColumn::Plain]);
         self.checks.clear();
         Ok(Outcome::Described)
@@ -217,13 +215,6 @@ fn has_conditions(kind: &NodeEnum) -> bool {
 /// The refusal for a kind that is not supported.
 fn refused(kind: &NodeEnum) -> Box<super::plan::Refusal> {
     let (what, hint) = match kind {
-        NodeEnum::PrepareStmt(_) => {
-            ("PREPARE by SQL of a statement on encrypted columns", "Prepare it through the protocol, as drivers do.")
-        }
-        NodeEnum::DeclareCursorStmt(_) => (
-            "DECLARE CURSOR over encrypted columns",
-            "Read the result through the protocol, in portions if it is large.",
-        ),
         NodeEnum::CreateFunctionStmt(_) => {
             ("CREATE FUNCTION on encrypted columns", "Work with encrypted columns in the application's statements.")
         }

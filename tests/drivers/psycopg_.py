@@ -122,6 +122,25 @@ def batches(conn):
     show("after", conn.execute("SELECT id FROM people WHERE email IN ('p@example.com', 'q@example.com')").fetchall())
 
 
+def cursors(conn):
+    """Cursors of the server."""
+    with conn.transaction():
+        with conn.cursor(name="scan") as cur:
+            cur.itersize = 3
+            cur.execute("SELECT id, email, age FROM people WHERE age <> %s ORDER BY id", (2,))
+            show("described", [(c.name, c.type_code) for c in cur.description])
+            show("scan", list(cur))
+        for binary in (False, True):
+            with conn.cursor(name="scroll", scrollable=True, binary=binary) as cur:
+                cur.execute("SELECT email, born FROM people ORDER BY id")
+                first = cur.fetchmany(2)
+                cur.scroll(-1)
+                show("scroll", (binary, first, cur.fetchone(), cur.fetchall() == first[2:]))
+    with conn.cursor(name="held", withhold=True) as cur:
+        cur.execute("SELECT email FROM people WHERE email = %s", ("m3@example.com",))
+        show("held", cur.fetchall())
+
+
 def main():
     with psycopg.connect(URL, autocommit=True) as conn:
         insert(conn)
@@ -130,6 +149,7 @@ def main():
         select(conn)
         transactions(conn)
         batches(conn)
+        cursors(conn)
     with psycopg.connect(URL) as conn:
         show("reconnected", conn.execute("SELECT id FROM people WHERE email = %s", ("m3@example.com",)).fetchall())
         with conn.cursor() as cur:

@@ -1,42 +1,16 @@
 //! Message sequences as drivers and odd clients send them: the transcript through the proxy on an encrypted table must
 //! be the one of a plain twin.
 
-use crate::support::Twin;
 use crate::support::raw::{
     self, Raw, bind, bind_as, close_portal, close_statement, describe_portal, describe_statement, execute, flush,
     message, parse, query, sync, transcript,
 };
+use crate::support::{Pair, Twin};
 
 const TABLES: &str = "
     CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq, i seal.int4_eq, d seal.timestamptz, p text);
     CREATE TABLE w (id int);
     INSERT INTO t VALUES (1, 'a', 1, '2024-01-01 00:00+00', 'x'), (2, 'b', 2, '2024-06-01 00:00+00', 'y'), (3, NULL, NULL, NULL, NULL);";
-
-/// Both sides, with fresh connections.
-struct Pair {
-    plain: Raw,
-    sealed: Raw,
-}
-
-impl Pair {
-    fn new(twin: &Twin) -> Pair {
-        let (plain, sealed) = twin.raw();
-        Pair { plain, sealed }
-    }
-
-    /// Sends to both what ends with `ready` ReadyForQuery messages, and compares.
-    #[track_caller]
-    fn same(&mut self, what: &str, bytes: &[u8], ready: usize) -> String {
-        let mut shown = [&mut self.plain, &mut self.sealed].map(|side| {
-            side.send(bytes);
-            let answers: Vec<String> = (0..ready).map(|_| transcript(&side.until_ready())).collect();
-            answers.join("\n")
-        });
-        let sealed = std::mem::take(&mut shown[1]);
-        assert_eq!(sealed, shown[0], "{what}: through the proxy (left) and directly (right)");
-        sealed
-    }
-}
 
 fn twin() -> Twin {
     let twin = Twin::start();

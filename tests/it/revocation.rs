@@ -22,8 +22,7 @@ fn refused(raw: &mut Raw, sql: &str) -> (String, Duration) {
 fn a_revocation_reaches_open_connections_within_a_second() {
     let twin = Twin::start();
     twin.sealed.sql(ROWS);
-    let (mut reader, mut writer, mut open, mut cursor) =
-        (twin.raw_sealed(), twin.raw_sealed(), twin.raw_sealed(), twin.raw_sealed());
+    let [mut reader, mut writer, mut open, mut cursor, mut fetching] = std::array::from_fn(|_| twin.raw_sealed());
     assert_eq!(reader.rows("SELECT e FROM t WHERE e = 'value' LIMIT 1"), ["value"]);
     writer.query("UPDATE t SET e = 'value' WHERE id = 1");
     open.query("BEGIN");
@@ -31,6 +30,8 @@ fn a_revocation_reaches_open_connections_within_a_second() {
     cursor.query("BEGIN");
     let declare = [parse("", "SELECT e FROM t ORDER BY id", &[]), bind("c", "", &[]), execute("c", 1), sync()];
     assert!(transcript(&cursor.ask(&declare.concat())).contains("D value"));
+    fetching.query("BEGIN; DECLARE f CURSOR FOR SELECT e FROM t ORDER BY id");
+    assert_eq!(fetching.rows("FETCH f"), ["value"]);
     twin.workspace.revoke(&twin.client, None);
     let revoked = Instant::now();
     let (code, _) = refused(&mut reader, "SELECT e FROM t WHERE id = 1");
@@ -45,6 +46,7 @@ fn a_revocation_reaches_open_connections_within_a_second() {
     assert_eq!(open.query("ROLLBACK"), "C ROLLBACK\nZ I");
     let fetched = transcript(&cursor.ask(&[execute("c", 1), sync()].concat()));
     assert_eq!(fetched, "E ERROR 42501\nZ E");
+    assert_eq!(fetching.error("FETCH f").code, "42501");
     // What is not encrypted goes on, on the same connections.
     assert_eq!(reader.rows("SELECT p FROM t WHERE id = 1"), ["plain"]);
     let sent = twin.relay.sent();

@@ -153,6 +153,8 @@ pub(crate) fn describe(text: &str, catalog: &Catalog, path: &[String]) -> String
                         let local = if wish.local { "local " } else { "" };
                         _ = writeln!(out, "choose {local}{:?} {:?}{renew}", wish.spelling, wish.value);
                     }
+                    Action::Execute(execute) => _ = writeln!(out, "{execute:?}{renew}"),
+                    Action::Fetch(fetch) => _ = writeln!(out, "fetch {}{renew}", fetch.cursor),
                     Action::Refuse(r) => refusal(&mut out, text, r),
                     Action::Run(plan) => {
                         _ = write!(out, "run{renew}\n{}", show(plan, &text[statement.span.clone()]));
@@ -202,6 +204,12 @@ fn show(plan: &Plan, text: &str) -> String {
     }
     if let Some(copy) = plan.copy_out() {
         _ = writeln!(out, "  copy out {:?} {:?}", copy.dialect.kind, copy.force_quote);
+    }
+    if let Some(prepare) = &plan.prepares {
+        _ = writeln!(out, "  {prepare:?}");
+    }
+    if let Some(cursor) = &plan.cursor {
+        _ = writeln!(out, "  {cursor:?}");
     }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);

@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod keyserver;
 pub mod options;
+pub mod pair;
 pub mod process;
 pub mod proxy;
 pub mod raw;
@@ -19,6 +20,7 @@ pub mod workspace;
 pub use cluster::{Cluster, Database};
 pub use keyserver::KeyServer;
 pub use options::{Auth, Options};
+pub use pair::Pair;
 pub use proxy::{Proxy, ProxyOptions};
 pub use relay::Relay;
 pub use twin::Twin;

@@ -1,0 +1,187 @@
+//! Statements prepared and run by SQL: PREPARE, and EXECUTE with its arguments.
+//!
+//! PREPARE is what it prepares, sent under its name. Whether EXECUTE names such a statement is known to the session alone.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{ExecuteStmt, Node, PrepareStmt, a_const};
+
+use super::analyzer::Analyzer;
+use super::lex::{Kind, StringKind};
+use super::plan::Source;
+use super::refuse::{self, Detail, Result};
+use super::statement::Outcome;
+use super::tree;
+use super::types::{self, Named};
+use crate::schema::catalog::Oid;
+use crate::wire::sqlstate::SqlState;
+
+/// `unknown`: the type is left to PostgreSQL.
+const UNSPECIFIED: Oid = 0;
+
+/// PREPARE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prepare {
+    /// The statement's name.
+    pub name: String,
+    /// Types of its parameters; 0 is unspecified.
+    pub types: Vec<Oid>,
+}
+
+/// EXECUTE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Execute {
+    /// The statement's name.
+    pub name: String,
+    /// `None`: within another statement (EXPLAIN, CREATE TABLE AS).
+    pub arguments: Option<Vec<Argument>>,
+}
+
+/// An argument of EXECUTE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Argument {
+    /// Where its value comes from; `None` for NULL, and for what is no constant.
+    pub source: Option<Source>,
+    /// How it is written.
+    pub form: Form,
+    /// The type that it is cast to.
+    pub cast: Option<Oid>,
+}
+
+/// How an argument is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `NULL`
+    Null,
+    /// A string.
+    Text,
+    /// A number without a point.
+    Integer,
+    /// Any other number.
+    Decimal,
+    /// `TRUE` or `FALSE`.
+    Bool,
+    /// An expression.
+    Other,
+}
+
+impl Argument {
+    /// As text, it is for a parameter of this type what PostgreSQL would make of it.
+    pub fn fits(&self, oid: Oid) -> bool {
+        const TEXT: [Oid; 2] = [25, 1043];
+        const INTEGERS: [Oid; 3] = [21, 23, 20];
+        const NUMBERS: [Oid; 3] = [1700, 700, 701];
+        let same = self.cast.is_none_or(|cast| cast == oid || (TEXT.contains(&cast) && TEXT.contains(&oid)));
+        same && match self.form {
+            Form::Null | Form::Text => true,
+            Form::Integer => INTEGERS.contains(&oid) || NUMBERS.contains(&oid),
+            Form::Decimal => NUMBERS.contains(&oid),
+            Form::Bool => oid == 16,
+            Form::Other => false,
+        }
+    }
+}
+
+impl Analyzer<'_> {
+    /// PREPARE of a statement on encrypted columns.
+    pub(super) fn prepare_statement(&mut self, prepare: &PrepareStmt) -> Result<Outcome> {
+        let types = prepare.argtypes.iter().map(|node| self.parameter_type(node)).collect::<Result<Vec<Oid>>>()?;
+        let after = (0..self.lexed.tokens.len()).find(|&i| self.is_word(i, "as")).map(|at| at + 1);
+        let Some(query) = after.and_then(|token| self.lexed.tokens.get(token)) else {
+            return Err(refuse::with(SqlState::INTERNAL_ERROR, "the statement of PREPARE was not found"));
+        };
+        self.edits.both((0, query.start), "");
+        self.client_params = self.client_params.max(types.len());
+        self.declared = types.clone().into();
+        self.outermost(tree::child(&prepare.query), "PREPARE")?;
+        Ok(match self.touched {
+            true => Outcome::Prepare(Prepare { name: prepare.name.clone(), types }),
+            false => Outcome::Forward,
+        })
+    }
+
+    /// The query within another statement, whose results the client sees.
+    pub(super) fn outermost(&mut self, query: Option<&Node>, construct: &str) -> Result<()> {
+        match query.and_then(tree::kind) {
+            Some(NodeEnum::SelectStmt(select)) => self.select(select, None, true).map(drop),
+            Some(NodeEnum::InsertStmt(insert)) => self.insert(insert, true).map(drop),
+            Some(NodeEnum::UpdateStmt(update)) => self.update(update, true).map(drop),
+            Some(NodeEnum::DeleteStmt(delete)) => self.delete(delete, true).map(drop),
+            Some(NodeEnum::MergeStmt(merge)) => self.merge(merge),
+            _ => Err(refuse::unsupported(format!(
+                "{construct} of this kind of statement on a relation with encrypted columns is not supported"
+            ))),
+        }
+    }
+
+    fn parameter_type(&self, node: &Node) -> Result<Oid> {
+        let Some(NodeEnum::TypeName(name)) = tree::kind(node) else { return Ok(UNSPECIFIED) };
+        match types::named(name, self.catalog, self.session) {
+            Named::Builtin { oid, .. } => Ok(oid),
+            Named::Other if tree::strings(&name.names) == ["unknown"] => Ok(UNSPECIFIED),
+            _ => Err(refuse::unsupported(
+                "PREPARE of a statement on encrypted columns with a parameter of this type is not supported",
+            )
+            .hint("Name the plaintext type, or none.")),
+        }
+    }
+
+    /// EXECUTE by itself, or within a statement that shows or keeps what it gives.
+    pub(super) fn execute(&mut self, execute: &ExecuteStmt, alone: bool) -> Outcome {
+        let arguments = alone.then(|| execute.params.iter().map(|node| self.argument(node)).collect());
+        Outcome::Execute(Execute { name: execute.name.clone(), arguments })
+    }
+
+    fn argument(&self, node: &Node) -> Argument {
+        let other = Argument { source: None, form: Form::Other, cast: None };
+        match tree::kind(node) {
+            Some(NodeEnum::AConst(constant)) => self.constant_argument(constant).unwrap_or(other),
+            Some(NodeEnum::TypeCast(cast)) => {
+                let inner = tree::child(&cast.arg).map(|node| self.argument(node));
+                let named = cast.type_name.as_ref().map(|name| types::named(name, self.catalog, self.session));
+                match (inner, named) {
+                    (Some(inner), Some(Named::Builtin { oid, modified: false, .. })) if inner.cast.is_none() => {
+                        Argument { cast: Some(oid), ..inner }
+                    }
+                    _ => other,
+                }
+            }
+            _ => other,
+        }
+    }
+
+    fn constant_argument(&self, constant: &pg_query::protobuf::AConst) -> Option<Argument> {
+        let given = |source, form| Some(Argument { source, form, cast: None });
+        if constant.isnull {
+            return given(None, Form::Null);
+        }
+        if let Some(a_const::Val::Boolval(value)) = &constant.val {
+            return given(Some(Source::Bool(value.boolval)), Form::Bool);
+        }
+        let first = self.token(constant.location).ok()?;
+        let negated = self.is(first, "-");
+        let token = first + usize::from(negated);
+        let k = self.literal(token)?;
+        let form = match self.lexed.tokens[token].kind {
+            Kind::Str(StringKind::Bits | StringKind::Hex) => return None,
+            Kind::Str(_) if !negated => Form::Text,
+            Kind::Int => Form::Integer,
+            Kind::Float => Form::Decimal,
+            _ => return None,
+        };
+        given(Some(if negated { Source::Negated(k) } else { Source::Literal(k) }), form)
+    }
+}
+
+/// The EXECUTE that a statement runs, and whether it is nothing else.
+pub(super) fn executed(kind: &NodeEnum) -> Option<(&ExecuteStmt, bool)> {
+    match kind {
+        NodeEnum::ExecuteStmt(execute) => Some((execute, true)),
+        NodeEnum::ExplainStmt(explain) => Some((within(&explain.query)?, false)),
+        NodeEnum::CreateTableAsStmt(create) => Some((within(&create.query)?, false)),
+        _ => None,
+    }
+}
+
+fn within(node: &Option<Box<Node>>) -> Option<&ExecuteStmt> {
+    executed(tree::kind(tree::child(node)?)?).map(|(execute, _)| execute)
+}

@@ -1,0 +1,200 @@
+//! PREPARE, EXECUTE and DEALLOCATE by SQL of statements on encrypted columns: as on a plain table.
+
+use crate::support::raw::{bind, execute, parse, query, sync, transcript};
+use crate::support::{Pair, Twin};
+
+const TABLES: &str = "
+    CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq, i seal.int4_ord, n seal.numeric_eq, b seal.bool_eq, d seal.date_eq, p text);
+    CREATE TABLE w (id int, x text);
+    INSERT INTO w VALUES (1, 'plain');
+    INSERT INTO t VALUES (1, 'a', 10, 1.5, true, '2024-01-01', 'x'), (2, 'b', 20, 2, false, '2024-06-01', 'y'), (3, NULL, NULL, NULL, NULL, NULL, NULL);";
+
+fn twin() -> Twin {
+    let twin = Twin::start();
+    twin.create(TABLES);
+    twin
+}
+
+#[test]
+fn statements_are_prepared_and_run() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    for script in [
+        &[
+            "PREPARE p AS SELECT id, e, i FROM t WHERE e = $1 ORDER BY id",
+            "EXECUTE p('a')",
+            "EXECUTE p('it''s')",
+            "EXECUTE p(E'\\x61')",
+            "EXECUTE p(NULL)",
+            "EXECUTE p('b'::text)",
+            "EXECUTE p('b'::varchar)",
+            "EXECUTE p($$b$$)",
+        ][..],
+        &[
+            "PREPARE q (text, int) AS SELECT e FROM t WHERE e = $1 OR i > $2 ORDER BY id",
+            "EXECUTE q('b', 5)",
+            "EXECUTE q(NULL, -5)",
+            "EXECUTE q('a', '15')",
+            "EXECUTE q('a', 99999999999)",
+            "EXECUTE q('a', 'x')",
+            "EXECUTE q('a')",
+            "EXECUTE q",
+            "EXECUTE q('a', 1, 2)",
+        ],
+        &[
+            "PREPARE i (int, text, int4, numeric, bool, date) AS INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6, $2 || '!') RETURNING *",
+        ],
+        &[
+            "PREPARE i (int, text, int4, numeric, bool, date) AS INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6, 'p') RETURNING *",
+            "EXECUTE i(10, 'new', -7, 1.25, TRUE, '2020-02-02')",
+            "EXECUTE i(11, 'new', 8, -3, false, DATE '2020-02-02')",
+            "EXECUTE i(10, 'twice', 1, 1, true, NULL)",
+            "SELECT * FROM t ORDER BY id",
+        ],
+        &[
+            "PREPARE u AS UPDATE t SET e = $1, i = 77 WHERE e = 'new'",
+            "EXECUTE u('newer')",
+            "EXECUTE u('newer')",
+            "PREPARE d AS DELETE FROM t WHERE i = $1",
+            "EXECUTE d(77)",
+            "EXECUTE d(77)",
+            "SELECT count(*) FROM t",
+        ],
+        &["PREPARE n AS SELECT e FROM t WHERE e = 'a'", "EXECUTE n", "EXECUTE n()", "EXECUTE n(1)"],
+        &[
+            "PREPARE several AS SELECT e FROM t WHERE id = $1; EXECUTE several(1); EXECUTE several(2); SELECT e FROM t WHERE id = 1",
+        ],
+        &["PREPARE bad AS SELECT nothing FROM t", "EXECUTE bad"],
+    ] {
+        // Refusals are ours alone.
+        let refused = |sql: &str| sql.contains("|| '!'");
+        for sql in script {
+            if refused(sql) {
+                assert_eq!(pair.sealed.error(sql).code, "0A000", "{sql}");
+            } else {
+                pair.each(&[sql]);
+            }
+        }
+    }
+}
+
+#[test]
+fn names_live_as_in_postgresql() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    const P: &str = "PREPARE p AS SELECT e FROM t WHERE id = $1";
+    for script in [
+        &["EXECUTE p(1)", "DEALLOCATE p", P, P, "EXECUTE p(1)", "DEALLOCATE p", "EXECUTE p(1)"][..],
+        &["BEGIN", P, "ROLLBACK", "EXECUTE p(1)", "DEALLOCATE PREPARE p", "DEALLOCATE p"],
+        &[P, "BEGIN", "DEALLOCATE p", "ROLLBACK", "EXECUTE p(1)"],
+        &[
+            P,
+            "DEALLOCATE ALL",
+            "EXECUTE p(1)",
+            P,
+            "DISCARD ALL",
+            "EXECUTE p(1)",
+            P,
+            "EXECUTE p(2)",
+            "DEALLOCATE PREPARE ALL",
+            "EXECUTE p(2)",
+        ],
+        &["BEGIN", "SELECT 1/0", P, "EXECUTE p(1)", "ROLLBACK", "EXECUTE p(1)"],
+        &["BEGIN", P, "EXECUTE p('x')", "EXECUTE p(1)", "ROLLBACK", "EXECUTE p(1)", "DEALLOCATE p"],
+        &[
+            "PREPARE w AS SELECT x FROM w WHERE id = $1",
+            "EXECUTE w(1)",
+            P,
+            "EXECUTE w(1)",
+            "EXECUTE p(1)",
+            "DEALLOCATE w",
+            "DEALLOCATE p",
+        ],
+        &[
+            P,
+            "DEALLOCATE p; PREPARE p AS SELECT x FROM w WHERE id = $1",
+            "EXECUTE p(1)",
+            "DEALLOCATE p",
+            P,
+            "EXECUTE p(1)",
+            "DEALLOCATE p",
+        ],
+        &[
+            "PREPARE \"P \"\"q\" AS SELECT e FROM t WHERE id = 2",
+            "EXECUTE \"P \"\"q\"",
+            "EXECUTE p",
+            "DEALLOCATE \"P \"\"q\"",
+            "EXECUTE \"P \"\"q\"",
+        ],
+        &[
+            "PREPARE w AS SELECT x FROM w",
+            "BEGIN; EXECUTE w; COMMIT",
+            "EXPLAIN (COSTS OFF) EXECUTE w",
+            "CREATE TEMP TABLE c AS EXECUTE w",
+            "TABLE c",
+        ],
+    ] {
+        pair.each(script);
+    }
+    // Names of the protocol and of SQL are the same.
+    pair.same(
+        "by messages",
+        &[parse("m", "SELECT e FROM t WHERE e = $1", &[]), sync(), query("EXECUTE m('b')")].concat(),
+        2,
+    );
+    pair.each(&["PREPARE s AS SELECT e FROM t WHERE e = $1"]);
+    pair.same(
+        "run by messages",
+        &[bind("", "s", &[Some("a")]), execute("", 0), sync(), parse("s", "SELECT 1", &[]), sync()].concat(),
+        2,
+    );
+    pair.each(&["DEALLOCATE s"]);
+    pair.same("gone for messages", &[bind("", "s", &[Some("a")]), execute("", 0), sync()].concat(), 1);
+}
+
+#[test]
+fn what_is_not_followed_is_refused_and_not_sent() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    raw.query("PREPARE p (text) AS SELECT id FROM t WHERE e = $1");
+    raw.query("PREPARE i AS SELECT id FROM t WHERE i = $1");
+    for sql in [
+        "EXECUTE p(lower('MARK-Execute'))",
+        "EXECUTE p('mark-execute' || '')",
+        "EXECUTE p('mark-execute'::varchar(3))",
+        "EXECUTE p(5)",
+        "EXECUTE p(true)",
+        "EXECUTE i(1.5)",
+        "EXECUTE i('1'::numeric)",
+        "EXPLAIN EXECUTE p('mark-execute')",
+        "EXPLAIN (ANALYZE, COSTS OFF) EXECUTE p('mark-execute')",
+        "CREATE TEMP TABLE c AS EXECUTE p('mark-execute')",
+        "EXPLAIN CREATE TABLE c AS EXECUTE p('mark-execute')",
+        "PREPARE x (seal.text_eq) AS SELECT id FROM t WHERE e = $1",
+        "PREPARE x (text) AS SELECT id FROM t WHERE e = $1 || 'mark-execute'",
+    ] {
+        assert_eq!(raw.error(sql).code, "0A000", "{sql}");
+    }
+    for text in ["PREPARE x AS SELECT e FROM t", "EXECUTE p('mark-execute')"] {
+        let answers = transcript(&raw.ask(&[parse("", text, &[]), bind("", "", &[]), execute("", 0), sync()].concat()));
+        assert!(answers.starts_with("E ERROR 0A000"), "{text}: {answers}");
+    }
+    assert_eq!(raw.query("EXECUTE p('a')").lines().last(), Some("Z I"));
+    assert!(!twin.relay.sent().windows(12).any(|w| w.eq_ignore_ascii_case(b"mark-execute")));
+}
+
+#[test]
+fn a_prepared_statement_follows_the_schema() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    raw.query("PREPARE p AS SELECT e FROM t WHERE e = $1");
+    raw.query("CREATE INDEX ON t (e)");
+    assert_eq!(raw.rows("EXECUTE p('a')"), ["a"]);
+    raw.query("ALTER TABLE t RENAME TO gone");
+    assert_eq!(raw.error("EXECUTE p('a')").code, "42P01");
+    raw.query("CREATE TABLE t (id int, e text)");
+    raw.query("INSERT INTO t VALUES (1, 'a')");
+    // The name of a pinned column that is plain now is an alarm.
+    assert_eq!(raw.error("EXECUTE p('mark-schema')").code, "42P17");
+    assert!(!twin.relay.sent().windows(11).any(|w| w == b"mark-schema"));
+}
