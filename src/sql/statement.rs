@@ -221,6 +221,12 @@ pub(super) enum Outcome {
 impl Analyzer<'_> {
     fn statement(&mut self, node: &Node) -> Result<Outcome> {
         let analysed = match super::tree::kind(node) {
+            Some(NodeEnum::SelectStmt(select)) if select.into_clause.is_some() => {
+                return match self.select_into(select) {
+                    Err(_) if !self.touched && !self.touches(node) => Ok(Outcome::Forward),
+                    outcome => outcome,
+                };
+            }
             Some(NodeEnum::SelectStmt(select)) => self.select(select, None, true).map(|_| ()),
             Some(NodeEnum::InsertStmt(insert)) => self.insert(insert, true).map(|_| ()),
             Some(NodeEnum::UpdateStmt(update)) => self.update(update, true).map(|_| ()),

@@ -4,7 +4,7 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node};
+use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, SelectStmt};
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::execute;
@@ -128,6 +128,13 @@ impl Analyzer<'_> {
             true => Ok(Outcome::Utility),
             false => self.unedited(construct),
         }
+    }
+
+    /// SELECT INTO: as CREATE TABLE AS.
+    pub(super) fn select_into(&mut self, select: &SelectStmt) -> Result<Outcome> {
+        let query = SelectStmt { into_clause: None, ..select.clone() };
+        self.select(&query, None, false)?;
+        self.unedited("SELECT INTO")
     }
 
     /// Forwarded if analysis found nothing to rewrite.

@@ -153,6 +153,50 @@ fn names_live_as_in_postgresql() {
 }
 
 #[test]
+fn tables_are_made_of_queries() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    for script in [
+        &[
+            "SELECT id, e, i INTO s FROM t WHERE id < 3",
+            "SELECT * FROM s ORDER BY id",
+            "SELECT id FROM s WHERE e = 'b'",
+            "DROP TABLE s",
+        ][..],
+        &[
+            "BEGIN",
+            "SELECT * INTO TEMP s FROM t",
+            "SELECT e FROM s ORDER BY id",
+            "INSERT INTO s (id, e) VALUES (9, 'i')",
+            "SELECT e FROM s WHERE e = 'i'",
+            "ROLLBACK",
+        ],
+        &[
+            "SELECT e INTO t FROM t",
+            "SELECT nothing INTO s FROM t",
+            "SELECT x INTO s FROM w",
+            "TABLE s",
+            "DROP TABLE s",
+        ],
+        &[
+            "CREATE MATERIALIZED VIEW m AS SELECT id, e FROM t",
+            "SELECT id FROM m WHERE e = 'a'",
+            "INSERT INTO t (id, e) VALUES (5, 'a')",
+            "REFRESH MATERIALIZED VIEW m",
+            "SELECT id, e FROM m ORDER BY id",
+            "TRUNCATE t",
+            "SELECT e FROM t",
+            "REFRESH MATERIALIZED VIEW m",
+            "TABLE m",
+        ],
+    ] {
+        pair.each(script);
+    }
+    assert_eq!(pair.sealed.error("SELECT e INTO s FROM t WHERE e = 'mark-execute'").code, "0A000");
+    assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-execute"));
+}
+
+#[test]
 fn what_is_not_followed_is_refused_and_not_sent() {
     let twin = twin();
     let mut raw = twin.raw_sealed();
