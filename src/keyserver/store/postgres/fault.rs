@@ -71,7 +71,10 @@ impl Place {
             &SqlState::CHARACTER_NOT_IN_REPERTOIRE => {
                 KeysError::invalid("a name holds characters that cannot be stored")
             }
-            &SqlState::DUPLICATE_TABLE => KeysError::Exists { what: "a table of the key store".to_owned() },
+            // The row type of a table that another server makes at this moment counts as an object.
+            &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT => {
+                KeysError::Exists { what: "a table of the key store".to_owned() }
+            }
             code if code.code().starts_with("23") => self.corrupt("its rows contradict each other"),
             code if code.code().starts_with("XX") => self.corrupt("a page is damaged"),
             _ => self.unavailable(&format!("{} ({})", said.message(), said.code().code())),
