@@ -110,31 +110,27 @@ impl Reader {
     }
 
     /// A result that is being sent.
-    fn of_a_result(at: usize, mut raw: Raw) -> Reader {
-        raw.send(&query(MANY));
-        let next = |raw: &mut Raw| loop {
-            let message = raw.next();
-            match message.tag {
-                b'D' => return None,
-                b'E' => return Some(message.fields()),
-                _ => {}
-            }
-        };
-        Reader::start(format!("result under way, proxy {at}"), raw, next)
+    fn of_a_result(at: usize, raw: Raw) -> Reader {
+        Reader::of_messages(format!("result under way, proxy {at}"), raw, MANY, b'D')
     }
 
     /// A COPY that is being sent.
-    fn of_a_copy(at: usize, mut raw: Raw) -> Reader {
-        raw.send(&query(&format!("COPY ({MANY}) TO STDOUT")));
-        let next = |raw: &mut Raw| loop {
+    fn of_a_copy(at: usize, raw: Raw) -> Reader {
+        Reader::of_messages(format!("COPY under way, proxy {at}"), raw, &format!("COPY ({MANY}) TO STDOUT"), b'd')
+    }
+
+    /// What one statement gives, in messages of this kind.
+    fn of_messages(what: String, mut raw: Raw, sql: &str, kind: u8) -> Reader {
+        raw.send(&query(sql));
+        let next = move |raw: &mut Raw| loop {
             let message = raw.next();
             match message.tag {
-                b'd' => return None,
+                tag if tag == kind => return None,
                 b'E' => return Some(message.fields()),
                 _ => {}
             }
         };
-        Reader::start(format!("COPY under way, proxy {at}"), raw, next)
+        Reader::start(what, raw, next)
     }
 }
 
