@@ -140,8 +140,7 @@ impl Analyzer<'_> {
 
     /// A value as the term that comparisons use, in both forms.
     pub(super) fn term(&mut self, enc: &Enc) {
-        self.edits.both((enc.span.0, enc.span.0), "(");
-        self.edits.both((enc.span.1, enc.span.1), attribute(&enc.ty));
+        self.edits.wrap_both(enc.span, "(", attribute(&enc.ty));
     }
 
     /// An operand of a comparison: of its type in the described form, its term in the executed one.

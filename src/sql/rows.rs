@@ -41,8 +41,7 @@ impl Analyzer<'_> {
             }
             Val::Open(open) => {
                 self.store(open, ty, column)?;
-                self.edits.both((open.span.0, open.span.0), "(");
-                self.edits.both((open.span.1, open.span.1), attribute(ty));
+                self.edits.wrap_both(open.span, "(", attribute(ty));
             }
         }
         Ok(())

@@ -219,34 +219,6 @@ impl Analyzer<'_> {
         Ok(Outputs { columns, opaque })
     }
 
-    pub(super) fn ordinal_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
-        let n = tree::int_const(node)?;
-        if let Some(k) = self.token(tree::location(node)).ok().and_then(|t| self.literal(t)) {
-            self.fixed.push(k);
-        }
-        let column = usize::try_from(n).ok()?.checked_sub(1).and_then(|i| columns.get(i))?;
-        Some(self.plain_key(column, construct, node))
-    }
-
-    pub(super) fn output_key(&mut self, node: &Node, columns: &[Derived], construct: &str) -> Option<Result<()>> {
-        let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return None };
-        let [field] = reference.fields.as_slice() else { return None };
-        let name = tree::string(field)?;
-        let mut named = columns.iter().filter(|c| c.name == name);
-        let first = named.next()?;
-        Some(std::iter::once(first).chain(named).try_for_each(|c| self.plain_key(c, construct, node)))
-    }
-
-    pub(super) fn plain_key(&mut self, column: &Derived, construct: &str, node: &Node) -> Result<()> {
-        match &column.val {
-            ColVal::Plain => Ok(()),
-            ColVal::Open(sites) => self.decide_plain(sites),
-            ColVal::Enc(_, name) | ColVal::Tainted(name) => {
-                Err(refuse::on_column(construct, name).at(self.here(tree::location(node))))
-            }
-        }
-    }
-
     /// Selected columns that WHERE binds to an operand: `e = $1` among the top-level conjuncts.
     fn find_checks(&mut self, select: &SelectStmt, scope: &Scope<'_>, targets: &[Target], before: usize) -> Result<()> {
         let Some(condition) = tree::child(&select.where_clause) else { return Ok(()) };

@@ -12,7 +12,7 @@ use super::outputs::Outputs;
 use super::plan::Source;
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
 use super::scope::{ColVal, Derived, Scope};
-use super::sort::Keys;
+use super::sort::{Keys, names_encrypted};
 use super::tree;
 use super::types::always_quoted;
 
@@ -85,7 +85,7 @@ impl Analyzer<'_> {
     /// A key of ORDER BY names an encrypted output column.
     fn sorts_encrypted(&self, key: &Node, columns: &[Derived]) -> bool {
         let Some(NodeEnum::SortBy(sort)) = tree::kind(key) else { return false };
-        tree::child(&sort.node).is_some_and(|node| self.named_output(node, columns).is_some())
+        tree::child(&sort.node).is_some_and(|node| names_encrypted(node, columns))
     }
 
     /// Columns of two branches, one by one.

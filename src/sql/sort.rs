@@ -44,6 +44,23 @@ pub(super) fn missing_order(ty: &EncType, column: &str, construct: &str) -> Box<
     .hint("Use an encrypted type with term ord, or sort after reading.")
 }
 
+/// The output columns that a key means by number or name.
+fn meant(node: &Node, columns: &[Derived]) -> Vec<usize> {
+    if let Some(n) = tree::int_const(node) {
+        let index = usize::try_from(n).ok().and_then(|n| n.checked_sub(1));
+        return index.filter(|index| *index < columns.len()).into_iter().collect();
+    }
+    let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return Vec::new() };
+    let [field] = reference.fields.as_slice() else { return Vec::new() };
+    let Some(name) = tree::string(field) else { return Vec::new() };
+    (0..columns.len()).filter(|&index| columns[index].name == name).collect()
+}
+
+/// A key means one encrypted output column by number or name.
+pub(super) fn names_encrypted(node: &Node, columns: &[Derived]) -> bool {
+    matches!(meant(node, columns).as_slice(), [index] if matches!(columns[*index].val, ColVal::Enc(..)))
+}
+
 /// A frame of a distance in values, which only the server could compute.
 pub(super) fn has_range_offset(window: &WindowDef) -> bool {
     window.frame_options & FRAME_RANGE != 0 && (window.start_offset.is_some() || window.end_offset.is_some())
@@ -59,29 +76,28 @@ impl Analyzer<'_> {
             },
             _ => (key, None),
         };
-        if let Some(index) = self.named_output(node, outputs.columns) {
-            return self.output_sort_key(node, sort, (outputs, index), construct);
+        if tree::int_const(node).is_some()
+            && let Some(literal) = self.token(tree::location(node)).ok().and_then(|token| self.literal(token))
+        {
+            self.fixed.push(literal);
         }
-        let by_output = self
-            .ordinal_key(node, outputs.columns, construct)
-            .or_else(|| self.output_key(node, outputs.columns, construct));
-        by_output.unwrap_or_else(|| self.order_by(node, sort, scope, construct).map(|_| ()))
+        match meant(node, outputs.columns).as_slice() {
+            [] => self.order_by(node, sort, scope, construct).map(|_| ()),
+            [index] if matches!(outputs.columns[*index].val, ColVal::Enc(..)) => {
+                self.output_sort_key(node, sort, (outputs, *index), construct)
+            }
+            several => several.iter().try_for_each(|&index| self.plain_key(&outputs.columns[index], construct, node)),
+        }
     }
 
-    /// The one encrypted output column that a key means by number or name.
-    pub(super) fn named_output(&self, node: &Node, columns: &[Derived]) -> Option<usize> {
-        let index = match tree::int_const(node) {
-            Some(n) => usize::try_from(n).ok()?.checked_sub(1)?,
-            None => {
-                let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return None };
-                let [field] = reference.fields.as_slice() else { return None };
-                let name = tree::string(field)?;
-                let mut named = columns.iter().enumerate().filter(|(_, c)| c.name == name);
-                let (index, _) = named.next()?;
-                named.next().is_none().then_some(index)?
+    fn plain_key(&mut self, column: &Derived, construct: &str, node: &Node) -> Result<()> {
+        match &column.val {
+            ColVal::Plain => Ok(()),
+            ColVal::Open(sites) => self.decide_plain(sites),
+            ColVal::Enc(_, name) | ColVal::Tainted(name) => {
+                Err(refuse::on_column(construct, name).at(self.here(tree::location(node))))
             }
-        };
-        matches!(columns.get(index)?.val, ColVal::Enc(..)).then_some(index)
+        }
     }
 
     fn output_sort_key(
@@ -100,9 +116,6 @@ impl Analyzer<'_> {
                 .at(at));
         };
         let first = self.token(tree::location(node))?;
-        if let Some(literal) = self.literal(first) {
-            self.fixed.push(literal);
-        }
         self.edits.both(self.span(first, first), format!("({reference}{attribute}"));
         Ok(())
     }

@@ -363,7 +363,7 @@ pub(crate) fn canonical(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
 /// Appends ordering bytes: a byte for sign and kind, then weight and digits without outer zeros; those of a negative number
 /// complemented and ended by the greatest, so that the longer of two comes first.
 pub(crate) fn ordering(stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let mut exact = Vec::with_capacity(stored.len());
+    let mut exact = Zeroizing::new(Vec::with_capacity(stored.len()));
     canonical(stored, &mut exact)?;
     let (head, digits) = exact.split_first_chunk::<6>().ok_or_else(|| ValueError::corrupt(PlainType::Numeric))?;
     let sign = u16::from_be_bytes([head[0], head[1]]);

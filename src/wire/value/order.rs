@@ -4,6 +4,8 @@
 //! order of an encrypted text means in every database. Not ordered: json, which has no order; jsonb and enum, whose orders
 //! are the server's own.
 
+use zeroize::Zeroizing;
+
 use super::error::{Result, ValueError};
 use super::{PlainType, datetime, float, interval, network, number, numeric, scan, text};
 use crate::wire::sqlstate::SqlState;
@@ -89,7 +91,7 @@ fn append(plain: PlainType, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
         Bool => out.push(u8::from(number::load_bool(stored)?)),
         Int2 | Int4 | Int8 => push_int(plain, number::load_int(plain, stored)?, out),
         Float4 | Float8 => {
-            let mut bits = Vec::with_capacity(8);
+            let mut bits = Zeroizing::new(Vec::with_capacity(8));
             float::canonical(plain, stored, &mut bits)?;
             let bits = u64::from_be_bytes(scan::stored(plain, &bits)?);
             // Negative numbers turned around; NaN, which is positive here, comes last.
