@@ -124,7 +124,11 @@ fn leaks(terms: Terms) -> impl Iterator<Item = &'static str> {
          type, which are equal, where each two first differ, and how long they are. With values that are few or can be\n\
          guessed (ages, birthdays, scores) that is close to the values themselves (docs/leakage.md).",
     );
-    eq.into_iter().chain(ord)
+    let matching = terms.matching.then_some(
+        "Stored beside each value: a match term. A thief of the database learns which values of this type share runs\n\
+         of three characters, and finds the common ones by counting. Not for card or ID numbers (docs/leakage.md).",
+    );
+    eq.into_iter().chain(ord).chain(matching)
 }
 
 fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {

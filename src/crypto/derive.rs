@@ -26,6 +26,8 @@ pub(crate) const PROOF: &[u8] = b"COLUMNSEAL-V1-DLEQ";
 pub(crate) const TERM_EQUALITY: &[u8] = b"columnseal term eq v1";
 /// HKDF info, before the bits of a digit and the type class: order terms.
 pub(crate) const TERM_ORDER: &[u8] = b"columnseal term ord v1";
+/// HKDF info, before the type class: match terms.
+pub(crate) const TERM_MATCH: &[u8] = b"columnseal term match v1";
 /// HKDF info: a client's signing key.
 pub(crate) const CLIENT_SIGN: &[u8] = b"columnseal client ed25519 v1";
 /// HKDF info: a client's key that receives sealed shares.
@@ -93,6 +95,7 @@ pub(crate) fn all() -> Vec<&'static [u8]> {
         PROOF,
         TERM_EQUALITY,
         TERM_ORDER,
+        TERM_MATCH,
         CLIENT_SIGN,
         CLIENT_SEAL,
         CLIENT_ID,

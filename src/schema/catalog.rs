@@ -91,6 +91,14 @@ pub struct EncType {
     pub standing: Standing,
 }
 
+impl EncType {
+    /// Where LIKE cannot be exact, what has a pattern's terms matches.
+    pub fn approximate(&self) -> bool {
+        let options: serde_json::Value = serde_json::from_str(&self.def.options).unwrap_or_default();
+        options.get("approximate").and_then(|a| a.as_bool()).unwrap_or(false)
+    }
+}
+
 impl TypeDef {
     /// Padding of values: text-like ones hide their exact length unless the options say otherwise.
     pub fn padding(&self) -> Padding {

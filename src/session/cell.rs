@@ -10,6 +10,8 @@ use crate::wire::value::{self, MAX_ORDERING, Place, PlainType};
 
 const JSON: u32 = 114;
 const BYTEA: u32 = 17;
+const INT4: u32 = 23;
+const INT4_ARRAY: u32 = 1007;
 const UUID: u32 = 2950;
 
 /// The version guard, attribute `v`.
@@ -73,13 +75,14 @@ pub(super) fn store(
     out: &mut Vec<u8>,
 ) -> Result<(), SealFault> {
     let terms = enc.def.terms;
-    let made = Terms { eq: terms.eq, ord: terms.ord, ..Terms::default() };
+    let made = Terms { json: false, ..terms };
     let keys = match keys {
         _ if terms == Terms::default() => None,
         Some(keys) if terms == made => Some(keys),
         _ => return Err(SealFault::Terms),
     };
-    out.extend_from_slice(&(2 + i32::from(terms.eq) + i32::from(terms.ord)).to_be_bytes());
+    let count = 2 + i32::from(terms.eq) + i32::from(terms.ord) + i32::from(terms.matching);
+    out.extend_from_slice(&count.to_be_bytes());
     attribute(JSON, GUARD, out);
     attribute_with(BYTEA, out, |out| {
         key.seal(&enc.def.id, enc.padding, enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)
@@ -93,6 +96,14 @@ pub(super) fn store(
         value::ordering(enc.def.plain, stored, &mut ordering)?;
         attribute_with(BYTEA, out, |out| {
             keys.ord.term(&ordering, out);
+            Ok(())
+        })?;
+    }
+    if terms.matching {
+        let text = std::str::from_utf8(stored).map_err(|_| SealFault::Terms)?;
+        let tokens = keys.matching.term(&value::fold(text));
+        attribute_with(INT4_ARRAY, out, |out| {
+            int4_array(&tokens, out);
             Ok(())
         })?;
     }
@@ -121,19 +132,28 @@ fn attribute_with(
     Ok(())
 }
 
+/// Appends a one-dimensional `int4[]` in binary form.
+pub(super) fn int4_array(values: &[i32], out: &mut Vec<u8>) {
+    array_header(INT4, values.len(), false, out);
+    for value in values {
+        out.extend_from_slice(&4i32.to_be_bytes());
+        out.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+fn array_header(oid: u32, length: usize, nulls: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(&i32::from(length > 0).to_be_bytes());
+    out.extend_from_slice(&i32::from(nulls).to_be_bytes());
+    out.extend_from_slice(&oid.to_be_bytes());
+    if length > 0 {
+        out.extend_from_slice(&u32::try_from(length).expect("elements of one message").to_be_bytes());
+        out.extend_from_slice(&1i32.to_be_bytes());
+    }
+}
+
 /// Appends a one-dimensional array of operands' terms (of this OID) in binary form; `None` is NULL.
 pub(super) fn term_array(oid: u32, terms: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
-    let nulls = i32::from(terms.iter().any(Option::is_none));
-    let dimensions = i32::from(!terms.is_empty());
-    out.extend_from_slice(&dimensions.to_be_bytes());
-    out.extend_from_slice(&nulls.to_be_bytes());
-    out.extend_from_slice(&oid.to_be_bytes());
-    if terms.is_empty() {
-        return;
-    }
-    let count = u32::try_from(terms.len()).expect("elements of one message");
-    out.extend_from_slice(&count.to_be_bytes());
-    out.extend_from_slice(&1i32.to_be_bytes());
+    array_header(oid, terms.len(), terms.iter().any(Option::is_none), out);
     for term in terms {
         match term {
             Some(term) => {

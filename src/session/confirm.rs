@@ -7,11 +7,14 @@ use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
 use crate::wire::server::{Field, RowDescription, row_description};
+use crate::wire::value::PlainType;
 
 const BOOL: Oid = 16;
 const BYTEA_ARRAY: Oid = 1001;
 const UUID_ARRAY: Oid = 2951;
 const TEXT: Oid = 25;
+const TEXT_ARRAY: Oid = 1009;
+const INT4_ARRAY: Oid = 1007;
 const RECORD: Oid = 2249;
 const RECORD_ARRAY: Oid = 2287;
 
@@ -41,7 +44,10 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
             }
         }
         Role::Test(_) => BOOL,
-        Role::Shown(_) => TEXT,
+        Role::Shown(_) | Role::Pattern(_) => TEXT,
+        Role::Patterns(_) => TEXT_ARRAY,
+        Role::Tokens(_) => INT4_ARRAY,
+        Role::Matching(_) | Role::Others(_) => BYTEA_ARRAY,
     };
     plan.params.iter().map(one).collect()
 }
@@ -63,7 +69,10 @@ pub(super) fn confirm(
         let agrees = match &param.role {
             Role::Plain => !may_be_encrypted(oid, catalog),
             Role::Test(_) => oid == BOOL,
-            Role::Shown(_) => oid == TEXT,
+            Role::Shown(_) | Role::Pattern(_) => oid == TEXT,
+            Role::Patterns(_) => oid == TEXT_ARRAY,
+            Role::Tokens(_) => oid == INT4_ARRAY,
+            Role::Matching(_) | Role::Others(_) => oid == BYTEA_ARRAY,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
             Role::EqualArray(enc) => oid == enc.array_oid,
         };
@@ -96,8 +105,12 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
         {
             told[n] = match &param.role {
                 Role::Test(_) | Role::Shown(_) => None,
+                Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
+                Role::Patterns(_) => Some(TEXT_ARRAY),
                 Role::Plain => Some(oid),
                 _ if param.cast.is_some() => param.cast,
+                Role::Pattern(enc) if enc.def.plain == PlainType::Citext => Some(enc.plain_oid),
+                Role::Pattern(_) => Some(TEXT),
                 Role::Equal(enc) if !param.listed => Some(operand_oids(enc).0),
                 Role::EqualArray(enc) => Some(operand_oids(enc).1),
                 Role::Store(enc) | Role::Equal(enc) => Some(enc.plain_oid),

@@ -329,6 +329,33 @@ pub(super) fn told_in_plain(column: &str) -> PgError {
     .hint("Compute what depends on the value before sending it.")
 }
 
+/// A pattern that no term narrows, where nothing else decides.
+pub(super) fn short_pattern(column: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("this pattern of LIKE on encrypted column {column} is too short for its match term"),
+    )
+    .hint("Search for three characters in a row, or for the beginning or end of the value.")
+}
+
+/// More values than one condition may look at.
+pub(super) fn too_many_looked(column: &str, most: usize) -> PgError {
+    PgError::error(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("LIKE on encrypted column {column} would have to look at more than {most} values"),
+    )
+    .hint("Search for more characters in a row: three at least, or the beginning or end of the value.")
+}
+
+/// Patterns of ANY or ALL whose outcome depends on more than the value.
+pub(super) fn odd_patterns(column: &str, what: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("{what} of LIKE ANY or ALL on encrypted column {column} is not supported"),
+    )
+    .hint("Give one pattern or more, none of them NULL.")
+}
+
 /// A message whose inside is not as the protocol says.
 pub(super) fn malformed() -> PgError {
     PgError::error(SqlState::PROTOCOL_VIOLATION, "invalid message format")

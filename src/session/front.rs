@@ -19,7 +19,7 @@ use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
 use crate::sql::execute::Execute;
 use crate::sql::own::Wish;
-use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Role, Source};
+use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Source};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
@@ -164,10 +164,7 @@ where
         if !self.state.reads_utf8() {
             return Some(errors::client_encoding(&self.state.client_encoding));
         }
-        let of_params = plan.params.iter().filter_map(|p| match &p.role {
-            Role::Plain | Role::Test(_) | Role::Shown(_) => None,
-            Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
-        });
+        let of_params = plan.params.iter().filter_map(|p| p.role.enc()).chain(plan.searches.iter().map(|s| &s.enc));
         let of_columns = plan.described_columns().into_iter().flatten().filter_map(|c| c.enc());
         of_params.chain(of_columns).find_map(|t| match &t.standing {
             Standing::Verified => None,
@@ -282,7 +279,7 @@ where
             .params
             .iter()
             .zip(&literals)
-            .any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_) | Source::Shown))
+            .any(|(p, l)| l.is_none() && !matches!(p.source, Source::Client(_) | Source::Shown | Source::Search))
         {
             return Ok(Some(Err(errors::unreadable_literal())));
         }
@@ -388,8 +385,17 @@ where
             Ok(shown) => shown,
             Err(error) => return self.poison(error),
         };
+        let found = match prepared.plan.searches.is_empty() {
+            true => Vec::new(),
+            false => match self.search(prepared, given).await? {
+                Some(Ok(found)) => found,
+                Some(Err(error)) => return self.poison(error),
+                None => return Ok(()),
+            },
+        };
         let within = seal::Within {
             ring: &self.shared.ring,
+            found: &found,
             settings: Arc::clone(&self.state.settings),
             pick: self.state.choice.active(),
             shown: shown.as_deref(),

@@ -5,6 +5,7 @@
 //!                                        front, run (those that do)          -> server
 //!                                        back  (server bytes; rows opened)   -> client
 //!                                        copying, copy_in, copy_seal  (rows of COPY FROM, sealed) -> server
+//!                                        search  (values that LIKE looks at before its statement runs)
 //!                                        copy_out  (rows of COPY TO, printed)                     -> client
 //! ```
 //! Messages are never reordered. Errors of ours are made where PostgreSQL would make them: by having it fail at that
@@ -39,6 +40,7 @@ pub mod roles;
 mod rows;
 mod run;
 mod seal;
+mod search;
 mod shown;
 mod simple;
 mod startup;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::catalog::{Answers, CatalogError, READING_PATIENCE, Slot};
-use super::ledger::{Await, Undo};
+use super::ledger::{Await, Reader, Undo};
 use super::prepared::{Prepared, Statement};
 use super::{Fault, Session, errors};
 use crate::schema::catalog::{Catalog, Oid};
@@ -57,7 +57,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     /// Runs a query that returns text. What was sent before is answered first.
-    async fn ask(&mut self, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
+    pub(super) async fn ask(&mut self, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
         if !self.settled().await? {
             return Ok(None);
         }
@@ -82,6 +82,54 @@ where
             }
         });
         Ok(Some(rows))
+    }
+
+    /// Reads values of a query's one column, of type bytea, part by part. `query`: its text, the type of its parameter and that
+    /// itself, if it has one; `None` goes on with the query before. Tells whether more follows; [`Session::end_parts`] ends it.
+    pub(super) async fn ask_part(
+        &mut self,
+        query: Option<(&str, Oid, Option<&[u8]>)>,
+        part: i32,
+    ) -> Answer<(Vec<Vec<u8>>, bool)> {
+        if query.is_some() && !self.settled().await? {
+            return Ok(None);
+        }
+        let out = &mut self.pipe.server.output;
+        if let Some((sql, oid, value)) = query {
+            client::parse(out, OWN, sql.as_bytes(), value.map(|_| oid))?;
+            let mut bind = BindBuilder::new(out, OWN, OWN, value.map(|_| 1))?;
+            if value.is_some() {
+                bind.params().value(value);
+            }
+            bind.finish([1])?;
+        }
+        client::execute(out, OWN, part)?;
+        if query.is_some() {
+            self.state.expect_own(Await::Parse(Undo::None), None);
+            self.state.expect_own(Await::Bind(Undo::None, None), None);
+        }
+        self.state.expect_own(Await::Execute(None), None);
+        let Some(frames) = self.settle_own().await? else { return Ok(None) };
+        let (mut values, mut more) = (Vec::new(), false);
+        each_frame(&frames, |kind, body| match kind {
+            tag::DATA_ROW => {
+                let row = DataRow::parse(body).ok();
+                values.extend(row.and_then(|row| row.iter().next().flatten().map(<[u8]>::to_vec)));
+            }
+            tag::PORTAL_SUSPENDED => more = true,
+            _ => {}
+        });
+        Ok(Some((values, more)))
+    }
+
+    /// Closes what [`Session::ask_part`] has open.
+    pub(super) fn end_parts(&mut self) -> Result<(), Fault> {
+        let out = &mut self.pipe.server.output;
+        client::close(out, Kind::Portal, OWN)?;
+        client::close(out, Kind::Statement, OWN)?;
+        self.state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
+        self.state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
+        Ok(())
     }
 
     /// Has PostgreSQL describe a statement that is not run.

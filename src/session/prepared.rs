@@ -136,7 +136,9 @@ impl Prepared {
             Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc) => enc.def.keyset.is_none(),
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
-        }) || self.plan.copy_in().is_some()
+            Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => false,
+        }) || self.plan.searches.iter().any(|s| s.enc.def.keyset.is_none())
+            || self.plan.copy_in().is_some()
     }
 
     /// The format of results of a simple query.

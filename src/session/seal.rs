@@ -13,6 +13,7 @@ use super::errors;
 use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
 use super::roles::Viewer;
 use super::rows;
+use super::search::{self, Found, Wanted};
 use crate::crypto::KeysetId;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
@@ -23,7 +24,7 @@ use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Format, PlainType};
+use crate::wire::value::{self, Case, Format, PlainType};
 
 /// Where parameter values and result formats come from.
 pub(super) enum Given<'a> {
@@ -62,6 +63,8 @@ pub(super) struct Within<'a> {
     pub(super) settings: Arc<value::Settings>,
     /// The keyset chosen.
     pub(super) pick: &'a Pick,
+    /// What searches found.
+    pub(super) found: &'a [Found],
     /// What SHOW tells.
     pub(super) shown: Option<&'a str>,
     /// Who will read the results.
@@ -89,7 +92,7 @@ pub(super) async fn bind(
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
-    let Within { ring, settings, pick, shown, viewer, tally } = within;
+    let Within { ring, settings, pick, shown, found, viewer, tally } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
@@ -112,6 +115,10 @@ pub(super) async fn bind(
             (Role::Test(test), bytes) => {
                 builder.params().value(test.of(bytes).map(|outcome| if outcome { &[1u8][..] } else { &[0u8][..] }));
             }
+            (Role::Pattern(_) | Role::Patterns(_), _) => builder.params().value(None),
+            (Role::Tokens(n), _) => builder.params().value(found.get(*n).and_then(|f| f.tokens.as_deref())),
+            (Role::Matching(n), _) => builder.params().value(found.get(*n).and_then(|f| f.matching.as_deref())),
+            (Role::Others(n), _) => builder.params().value(found.get(*n).and_then(|f| f.others.as_deref())),
             (_, None) => builder.params().value(None),
             (_, Some(bytes)) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
         }
@@ -142,6 +149,7 @@ fn raw_values<'a>(
         (Source::Client(n), Given::Bind(bind)) => {
             Raw { bytes: values[n], format: format(bind.formats.of(n)), declared: prepared.declared(n) }
         }
+        (Source::Search, _) => Raw { bytes: None, format: Format::Binary, declared: 0 },
         (Source::Shown, _) => Raw { bytes: shown.map(str::as_bytes), format: Format::Text, declared: 0 },
         (Source::Client(n), Given::Simple { .. }) => {
             Raw { bytes: values[n], format: Format::Text, declared: prepared.declared(n) }
@@ -151,6 +159,34 @@ fn raw_values<'a>(
         }
     };
     Ok(prepared.plan.params.iter().zip(&prepared.literals).map(one).collect())
+}
+
+/// The patterns of a statement's searches.
+///
+/// # Errors
+/// A value that is no text, a pattern that is none.
+pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Result<Vec<Wanted>, PgError> {
+    let raws = raw_values(prepared, given, None)?;
+    let settings = value::Settings::default();
+    let fault = |n: usize, error: value::ValueError| {
+        let column = prepared.plan.params.get(n).map_or("", |p| p.column.as_str());
+        errors::seal(&error.into(), column)
+    };
+    let owned = |bytes: &[u8]| -> Zeroizing<String> { Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()) };
+    let text = |n: usize| {
+        let Some((raw, bytes)) = raws.get(n).and_then(|raw| Some((raw, raw.bytes?))) else { return Ok(None) };
+        let mut stored = Zeroizing::new(Vec::new());
+        value::read(PlainType::Text, raw.declared, None, raw.format, bytes, &settings, &mut stored)
+            .map_err(|e| fault(n, e))?;
+        Ok(Some(owned(&stored)))
+    };
+    let array = |n: usize| {
+        let Some((raw, bytes)) = raws.get(n).and_then(|raw| Some((raw, raw.bytes?))) else { return Ok(None) };
+        let array =
+            value::read_array(PlainType::Text, raw.declared, raw.format, bytes, &settings).map_err(|e| fault(n, e))?;
+        Ok(Some(array.iter().map(|element| element.map(owned)).collect()))
+    };
+    prepared.plan.searches.iter().map(|search| search::read(search, case, &text, &array)).collect()
 }
 
 /// The type that an operand is read as: that of the comparison PostgreSQL would make.
@@ -350,6 +386,8 @@ impl Work<'_> {
             Role::Store(enc) => self.store(enc, param, raw, bytes, out),
             Role::Equal(enc) => self.equal(index, enc, param, raw, bytes, out),
             Role::EqualArray(enc) => self.equal_array(enc, raw, bytes, out),
+            // Bound by themselves.
+            Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => Ok(()),
         };
         outcome.map_err(|fault| errors::seal(&fault, &param.column))
     }

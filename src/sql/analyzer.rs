@@ -81,6 +81,10 @@ pub(super) struct Analyzer<'a> {
     pub(super) labels: Vec<Label>,
     /// Conditions over a value alone.
     pub(super) alone: Vec<super::alone::Alone>,
+    /// Conditions that the proxy decides before the statement runs.
+    pub(super) searches: Vec<super::search::Found>,
+    /// Columns are looked at as the statement itself has just written them.
+    pub(super) fresh: bool,
     pub(super) ctes: Vec<Vec<Cte>>,
     /// Something encrypted is touched.
     pub(super) touched: bool,
@@ -122,6 +126,8 @@ impl<'a> Analyzer<'a> {
             drops: Vec::new(),
             labels: Vec::new(),
             alone: Vec::new(),
+            searches: Vec::new(),
+            fresh: false,
             ctes: Vec::new(),
             touched: false,
             columns: None,

@@ -11,6 +11,7 @@ use super::expr::{Enc, Val};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::rows::row;
 use super::scope::{Scope, Span};
+use super::search;
 use super::site::Decision;
 use super::tree;
 use super::types;
@@ -79,33 +80,33 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
     let (construct, term) = match kind {
         AExprKind::AexprLike => ("LIKE".to_string(), Some("match")),
         AExprKind::AexprIlike => ("ILIKE".to_string(), Some("match")),
-        AExprKind::AexprSimilar => ("SIMILAR TO".to_string(), Some("match")),
+        AExprKind::AexprSimilar => ("SIMILAR TO".to_string(), None),
         AExprKind::AexprNullif => ("NULLIF".to_string(), None),
         AExprKind::AexprBetween | AExprKind::AexprNotBetween => ("BETWEEN".to_string(), Some("ord")),
         AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => ("BETWEEN SYMMETRIC".to_string(), Some("ord")),
         _ => (format!("operator {name}"), matches!(name, "<" | ">" | "<=" | ">=").then_some("ord")),
     };
     let terms = enc.ty.def.terms;
-    let works = if terms.ord {
+    let compared = if terms.ord {
         "=, <>, <, <=, >, >=, BETWEEN, IN, = ANY, IS [NOT] NULL, IS DISTINCT FROM and ORDER BY work"
     } else if terms.eq {
         "=, <>, IN, = ANY, IS [NOT] NULL and IS DISTINCT FROM work"
+    } else if terms.matching {
+        "IS [NOT] NULL works"
     } else {
         "only IS [NOT] NULL works"
     };
+    let works = match terms.matching {
+        true => format!("{compared}, and LIKE, ILIKE and starts_with, with the column on their left side"),
+        false => compared.to_owned(),
+    };
     let refusal = match term {
-        Some(term) => {
-            let has = match term {
-                "ord" => terms.ord,
-                _ => terms.matching,
-            };
-            let why = if has { "is not served yet" } else { "is missing" };
-            refuse::unsupported(format!(
-                "{construct} on encrypted column {} needs term {term}, which {why} (type {ty})",
-                enc.column
-            ))
-        }
-        None => refuse::on_column(&construct, &enc.column),
+        Some(term) if !(if term == "ord" { terms.ord } else { terms.matching }) => refuse::unsupported(format!(
+            "{construct} on encrypted column {} needs term {term}, which is missing (type {ty})",
+            enc.column
+        )),
+        Some("match") => refuse::on_column(&format!("{construct} with it as the pattern"), &enc.column),
+        _ => refuse::on_column(&construct, &enc.column),
     };
     refusal.hint(format!("On this column {works}.")).at(enc.span.0 as i32)
 }
@@ -126,6 +127,12 @@ impl Analyzer<'_> {
         }
         let mut vals = Vec::with_capacity(2);
         for side in [&expr.lexpr, &expr.rexpr] {
+            if let ([Val::Enc(enc)], Some(asked)) = (vals.as_slice(), search::asked(name))
+                && enc.ty.def.terms.matching
+            {
+                let enc: Enc = enc.clone();
+                return self.like(&enc, asked, expr, scope);
+            }
             match tree::child(side) {
                 Some(node) => match tree::kind(node) {
                     // The bounds of BETWEEN.
@@ -242,6 +249,9 @@ impl Analyzer<'_> {
         };
         let left = self.expr(left, scope)?;
         let Val::Enc(enc) = left else { return self.any_of_elements(left, right, expr, name, scope) };
+        if let Some(asked) = search::asked(name).filter(|_| enc.ty.def.terms.matching) {
+            return self.like(&enc, asked, expr, scope);
+        }
         let any = expr.kind() == AExprKind::AexprOpAny;
         let construct = format!("{name} {}", if any { "ANY" } else { "ALL" });
         let Some(op) = comparison(name, &enc.ty) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };

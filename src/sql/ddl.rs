@@ -14,6 +14,7 @@ use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::statement::Outcome;
 use super::tree;
 use super::types::{self, Named};
+use crate::schema::catalog::EncType;
 
 const STORED: &str = "The server would keep and print the value in plain.";
 
@@ -273,7 +274,7 @@ impl Analyzer<'_> {
         let elements = self.index_elements()?;
         for (node, token) in index.index_params.iter().zip(elements) {
             if let Some(NodeEnum::IndexElem(elem)) = tree::kind(node) {
-                self.index_element(elem, token, &scope)?;
+                self.index_element(elem, token, &index.access_method, &scope)?;
             }
         }
         for node in &index.index_including_params {
@@ -299,7 +300,21 @@ impl Analyzer<'_> {
         self.list_starts(open)
     }
 
-    fn index_element(&mut self, elem: &IndexElem, token: usize, scope: &Scope<'_>) -> Result<()> {
+    /// An index over the match term. The operator class that a plain text would need is left away.
+    fn match_index(&mut self, elem: &IndexElem, token: usize, column: &str) -> Result<()> {
+        let class = tree::strings(&elem.opclass);
+        if !class.is_empty() {
+            if class.last() != Some(&"gin_trgm_ops") || !elem.opclassopts.is_empty() {
+                return Err(refuse::on_column("an operator class of an index", column)
+                    .at(self.lexed.tokens[token].start as i32));
+            }
+            self.edits.both(self.span(token + 1, self.name_end(token + 1)), "");
+        }
+        self.edits.wrap(self.span(token, token), "((", ").m)");
+        Ok(())
+    }
+
+    fn index_element(&mut self, elem: &IndexElem, token: usize, method: &str, scope: &Scope<'_>) -> Result<()> {
         if tree::child(&elem.expr).is_some_and(|expr| is_term(expr, scope)) {
             return Ok(());
         }
@@ -319,12 +334,11 @@ impl Analyzer<'_> {
         match found {
             Some(ColVal::Enc(ty, column)) => {
                 self.usable(&ty)?;
-                if !ty.def.terms.equal() {
-                    return Err(refuse::unsupported(format!(
-                        "an index on encrypted column {column} needs term eq or ord, which are missing (type {})",
-                        types::sql_name(&ty)
-                    ))
-                    .at(at));
+                if method == "gin" && ty.def.terms.matching {
+                    return self.match_index(elem, token, &column);
+                }
+                if method == "gin" || !ty.def.terms.equal() {
+                    return Err(no_index(&ty, &column, method).at(at));
                 }
                 if !elem.opclass.is_empty() || !elem.collation.is_empty() {
                     return Err(refuse::on_column("an operator class or collation of an index", &column).at(at));
@@ -336,6 +350,16 @@ impl Analyzer<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// An index by a term that the type does not have.
+fn no_index(ty: &EncType, column: &str, method: &str) -> Box<super::plan::Refusal> {
+    let term = if method == "gin" { "match" } else { "eq or ord" };
+    let refusal = refuse::unsupported(format!(
+        "an index USING {method} on encrypted column {column} needs term {term}, which is missing (type {})",
+        types::sql_name(ty)
+    ));
+    if ty.def.terms.matching { refusal.hint("LIKE is served by an index USING gin (column).") } else { refusal }
 }
 
 /// `(e).eq` of an encrypted column: what such an index is, as the server prints it and a dump holds it.

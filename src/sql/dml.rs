@@ -38,7 +38,7 @@ impl Analyzer<'_> {
         if let Some(conflict) = &insert.on_conflict_clause {
             items = self.on_conflict(conflict, &relation, items)?;
         }
-        let outputs = self.returning(&insert.returning_clause, items, top)?;
+        let outputs = self.returning_fresh(&insert.returning_clause, items, top)?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }
@@ -140,6 +140,14 @@ impl Analyzer<'_> {
         }
     }
 
+    /// RETURNING of what the statement itself has just written.
+    fn returning_fresh(&mut self, clause: &Option<ReturningClause>, items: Vec<Item>, top: bool) -> Result<Outputs> {
+        let before = std::mem::replace(&mut self.fresh, true);
+        let outputs = self.returning(clause, items, top);
+        self.fresh = before;
+        outputs
+    }
+
     fn returning(&mut self, clause: &Option<ReturningClause>, items: Vec<Item>, top: bool) -> Result<Outputs> {
         let Some(clause) = clause else { return Ok(Outputs::default()) };
         if !clause.options.is_empty() {
@@ -171,7 +179,7 @@ impl Analyzer<'_> {
         let scope = Scope::new(items, None);
         self.assignments(&update.target_list, &relation, &scope)?;
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
-        let outputs = self.returning(&update.returning_clause, scope.items, top)?;
+        let outputs = self.returning_fresh(&update.returning_clause, scope.items, top)?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }

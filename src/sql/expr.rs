@@ -465,6 +465,9 @@ impl Analyzer<'_> {
 
     /// What stands in the parentheses of a call, and what follows them.
     fn called(&mut self, call: &FuncCall, name: &str, builtin: bool, scope: &Scope<'_>) -> Result<Val> {
+        if let (true, "starts_with", [value, prefix]) = (builtin, name, call.args.as_slice()) {
+            return self.starts_with(call, (value, prefix), scope);
+        }
         let single = builtin && call.args.len() == 1;
         if single && name == "count" {
             self.counted(&call.args[0], call.agg_distinct, scope)?;
@@ -539,7 +542,7 @@ fn sets_ours(node: &Node) -> bool {
     }
 }
 
-fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
+pub(super) fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
     let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
     let hint = "Of encrypted values only count(column) works, and min and max with term ord; compute others on the values read.";
     refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)

@@ -147,6 +147,7 @@ impl Show {
             columns: Some(vec![OutColumn::Plain; columns]),
             copy: None,
             checks: Vec::new(),
+            searches: Vec::new(),
             cursor: None,
             prepares: None,
             reads: None,

@@ -14,6 +14,7 @@ use super::cursor::{Cursor, Fetch};
 use super::execute::{Execute, Prepare};
 use super::literal::Literals;
 use super::own::{Show, Wish};
+use super::pattern::Search;
 use super::shape::Shape;
 
 /// What analysis needs to know of a session.
@@ -121,6 +122,8 @@ pub struct Plan {
     pub copy: Option<Copy>,
     /// Decrypted result columns that must equal an operand: a row that does not is an error (a hostile writer swapped terms).
     pub checks: Vec<Check>,
+    /// Conditions that the proxy decides before the statement runs.
+    pub searches: Vec<Search>,
     /// The statement declares this cursor: the result columns are its rows'.
     pub cursor: Option<Cursor>,
     /// The statement is prepared by SQL.
@@ -190,6 +193,7 @@ impl Plan {
             columns: self.columns.clone(),
             copy: None,
             checks: Vec::new(),
+            searches: Vec::new(),
             cursor: None,
             prepares: None,
             reads: Some(fetch.cursor.clone()),
@@ -263,13 +267,15 @@ pub enum Source {
     Bool(bool),
     /// What the proxy shows of itself.
     Shown,
+    /// What the proxy found.
+    Search,
 }
 
 impl Source {
     /// The value as text, unless it is the client's parameter or a literal that PostgreSQL could not read either.
     pub fn text<'t>(&self, text: &'t str, literals: &Literals) -> Option<Cow<'t, str>> {
         match *self {
-            Source::Client(_) | Source::Shown => None,
+            Source::Client(_) | Source::Shown | Source::Search => None,
             Source::Literal(k) => literals.get(k)?.value(text),
             Source::Negated(k) => Some(Cow::Owned(format!("-{}", literals.get(k)?.value(text)?))),
             Source::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
@@ -309,6 +315,16 @@ pub enum Role {
     Test(Test),
     /// What SHOW answers, as text.
     Shown(Show),
+    /// A pattern, which the server is not sent: NULL.
+    Pattern(Arc<EncType>),
+    /// An array of patterns, likewise.
+    Patterns(Arc<EncType>),
+    /// Of this search of the plan: tokens that narrow it, as `int4[]`.
+    Tokens(usize),
+    /// Of this search: envelopes that match, as `bytea[]`.
+    Matching(usize),
+    /// Of this search: envelopes that have the tokens and do not match, as `bytea[]`.
+    Others(usize),
 }
 
 /// A condition over one value alone.
@@ -341,7 +357,9 @@ impl Role {
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
+            Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
+            Role::Pattern(t) | Role::Patterns(t) => Some(t),
         }
     }
 }

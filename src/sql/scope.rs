@@ -209,6 +209,11 @@ impl<'p> Scope<'p> {
         Scope { items: self.items.clone(), parent: None, group: Group::default() }.bare_column(name)
     }
 
+    /// The item of this id, here or around.
+    pub(super) fn item_of(&self, id: u32) -> Option<&Item> {
+        self.items.iter().find(|i| i.id == id).or_else(|| self.parent.and_then(|p| p.item_of(id)))
+    }
+
     /// The innermost item of this name.
     pub(super) fn item(&self, schema: Option<&str>, alias: &str) -> Option<&Item> {
         let fits = |i: &&Item| {

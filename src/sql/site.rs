@@ -19,6 +19,10 @@ pub(super) enum Decision {
     Store(Arc<EncType>),
     Equal(Arc<EncType>),
     EqualArray(Arc<EncType>),
+    /// A pattern of LIKE, or a part of one.
+    Pattern(Arc<EncType>),
+    /// An array of them.
+    Patterns(Arc<EncType>),
 }
 
 impl Decision {
@@ -27,7 +31,13 @@ impl Decision {
         match self {
             Decision::Plain => None,
             Decision::Store(t) | Decision::Equal(t) | Decision::EqualArray(t) => Some(t),
+            Decision::Pattern(t) | Decision::Patterns(t) => Some(t),
         }
+    }
+
+    /// It is sent in another form than the client gave it.
+    fn replaces(&self) -> bool {
+        !matches!(self, Decision::Plain | Decision::Pattern(_) | Decision::Patterns(_))
     }
 
     fn same(&self, other: &Decision) -> bool {
@@ -195,12 +205,12 @@ impl Analyzer<'_> {
         }
         self.check_params(&params)?;
         for (site, span) in std::mem::take(&mut self.drops) {
-            if !matches!(self.sites[site].decision, None | Some(Decision::Plain)) {
+            if self.sites[site].decision.as_ref().is_some_and(Decision::replaces) {
                 self.edits.both(span, "");
             }
         }
         for label in std::mem::take(&mut self.labels) {
-            if !matches!(self.sites[label.site].decision, None | Some(Decision::Plain)) {
+            if self.sites[label.site].decision.as_ref().is_some_and(Decision::replaces) {
                 self.edits.insert(label.at, label.order, format!(" AS {}", label.name));
             }
         }
@@ -211,6 +221,8 @@ impl Analyzer<'_> {
         let span = site.span;
         let (role, described, executed) = match decision {
             Decision::Plain => return None,
+            Decision::Pattern(t) => return self.place_pattern(site, Role::Pattern(t), "text", params),
+            Decision::Patterns(t) => return self.place_pattern(site, Role::Patterns(t), "text[]", params),
             Decision::Store(t) => {
                 let name = types::sql_name(&t);
                 (Role::Store(t), name.clone(), name)
@@ -235,6 +247,19 @@ impl Analyzer<'_> {
         params.push(Param { source, role, column: site.column.to_string(), listed: site.listed, cast, digits });
         let k = params.len();
         self.edits.each(span, Some(format!("${k}::{described}").into()), Some(format!("${k}::{executed}").into()));
+        Some(k - 1)
+    }
+
+    /// Patterns stand in the described form alone.
+    fn place_pattern(&mut self, site: &Site, role: Role, ty: &str, params: &mut Vec<Param>) -> Option<usize> {
+        let Some(source) = site.source else {
+            self.edits.each(site.span, Some(format!("NULL::pg_catalog.{ty}").into()), None);
+            return None;
+        };
+        let cast = cast_of(site, PlainType::Text).ok().flatten();
+        params.push(Param { source, role, column: site.column.to_string(), listed: false, cast, digits: None });
+        let k = params.len();
+        self.edits.each(site.span, Some(format!("${k}::pg_catalog.{ty}").into()), None);
         Some(k - 1)
     }
 
@@ -327,11 +352,12 @@ fn digits_of(site: &Site) -> Option<Digits> {
 /// Whether a value that was cast to this may be sealed so.
 fn fits(cast: &Named, decision: &Decision, ty: &EncType, literal: bool) -> bool {
     let own = ty.def.plain;
-    let array = matches!(decision, Decision::EqualArray(_));
+    let array = matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
     match cast {
         Named::Builtin { array: a, .. } if *a != array => false,
         Named::Builtin { modified: true, digits, .. } if digits.is_none() || own != PlainType::Numeric => false,
         Named::Builtin { plain, .. } => match decision {
+            Decision::Pattern(_) | Decision::Patterns(_) => types::is_plain_text(*plain),
             // A number as it is written, stored as text.
             Decision::Store(_) if literal && types::is_text(own) && types::is_number(*plain) => true,
             Decision::Store(_) => types::converts(*plain, own),

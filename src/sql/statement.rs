@@ -252,7 +252,11 @@ impl Analyzer<'_> {
             Outcome::Fetch(fetch) => return Ok(Action::Fetch(Arc::new(fetch))),
             other => other,
         };
-        let (params, index) = self.place_sites()?;
+        let (mut params, index) = self.place_sites()?;
+        let searches = self.place_searches(&mut params, &index);
+        if !searches.is_empty() && matches!(kind, Outcome::Utility) && self.copy.is_none() {
+            return Err(refuse::on_column("LIKE in this statement", &searches[0].column));
+        }
         let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
         let columns = columns.or(self.out_columns.take());
         let mut checks: Vec<Check> =
@@ -279,6 +283,7 @@ impl Analyzer<'_> {
             columns,
             copy: self.copy.take(),
             checks,
+            searches,
             cursor,
             prepares,
             reads: None,

@@ -23,6 +23,7 @@ mod handshake;
 mod harness;
 mod keyserver;
 mod leaks;
+mod matching;
 mod order;
 mod prepared;
 mod protocol;

@@ -332,7 +332,9 @@ fn create_type_says_what_is_wrong() {
         ("'int4_ord', 'int4'", &["42939"]),
         ("'text_search', 'text'", &["42939"]),
         ("'email', 'point'", &["42704", "'point'", "timestamptz"]),
-        ("'email', 'text', 'eq, match'", &["0A000", "\"match\"", "Available: eq, ord"]),
+        ("'email', 'int4', 'eq, match'", &["0A000", "\"match\"", "citext"]),
+        ("'email', 'text', 'eq', '{\"approximate\": true}'", &["22023", "match"]),
+        ("'email', 'text', 'match', '{\"approximate\": 1}'", &["22023", "approximate"]),
         ("'email', 'jsonb', 'ord'", &["0A000", "\"ord\""]),
         ("'email', 'enum', 'eq, ord'", &["0A000", "\"ord\""]),
         ("'flag', 'bool', 'ord'", &["22023", "force"]),
@@ -356,6 +358,7 @@ fn create_type_says_what_is_wrong() {
         ("'select', ' Integer ', ' EQ '", "select|int4|eq|{}|∅"),
         (&format!("'{}', 'character varying', ''", &long[..63]), &format!("{}|varchar||{{}}|∅", &long[..63])),
         ("'flag', 'bool', 'eq', '{\"force\": true}'", "flag|bool|eq|{}|∅"),
+        ("'rough', 'text', 'match, ord', '{\"approximate\": true}'", "rough|text|ord,match|{\"approximate\": true}|∅"),
         ("'secret', 'bytea', NULL, '{\"padding\": \"none\"}'", "secret|bytea||{\"padding\": \"none\"}|∅"),
         (
             "'tenant', 'text', 'eq,eq', '{\"keyset\": \"00000000-0000-0000-0000-0000000000aa\"}'",

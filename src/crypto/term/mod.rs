@@ -3,10 +3,12 @@
 //! A term is made from the canonical form of a value; making that form is not done here.
 
 pub mod equality;
+pub mod matching;
 pub mod order;
 
 use super::secret::TermRoot;
 use equality::EqKey;
+use matching::MatchKey;
 use order::OrdKey;
 
 /// One plaintext class per type so far.
@@ -18,11 +20,13 @@ pub struct TermKeys {
     pub eq: EqKey,
     /// Of order terms.
     pub ord: OrdKey,
+    /// Of match terms.
+    pub matching: MatchKey,
 }
 
 impl TermKeys {
     /// Derived from the type's term root.
     pub fn new(root: &TermRoot) -> Self {
-        Self { eq: EqKey::new(root, CLASS), ord: OrdKey::new(root, CLASS) }
+        Self { eq: EqKey::new(root, CLASS), ord: OrdKey::new(root, CLASS), matching: MatchKey::new(root, CLASS) }
     }
 }

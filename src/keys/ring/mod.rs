@@ -195,6 +195,11 @@ impl Ring {
         held.entry(id)?.enabled().map(|()| id)
     }
 
+    /// The keyset that this number stands for, if it is granted.
+    pub fn keyset_of(&self, kref: Kref) -> Option<KeysetId> {
+        self.shared.held.load().krefs.get(&kref).copied()
+    }
+
     /// The name of a granted keyset.
     pub fn name_of(&self, id: KeysetId) -> Option<String> {
         self.shared.held.load().keysets.get(&id).map(|entry| entry.listed.name.clone())

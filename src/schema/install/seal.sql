@@ -60,6 +60,24 @@ BEGIN
 END
 $seal$;
 
+-- Raises, for a value that LIKE did not look at before the statement ran: it came, or was changed, in between.
+CREATE OR REPLACE FUNCTION seal.changed(envelope pg_catalog.bytea) RETURNS pg_catalog.bool
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $seal$
+BEGIN
+  RAISE EXCEPTION 'could not serialize access: a value was written while LIKE looked at the encrypted values'
+    USING ERRCODE = 'serialization_failure', HINT = 'The transaction might succeed if retried.';
+END
+$seal$;
+
+-- Raises, where an operator that only the proxy can serve reaches the database as it is: in a function or a view made past it.
+CREATE OR REPLACE FUNCTION seal.by_proxy(type_name pg_catalog.text, operator pg_catalog.text) RETURNS pg_catalog.bool
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $seal$
+BEGIN
+  RAISE EXCEPTION 'operator % on encrypted type seal.% is decided by the proxy, which this statement did not pass through', operator, type_name
+    USING ERRCODE = 'feature_not_supported', HINT = 'Put the condition into a statement that is sent through the proxy.';
+END
+$seal$;
+
 -- The operators that types of a plaintext type have, and the term that serves each.
 CREATE OR REPLACE FUNCTION seal.operators(plaintext_type pg_catalog.text)
 RETURNS TABLE (symbol pg_catalog.text, function pg_catalog.text, term pg_catalog.text, commutator pg_catalog.text, negator pg_catalog.text, selectivity pg_catalog.text)
@@ -126,7 +144,10 @@ BEGIN
     IF op.term = 'eq' AND 'ord' = ANY (def.terms) THEN
       op.term := 'ord';
     END IF;
-    body := CASE WHEN op.term = ANY (def.terms)
+    body := CASE WHEN op.term = 'match' AND 'match' = ANY (def.terms) AND op.symbol = ANY ('{~~,!~~,~~*,!~~*,^@}')
+      THEN format('SELECT seal.by_proxy(%L, %L)', def.name, op.symbol)
+      WHEN op.term = 'match' THEN format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term)
+      WHEN op.term = ANY (def.terms)
       THEN format('SELECT ($1).%I OPERATOR(pg_catalog.%s) ($2).%I', op.term, op.symbol, op.term)
       ELSE format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term) END;
     EXECUTE format('CREATE OR REPLACE FUNCTION seal.%I(seal.%I, seal.%I) RETURNS pg_catalog.bool '
@@ -223,16 +244,21 @@ BEGIN
 
   wanted := array_remove(regexp_split_to_array(lower(btrim(coalesce(terms, ''))), '\s*,\s*'), '');
   FOREACH word IN ARRAY wanted LOOP
-    IF word = ANY ('{match,json}') THEN
+    IF word = 'json' THEN
       RAISE EXCEPTION 'the term "%" is not available in this version', word USING ERRCODE = 'feature_not_supported',
-        HINT = 'Available: eq, ord.';
-    ELSIF word <> ALL ('{eq,ord}') THEN
-      RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value', HINT = 'Available: eq, ord.';
+        HINT = 'Available: eq, ord, match.';
+    ELSIF word <> ALL ('{eq,ord,match}') THEN
+      RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value',
+        HINT = 'Available: eq, ord, match.';
     END IF;
   END LOOP;
   IF 'ord' = ANY (wanted) AND plain = ANY ('{json,jsonb,enum}') THEN
     RAISE EXCEPTION 'an encrypted % cannot have the term "ord"', plain USING ERRCODE = 'feature_not_supported',
       HINT = 'The order of these values is known to the server alone.';
+  END IF;
+  IF 'match' = ANY (wanted) AND plain <> ALL ('{text,varchar,bpchar,citext}') THEN
+    RAISE EXCEPTION 'an encrypted % cannot have the term "match"', plain USING ERRCODE = 'feature_not_supported',
+      HINT = 'LIKE compares text, varchar, bpchar and citext.';
   END IF;
   IF 'eq' = ANY (wanted) AND plain = 'json' THEN
     RAISE EXCEPTION 'json has no equality, so an encrypted json cannot have the term "eq"' USING ERRCODE = 'feature_not_supported',
@@ -243,9 +269,9 @@ BEGIN
     RAISE EXCEPTION 'options must be a JSON object' USING ERRCODE = 'invalid_parameter_value', HINT = 'For example ''{"padding": "none"}''.';
   END IF;
   FOR word IN SELECT k FROM jsonb_object_keys(kept) AS k LOOP
-    IF word <> ALL ('{padding,keyset,force}') THEN
+    IF word <> ALL ('{padding,keyset,force,approximate}') THEN
       RAISE EXCEPTION 'there is no option %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value',
-        HINT = 'Available: padding, keyset, force.';
+        HINT = 'Available: padding, keyset, force, approximate.';
     END IF;
   END LOOP;
   IF kept ? 'padding' AND kept -> 'padding' <> ALL ('{"\"none\"","\"16\"","\"padme\""}') THEN
@@ -260,12 +286,15 @@ BEGIN
   IF kept ? 'force' AND jsonb_typeof(kept -> 'force') <> 'boolean' THEN
     RAISE EXCEPTION 'the option force is true or false' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  IF kept ? 'approximate' AND (jsonb_typeof(kept -> 'approximate') <> 'boolean' OR 'match' <> ALL (wanted)) THEN
+    RAISE EXCEPTION 'the option approximate is true or false, on a type with the term "match"' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   IF wanted && '{eq,ord}' AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
     RAISE EXCEPTION 'a term on a bool shows which rows hold the same of two values, which is almost the plaintext'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave the term out, or say options => ''{"force": true}''.';
   END IF;
 
-  PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord}'::text[]) AS t WHERE t = ANY (wanted)), ','),
+  PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord,match}'::text[]) AS t WHERE t = ANY (wanted)), ','),
     kept - 'keyset' - 'force', keyset);
   PERFORM seal.open_to_public();
   RETURN format('seal.%I', name)::regtype;

@@ -7,6 +7,7 @@ use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
 use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
 use crate::sql::copy::InColumn;
+use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
 use crate::sql::{analyze, literals};
 use crate::wire::value::PlainType;
@@ -65,7 +66,9 @@ pub(crate) fn catalog() -> Catalog {
     let both = Terms { eq: true, ord: true, ..Terms::default() };
     let date = with_terms(9, "date_ord", PlainType::Date, both);
     let score = with_terms(10, "score", PlainType::Int4, Terms { ord: true, ..Terms::default() });
-    for t in [&email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
+    let search = Terms { eq: true, matching: true, ..Terms::default() };
+    let name = with_terms(11, "name", PlainType::Text, search);
+    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.clone());
         c.touching_types.insert(t.def.name.clone());
@@ -123,6 +126,8 @@ pub(crate) fn catalog() -> Catalog {
         RelationKind::View,
         vec![plain("id", 20), Column { tainted: true, ..plain("up", 25) }],
     );
+    let people = vec![plain("id", 20), sealed("name", &name), sealed("nick", &name), plain("v", 25)];
+    add(&mut c, "public", "people", table, people);
     let ranked =
         vec![plain("id", 20), sealed("day", &date), sealed("score", &score), sealed("email", &email), plain("v", 23)];
     add(&mut c, "public", "ranked", table, ranked);
@@ -211,6 +216,10 @@ fn show(plan: &Plan, text: &str) -> String {
     if let Some(cursor) = &plan.cursor {
         _ = writeln!(out, "  {cursor:?}");
     }
+    for search in &plan.searches {
+        let Search { from, looked, patterns, escape, .. } = search;
+        _ = writeln!(out, "  search {} in {from:?}: {looked:?} {patterns:?} escape {escape:?}", search.column);
+    }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);
     }
@@ -224,6 +233,7 @@ fn param(p: &Param) -> String {
         Source::Negated(k) => format!("- literal {k}"),
         Source::Bool(b) => b.to_string(),
         Source::Shown => "shown".into(),
+        Source::Search => "search".into(),
     };
     let role = match &p.role {
         Role::Plain => return source,
@@ -232,6 +242,11 @@ fn param(p: &Param) -> String {
         Role::EqualArray(t) => format!("equal {}[]", t.def.name),
         Role::Test(test) => format!("whether {test:?}"),
         Role::Shown(show) => format!("{show:?}"),
+        Role::Pattern(t) => format!("pattern {}", t.def.name),
+        Role::Patterns(t) => format!("pattern {}[]", t.def.name),
+        Role::Tokens(n) => format!("tokens {n}"),
+        Role::Matching(n) => format!("matching {n}"),
+        Role::Others(n) => format!("others {n}"),
     };
     let cast = p.cast.map(|oid| format!(" cast {oid}")).unwrap_or_default();
     format!("{source} {role} for {}{cast}", p.column)

@@ -91,7 +91,7 @@ pub fn plain(ddl: &str) -> String {
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let (name, rest) = part.split_at(end);
-        let suffix = ["_eq", "_ord"].into_iter().find(|suffix| name.ends_with(suffix));
+        let suffix = ["_eq", "_ord", "_match", "_search"].into_iter().find(|suffix| name.ends_with(suffix));
         out.push_str(suffix.and_then(|suffix| name.strip_suffix(suffix)).unwrap_or(name));
         out.push_str(rest);
     }

@@ -1,0 +1,432 @@
+//! LIKE and its kin: before a statement runs, the values that have the terms of its patterns are read, opened and compared, and
+//! what was found is bound.
+//!
+//! They are read in the client's own transaction and as its own role, a part at a time; of each no more than its identity is
+//! kept.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
+
+use super::own::Answer;
+use super::prepared::Prepared;
+use super::seal::{self, Given};
+use super::{Session, cell, errors};
+use crate::crypto::envelope::Header;
+use crate::crypto::term::TermKeys;
+use crate::crypto::term::matching::Run;
+use crate::crypto::{KeyId, KeysetId, Kref};
+use crate::sql::pattern::{Looked, Pattern, Patterns, Quantifier, Search};
+use crate::wire::error::PgError;
+use crate::wire::value::{Case, Like, PlainType, ValueError};
+
+/// Values that one condition may look at.
+const MAX_LOOKED: usize = 200_000;
+
+/// Values read at once.
+const PART: i32 = 2_000;
+
+/// Keys fetched at once.
+const KEYS: usize = 256;
+
+/// Bytes of an envelope that no other value has: key id, type tag and nonce.
+const IDENTITY: std::ops::Range<usize> = 7..31;
+
+/// Whether this database's locale knows more letters than ASCII's.
+const LOCALE: &str = "SELECT pg_catalog.lower(U&'\\00C4') OPERATOR(pg_catalog.=) U&'\\00E4'";
+
+const INT4_ARRAY: u32 = 1007;
+const BYTEA: u32 = 17;
+
+/// What a search found, as arrays in binary form; `None` is NULL.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) tokens: Option<Vec<u8>>,
+    pub(super) matching: Option<Vec<u8>>,
+    pub(super) others: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// The condition is NULL for every value.
+    fn null(search: &Search) -> Self {
+        Found { tokens: all_tokens(search).map(tokens_array), matching: None, others: None }
+    }
+
+    /// The condition holds for all values that have the tokens.
+    fn all(tokens: Option<&[i32]>) -> Self {
+        Found { tokens: tokens.map(tokens_array), matching: None, others: Some(list(&[])) }
+    }
+}
+
+/// The patterns of a search, read.
+pub(super) enum Wanted {
+    /// NULL.
+    Null,
+    /// One pattern, or several.
+    Likes(Quantifier, Vec<Like>),
+}
+
+impl Wanted {
+    fn matches(&self, value: &str) -> Result<bool, ValueError> {
+        match self {
+            Wanted::Null => Ok(false),
+            Wanted::Likes(quantifier, likes) => {
+                let any = *quantifier == Quantifier::Any;
+                for like in likes {
+                    if like.matches(value)? == any {
+                        return Ok(any);
+                    }
+                }
+                Ok(!any)
+            }
+        }
+    }
+}
+
+/// What narrows a search.
+enum Narrow {
+    /// Every value matches.
+    Everything,
+    /// Values that have all of these tokens.
+    All(Vec<i32>),
+    /// Values that have one of these tokens.
+    Any(Vec<i32>),
+    /// Nothing narrows it.
+    Nothing,
+}
+
+impl Narrow {
+    fn of(wanted: &Wanted, keys: &TermKeys) -> Narrow {
+        let Wanted::Likes(quantifier, likes) = wanted else { return Narrow::Nothing };
+        let tokens = |like: &Like| {
+            let literals = like.literals();
+            keys.matching.tokens(literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends }))
+        };
+        match quantifier {
+            Quantifier::All if likes.iter().all(Like::is_everything) => Narrow::Everything,
+            Quantifier::All => {
+                let mut all: Vec<i32> = likes.iter().flat_map(tokens).collect();
+                all.sort_unstable();
+                all.dedup();
+                Narrow::All(all)
+            }
+            Quantifier::Any if likes.iter().any(Like::is_everything) => Narrow::Everything,
+            Quantifier::Any => match likes.iter().map(|like| tokens(like).first().copied()).collect() {
+                Some(each) => Narrow::Any(each),
+                None => Narrow::Nothing,
+            },
+        }
+    }
+
+    /// The tokens to bind.
+    fn tokens(&self) -> Option<&[i32]> {
+        match self {
+            Narrow::All(tokens) | Narrow::Any(tokens) => Some(tokens),
+            Narrow::Everything | Narrow::Nothing => None,
+        }
+    }
+
+    /// Too little is asked for to narrow it at all.
+    fn is_empty(&self) -> bool {
+        self.tokens().is_none_or(<[i32]>::is_empty)
+    }
+}
+
+impl<C, S> Session<C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Decides the conditions of a statement that is about to be bound. `Err` within: what the client is told.
+    ///
+    /// Not cancel safe.
+    pub(super) async fn search(
+        &mut self,
+        prepared: &Prepared,
+        given: &Given<'_>,
+    ) -> Answer<Result<Vec<Found>, PgError>> {
+        // What is asked ends with Flush: the client's own Sync, or that of its simple query, follows.
+        self.state.in_batch = true;
+        if prepared.plan.searches.iter().any(folds) && self.state.case.is_none() {
+            let Some(rows) = self.ask(LOCALE).await? else { return Ok(None) };
+            let unicode = rows.into_iter().flatten().next().flatten().as_deref() == Some("t");
+            self.state.case = Some(if unicode { Case::Unicode } else { Case::Ascii });
+        }
+        let wanted = match seal::wanted(prepared, given, self.state.case.unwrap_or(Case::Exact)) {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let mut found = Vec::with_capacity(wanted.len());
+        for (search, wanted) in prepared.plan.searches.iter().zip(&wanted) {
+            match self.search_one(search, wanted).await? {
+                Some(Ok(one)) => found.push(one),
+                Some(Err(error)) => return Ok(Some(Err(error))),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Ok(found)))
+    }
+
+    async fn search_one(&mut self, search: &Search, wanted: &Wanted) -> Answer<Result<Found, PgError>> {
+        if matches!(wanted, Wanted::Null) {
+            return Ok(Some(Ok(Found::null(search))));
+        }
+        let (keyset, keys) = match self.term_keys(search).await {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        self.state.tally.searched(&search.enc, 1);
+        let narrow = Narrow::of(wanted, &keys);
+        match (&narrow, &search.from) {
+            (Narrow::Everything, _) => Ok(Some(Ok(Found::all(all_tokens(search))))),
+            (narrow, None) if narrow.is_empty() => Ok(Some(Err(errors::short_pattern(&search.column)))),
+            (narrow, None) => Ok(Some(Ok(Found::all(narrow.tokens())))),
+            (narrow, Some(_)) => self.look_at(search, wanted, narrow, keyset).await,
+        }
+    }
+
+    async fn term_keys(&self, search: &Search) -> Result<(KeysetId, std::sync::Arc<TermKeys>), PgError> {
+        let ring = &self.shared.ring;
+        let keyset = match search.enc.def.keyset {
+            Some(keyset) => keyset,
+            None => self.state.choice.active().keyset(ring, &search.column)?,
+        };
+        let keys = match ring.term_keys(keyset, search.enc.def.id) {
+            Some(keys) => keys,
+            None => {
+                ring.fetch_term_keys(keyset, search.enc.def.id).await.map_err(|e| errors::keys(&e, &search.column))?
+            }
+        };
+        Ok((keyset, keys))
+    }
+
+    /// Reads and compares the values that have the tokens.
+    async fn look_at(
+        &mut self,
+        search: &Search,
+        wanted: &Wanted,
+        narrow: &Narrow,
+        keyset: KeysetId,
+    ) -> Answer<Result<Found, PgError>> {
+        let (sql, bound) = reading(search, narrow);
+        let mut looked = Looking { matching: Vec::new(), others: Vec::new() };
+        let mut begun = false;
+        loop {
+            let bound = (!begun).then_some((sql.as_str(), INT4_ARRAY, bound.as_deref()));
+            begun = true;
+            let Some((values, more)) = self.ask_part(bound, PART).await? else { return Ok(None) };
+            if looked.len() + values.len() > MAX_LOOKED {
+                self.end_parts()?;
+                return Ok(Some(match search.enc.approximate() && !narrow.is_empty() {
+                    true => Ok(Found::all(narrow.tokens())),
+                    false => Err(errors::too_many_looked(&search.column, MAX_LOOKED)),
+                }));
+            }
+            if let Err(error) = self.compare(search, wanted, keyset, &values, &mut looked).await {
+                self.end_parts()?;
+                return Ok(Some(Err(error)));
+            }
+            if !more {
+                break;
+            }
+        }
+        self.end_parts()?;
+        let tokens = match narrow {
+            Narrow::Nothing => None,
+            _ => Some(tokens_array(narrow.tokens().unwrap_or_default())),
+        };
+        Ok(Some(Ok(Found { tokens, matching: Some(list(&looked.matching)), others: Some(list(&looked.others)) })))
+    }
+
+    async fn compare(
+        &mut self,
+        search: &Search,
+        wanted: &Wanted,
+        keyset: KeysetId,
+        values: &[Vec<u8>],
+        looked: &mut Looking,
+    ) -> Result<(), PgError> {
+        self.fetch_for(&search.column, keyset, values).await?;
+        let mut plaintext = Zeroizing::new(Vec::new());
+        for value in values {
+            let header = Header::parse(value).map_err(|_| errors::unreadable(&search.column, 0))?;
+            let identity = value.get(IDENTITY).ok_or_else(|| errors::unreadable(&search.column, 0))?;
+            let matches = self.shared.ring.keyset_of(header.kref) == Some(keyset) && {
+                self.open_one(search, (header.kref, header.key_id), value, &mut plaintext).await?;
+                let text = std::str::from_utf8(&plaintext).map_err(|_| errors::unreadable(&search.column, 0))?;
+                wanted.matches(text).map_err(|fault| errors::seal(&fault.into(), &search.column))?
+            };
+            let identity = identity.to_vec();
+            if matches { looked.matching.push(identity) } else { looked.others.push(identity) }
+        }
+        Ok(())
+    }
+
+    /// Fetches the keys of values of this keyset that are not at hand.
+    async fn fetch_for(&self, column: &str, keyset: KeysetId, values: &[Vec<u8>]) -> Result<(), PgError> {
+        let ring = &self.shared.ring;
+        let mut missing: Vec<(Kref, KeyId)> = Vec::new();
+        let headers = values.iter().filter_map(|value| Header::parse(value).ok());
+        for header in headers.filter(|h| ring.keyset_of(h.kref) == Some(keyset)) {
+            let key = (header.kref, header.key_id);
+            if !missing.contains(&key) && ring.cached(key.0, key.1).is_none() {
+                missing.push(key);
+            }
+        }
+        for part in missing.chunks(KEYS) {
+            ring.fetch(part).await.map_err(|e| errors::keys(&e, column))?;
+        }
+        Ok(())
+    }
+
+    /// Opens a value. One that does not open is tried again under a key that was fetched with proof.
+    async fn open_one(
+        &mut self,
+        search: &Search,
+        key: (Kref, KeyId),
+        value: &[u8],
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<(), PgError> {
+        let fault = |error| errors::keys(&error, &search.column);
+        for _ in 0..2 {
+            let at_hand = match self.shared.ring.cached(key.0, key.1) {
+                Some(at_hand) => at_hand,
+                None => {
+                    self.shared.ring.fetch(&[key]).await.map_err(fault)?;
+                    let kept = self.shared.ring.cached(key.0, key.1);
+                    kept.ok_or_else(|| errors::internal("a fetched data key was not kept"))?
+                }
+            };
+            plaintext.clear();
+            match at_hand.open(&search.enc.def.id, value, plaintext) {
+                Ok(codec) if codec == search.enc.def.plain.code() => {
+                    self.state.counted.opened += 1;
+                    return Ok(());
+                }
+                Ok(_) => break,
+                Err(_) => self.prove(key).await.map_err(fault)?,
+            }
+        }
+        Err(errors::unreadable(&search.column, 0))
+    }
+}
+
+/// Identities of the values that were compared.
+struct Looking {
+    matching: Vec<Vec<u8>>,
+    others: Vec<Vec<u8>>,
+}
+
+impl Looking {
+    fn len(&self) -> usize {
+        self.matching.len() + self.others.len()
+    }
+}
+
+/// Letters of both cases are the same.
+fn folds(search: &Search) -> bool {
+    search.looked == Looked::Ilike || search.enc.def.plain == PlainType::Citext
+}
+
+/// Where every value matches: no token is asked for.
+fn all_tokens(search: &Search) -> Option<&'static [i32]> {
+    if search.patterns.overlap() { None } else { Some(&[]) }
+}
+
+/// The query that reads values, and its parameter.
+fn reading(search: &Search, narrow: &Narrow) -> (String, Option<Vec<u8>>) {
+    let (relation, column) = search.from.as_ref().map_or(("", ""), |(r, c)| (r.as_str(), c.as_str()));
+    let (condition, tokens) = match narrow {
+        Narrow::All(tokens) if !tokens.is_empty() => ("@> $1", Some(tokens_array(tokens))),
+        Narrow::Any(tokens) => ("&& $1", Some(tokens_array(tokens))),
+        _ => ("IS NOT NULL", None),
+    };
+    let condition = match condition.split_once(' ') {
+        Some((operator, "$1")) => format!("OPERATOR(pg_catalog.{operator}) $1"),
+        _ => condition.to_owned(),
+    };
+    (format!("SELECT (x.{column}).c FROM {relation} AS x WHERE (x.{column}).m {condition}"), tokens)
+}
+
+/// An `int4[]` in binary form.
+fn tokens_array(tokens: &[i32]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(20 + 8 * tokens.len());
+    cell::int4_array(tokens, &mut out);
+    out
+}
+
+/// A `bytea[]` in binary form.
+fn list(values: &[Vec<u8>]) -> Vec<u8> {
+    let terms: Vec<Option<Vec<u8>>> = values.iter().cloned().map(Some).collect();
+    let mut out = Vec::with_capacity(20 + (IDENTITY.len() + 4) * values.len());
+    cell::term_array(BYTEA, &terms, &mut out);
+    out
+}
+
+/// Reads the patterns of a search. `text`: the value of a parameter; `array`: that of one that is an array.
+pub(super) fn read(
+    search: &Search,
+    case: Case,
+    text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
+    array: &dyn Fn(usize) -> Result<Option<Vec<Option<Zeroizing<String>>>>, PgError>,
+) -> Result<Wanted, PgError> {
+    let escape = search.escape.as_ref().map(|escape| joined(escape, text)).transpose()?;
+    let escape = match escape {
+        Some(None) => return Ok(Wanted::Null),
+        Some(Some(escape)) => Some(escape),
+        None => None,
+    };
+    let case = if folds(search) { case } else { Case::Exact };
+    let like = |pattern: &str| match search.looked {
+        Looked::Prefix => Ok(Like::prefix(pattern)),
+        _ => Like::new(pattern, escape.as_deref().map(String::as_str), case)
+            .map_err(|fault| errors::seal(&fault.into(), &search.column)),
+    };
+    let (quantifier, patterns) = match &search.patterns {
+        Patterns::One(pattern) => (Quantifier::All, vec![joined(pattern, text)?]),
+        Patterns::List(quantifier, list) => {
+            (*quantifier, list.iter().map(|p| joined(p, text)).collect::<Result<_, _>>()?)
+        }
+        Patterns::Array(quantifier, n) => match array(*n)? {
+            Some(list) => (*quantifier, list),
+            None => return Ok(Wanted::Null),
+        },
+    };
+    if patterns.iter().any(Option::is_none) {
+        return match patterns.len() {
+            1 => Ok(Wanted::Null),
+            _ => Err(errors::odd_patterns(&search.column, "NULL among the patterns")),
+        };
+    }
+    if patterns.is_empty() {
+        return Err(errors::odd_patterns(&search.column, "an empty array of patterns"));
+    }
+    let likes = patterns.iter().flatten().map(|pattern| like(pattern)).collect::<Result<_, _>>()?;
+    Ok(Wanted::Likes(quantifier, likes))
+}
+
+/// The text of a pattern; `None` is NULL.
+fn joined(
+    pattern: &Pattern,
+    text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
+) -> Result<Option<Zeroizing<String>>, PgError> {
+    let (parts, strict) = match pattern {
+        Pattern::Null => return Ok(None),
+        Pattern::Value(n) => return text(*n),
+        Pattern::Joined(parts) => (parts, true),
+        Pattern::Concat(parts) => (parts, false),
+    };
+    let mut whole = Zeroizing::new(String::new());
+    for part in parts {
+        match joined(part, text)? {
+            Some(part) => {
+                let mut longer = Zeroizing::new(String::with_capacity(whole.len() + part.len()));
+                longer.push_str(&whole);
+                longer.push_str(&part);
+                whole = longer;
+            }
+            None if strict => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(Some(whole))
+}

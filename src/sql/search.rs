@@ -1,0 +1,371 @@
+//! LIKE and its kin on an encrypted column.
+//!
+//! No term tells whether a value matches a pattern: match terms narrow, and the proxy decides. So before such a statement runs,
+//! the proxy reads the values that have the pattern's terms, compares them, and binds what it found:
+//!
+//! ```text
+//! e LIKE $1    =>   e.m @> $tokens AND CASE WHEN e.c = ANY ($matching) THEN true WHEN e.c = ANY ($others) THEN false
+//!                                      ELSE seal.changed(e.c) END
+//! ```
+//!
+//! A value is named by its envelope, which no other value has. One that has the terms and was not looked at is an error
+//! (40001), so the answer is exact wherever the condition stands.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
+
+use super::analyzer::Analyzer;
+use super::expr::{Enc, Val, function_refusal};
+use super::pattern::{Looked, Pattern, Patterns, Quantifier, Search};
+use super::plan::{Param, Role, Source};
+use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
+use super::scope::{Columns, Scope, Span};
+use super::site::Decision;
+use super::tree;
+use super::types::{self, always_quoted, is_plain_text};
+
+/// What a condition asks of a value.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    looked: Looked,
+    negated: bool,
+}
+
+/// What an operator of this name asks, if it is one of LIKE's kin.
+pub(super) fn asked(name: &str) -> Option<Asked> {
+    let (looked, negated) = match name {
+        "~~" => (Looked::Like, false),
+        "!~~" => (Looked::Like, true),
+        "~~*" => (Looked::Ilike, false),
+        "!~~*" => (Looked::Ilike, true),
+        "^@" => (Looked::Prefix, false),
+        _ => return None,
+    };
+    Some(Asked { looked, negated })
+}
+
+/// A condition, until parameters are numbered.
+pub(super) struct Found {
+    search: Search,
+    negated: bool,
+    /// The column, and how it can be written again.
+    column: Span,
+    text: String,
+    /// From the operator on to the end of the pattern.
+    rest: Span,
+    /// The pattern, in parentheses of its own or not.
+    pattern: (Span, bool),
+    order: usize,
+}
+
+impl Analyzer<'_> {
+    /// `e LIKE pattern`, `e ^@ pattern`, with ANY or ALL or without.
+    pub(super) fn like(&mut self, enc: &Enc, asked: Asked, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {
+        let Some(right) = tree::child(&expr.rexpr) else { return Ok(Val::Plain) };
+        let first = self.token(expr.location)?;
+        let quantified = match expr.kind() {
+            AExprKind::AexprOpAny => Some(true),
+            AExprKind::AexprOpAll => Some(false),
+            _ => None,
+        };
+        let mut last = match self.is_word(first, "operator") {
+            true => self.partner(first + 1)?,
+            false => first + usize::from(self.is_word(first, "not")),
+        };
+        let (patterns, escape, end);
+        match quantified {
+            Some(any) => {
+                last += 2; // ANY (
+                end = self.partner(last)?;
+                escape = None;
+                let quantifier = if any != asked.negated { Quantifier::Any } else { Quantifier::All };
+                patterns = self.pattern_list(right, quantifier, enc, scope)?;
+            }
+            None => {
+                let (pattern, with) = escaped(right);
+                patterns = Patterns::One(self.pattern(pattern, enc, scope)?);
+                escape = with.map(|node| self.pattern(node, enc, scope)).transpose()?;
+                end = self.pattern_end(with.unwrap_or(pattern), last + 1)?;
+                if let Some(with) = with {
+                    let at = self.token(tree::location(with))?;
+                    let word = (last + 1..at).rev().find(|&t| self.is_word(t, "escape"));
+                    let word = word.ok_or_else(|| refuse::on_column("this form of ESCAPE", &enc.column))?;
+                    self.edits.each(self.span(word, word), Some("OPERATOR(pg_catalog.||)".into()), None);
+                }
+            }
+        }
+        let pattern = self.span(last + 1, end);
+        let bracketed = quantified.is_some();
+        let pattern = if bracketed { (self.span(last, end), true) } else { (pattern, false) };
+        let rest = self.span(first, end);
+        self.search(enc, asked, (patterns, escape), (rest, pattern), scope)
+    }
+
+    /// `starts_with(value, prefix)`.
+    pub(super) fn starts_with(&mut self, call: &FuncCall, args: (&Node, &Node), scope: &Scope<'_>) -> Result<Val> {
+        let (value, prefix) = args;
+        let enc = match self.expr(value, scope)? {
+            Val::Enc(enc) if enc.ty.def.terms.matching => enc,
+            Val::Enc(enc) => return Err(function_refusal("starts_with", false, &enc)),
+            value => {
+                let prefix = self.expr(prefix, scope)?;
+                return self.plain_vals(&[value, prefix]).map(|()| Val::Plain);
+            }
+        };
+        let enc = &enc;
+        let first = self.token(call.location)?;
+        let open = self.name_end(first) + 1;
+        let close = self.partner(open)?;
+        let after = self.lexed.tokens.partition_point(|t| t.start < enc.span.1);
+        let comma = (after..close).find(|&t| self.is(t, ","));
+        let comma = comma.ok_or_else(|| refuse::on_column("this form of starts_with", &enc.column))?;
+        let patterns = Patterns::One(self.pattern(prefix, enc, scope)?);
+        let asked = Asked { looked: Looked::Prefix, negated: false };
+        let pattern = (self.span(comma + 1, close - 1), false);
+        let rest = self.span(comma, close);
+        self.edits.both(self.span(first, open), "");
+        self.search(enc, asked, (patterns, None), (rest, pattern), scope)
+    }
+
+    fn search(
+        &mut self,
+        enc: &Enc,
+        asked: Asked,
+        (patterns, escape): (Patterns, Option<Pattern>),
+        (rest, pattern): (Span, (Span, bool)),
+        scope: &Scope<'_>,
+    ) -> Result<Val> {
+        let at = enc.span.0 as i32;
+        let Some(bare) = enc.bare.as_ref().filter(|_| !enc.grouped) else {
+            return Err(refuse::on_column("LIKE of an expression or a key of GROUP BY", &enc.column)
+                .hint("Compare the column itself, in WHERE.")
+                .at(at));
+        };
+        if self.fresh {
+            return Err(refuse::on_column("LIKE in RETURNING", &enc.column).at(at));
+        }
+        let from = self.looked_in(bare.column, scope);
+        if from.is_none() && (asked.negated || !enc.ty.approximate()) {
+            return Err(refuse::on_column("LIKE outside the query that reads its table", &enc.column)
+                .hint("Put the condition into the subquery or CTE that names the table.")
+                .at(at));
+        }
+        self.touched = true;
+        let order = self.edits.next_order();
+        self.searches.push(Found {
+            search: Search {
+                enc: enc.ty.clone(),
+                column: enc.column.to_string(),
+                from,
+                looked: asked.looked,
+                patterns,
+                escape,
+            },
+            negated: asked.negated,
+            column: enc.span,
+            text: bare.text.clone(),
+            rest,
+            pattern,
+            order,
+        });
+        Ok(Val::Plain)
+    }
+
+    /// The relation that holds a column, and the column's name in it.
+    fn looked_in(&self, column: (u32, usize), scope: &Scope<'_>) -> Option<(String, String)> {
+        let item = scope.item_of(column.0)?;
+        match &item.columns {
+            Columns::Relation(relation, _) if !item.qualified_only => {
+                let name = format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name));
+                Some((name, always_quoted(&relation.columns[column.1].name)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The array of `LIKE ANY (...)`.
+    fn pattern_list(&mut self, node: &Node, quantifier: Quantifier, enc: &Enc, scope: &Scope<'_>) -> Result<Patterns> {
+        let inner = match tree::kind(node) {
+            Some(NodeEnum::TypeCast(cast)) => tree::child(&cast.arg).unwrap_or(node),
+            _ => node,
+        };
+        if let Some(NodeEnum::AArrayExpr(array)) = tree::kind(inner) {
+            let each = array.elements.iter().map(|element| self.pattern(element, enc, scope));
+            return Ok(Patterns::List(quantifier, each.collect::<Result<_>>()?));
+        }
+        match self.expr(node, scope)? {
+            Val::Open(open) if open.simple && self.sites[open.sites[0]].source.is_some() => {
+                self.decide(open.sites[0], Decision::Patterns(enc.ty.clone()), &enc.column)?;
+                Ok(Patterns::Array(quantifier, open.sites[0]))
+            }
+            _ => Err(refuse::on_column("LIKE with this array of patterns", &enc.column)
+                .hint("Give the array as a parameter, a literal, or ARRAY[...] of parameters and literals.")
+                .at(enc.span.0 as i32)),
+        }
+    }
+
+    /// A pattern: given values, and what `||` and concat make of them.
+    fn pattern(&mut self, node: &Node, enc: &Enc, scope: &Scope<'_>) -> Result<Pattern> {
+        match tree::kind(node) {
+            Some(NodeEnum::AExpr(expr))
+                if expr.kind() == AExprKind::AexprOp && tree::strings(&expr.name).last() == Some(&"||") =>
+            {
+                let (Some(left), Some(right)) = (tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
+                    return Err(no_pattern(enc));
+                };
+                Ok(Pattern::Joined(vec![self.pattern(left, enc, scope)?, self.pattern(right, enc, scope)?]))
+            }
+            Some(NodeEnum::FuncCall(call)) => match tree::strings(&call.funcname).as_slice() {
+                ["concat"] | ["pg_catalog", "concat"] => {
+                    let parts = call.args.iter().map(|arg| self.pattern(arg, enc, scope));
+                    Ok(Pattern::Concat(parts.collect::<Result<_>>()?))
+                }
+                _ => Err(no_pattern(enc)),
+            },
+            Some(NodeEnum::TypeCast(cast)) if tree::child(&cast.arg).is_some_and(is_joined) => {
+                let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else {
+                    return Err(no_pattern(enc));
+                };
+                match types::named(name, self.catalog, self.session) {
+                    types::Named::Builtin { plain, array: false, modified: false, .. } if is_plain_text(plain) => {
+                        self.pattern(arg, enc, scope)
+                    }
+                    _ => Err(no_pattern(enc)),
+                }
+            }
+            _ => match self.expr(node, scope)? {
+                Val::Open(open) if open.simple => self.pattern_value(open.sites[0], enc),
+                _ => Err(no_pattern(enc)),
+            },
+        }
+    }
+
+    fn pattern_value(&mut self, site: usize, enc: &Enc) -> Result<Pattern> {
+        if self.sites[site].is_number {
+            let message = format!("operator does not exist: {} LIKE a number", types::sql_name(&enc.ty));
+            return Err(refuse::with(UNDEFINED_FUNCTION, message).at(self.sites[site].span.0 as i32));
+        }
+        self.decide(site, Decision::Pattern(enc.ty.clone()), &enc.column)?;
+        Ok(match self.sites[site].source {
+            Some(_) => Pattern::Value(site),
+            None => Pattern::Null,
+        })
+    }
+
+    /// The last token of a pattern that begins with this one.
+    fn pattern_end(&self, node: &Node, first: usize) -> Result<usize> {
+        let mut last = self.last_token(node)?;
+        while self.is(last + 1, ")") && self.partner(last + 1)? >= first {
+            last += 1;
+        }
+        Ok(last)
+    }
+
+    fn last_token(&self, node: &Node) -> Result<usize> {
+        match tree::kind(node) {
+            Some(NodeEnum::AExpr(expr)) => match tree::child(&expr.rexpr) {
+                Some(right) => self.last_token(right),
+                None => self.token(expr.location),
+            },
+            Some(NodeEnum::FuncCall(call)) => self.partner(self.name_end(self.token(call.location)?) + 1),
+            Some(NodeEnum::TypeCast(cast)) => {
+                let at = self.token(cast.location)?;
+                match &cast.type_name {
+                    Some(name) if self.is(at, "::") => self.type_end(self.token(name.location)?),
+                    _ if self.is_word(at, "cast") => self.partner(at + 1),
+                    // text 'abc'
+                    _ => tree::child(&cast.arg).map_or(Ok(at), |arg| self.last_token(arg)),
+                }
+            }
+            _ => self.token(tree::location(node)),
+        }
+    }
+
+    /// Numbers the parameters of searches and edits their conditions.
+    pub(super) fn place_searches(&mut self, params: &mut Vec<Param>, index: &[Option<usize>]) -> Vec<Search> {
+        let found = std::mem::take(&mut self.searches);
+        let mut placed = Vec::with_capacity(found.len());
+        for (number, found) in found.into_iter().enumerate() {
+            let first = params.len();
+            for role in [Role::Tokens(number), Role::Matching(number), Role::Others(number)] {
+                params.push(Param {
+                    source: Source::Search,
+                    role,
+                    column: found.search.column.clone(),
+                    listed: false,
+                    cast: None,
+                    digits: None,
+                });
+            }
+            self.edit_search(&found, first);
+            placed.push(found.search.renumbered(&|site| index[site]));
+        }
+        placed
+    }
+
+    fn edit_search(&mut self, found: &Found, first: usize) {
+        let tokens = format!("${}::pg_catalog.int4[]", first + 1);
+        let matching = format!("${}::pg_catalog.bytea[]", first + 2);
+        let others = format!("${}::pg_catalog.bytea[]", first + 3);
+        let ty = types::sql_name(&found.search.enc);
+        // Described: what must be of the encrypted type, what is a text, what the proxy adds.
+        let (pattern, bracketed) = found.pattern;
+        let (open, close) = if bracketed { ("", "") } else { ("(", ")") };
+        let operator = format!(" OPERATOR(seal.~~) NULL::{ty} AND {open}");
+        let ends = format!("{close} IS NULL AND {tokens} IS NULL AND {matching} IS NULL AND {others} IS NULL)",);
+        self.edits.each((found.rest.0, pattern.0), Some(operator.into()), None);
+        self.edits.each((pattern.1, found.rest.1), Some(ends.into()), None);
+        // Executed.
+        let column = &found.text;
+        let operator = if found.search.patterns.overlap() { "&&" } else { "@>" };
+        let has = |column: &str| format!("({column}).m OPERATOR(pg_catalog.{operator}) {tokens}");
+        let (narrow, lacks) = match found.search.patterns.overlap() {
+            false => (String::new(), format!("NOT ({})", has(column))),
+            true => (format!("{tokens} IS NULL OR "), format!("NOT ({tokens} IS NULL OR {})", has(column))),
+        };
+        let any = |list: &str| {
+            // Key id, type tag and nonce: what no other envelope has.
+            format!(
+                "pg_catalog.substr(({column}).c, 8, 24) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest({list}))"
+            )
+        };
+        let before = format!("({}(({narrow}(", if found.negated { "NOT " } else { "" });
+        let after = format!(
+            ").m OPERATOR(pg_catalog.{operator}) {tokens}) AND CASE WHEN ({column}).c IS NULL THEN NULL \
+             WHEN {matching} IS NULL THEN {others} IS NOT NULL OR NULL \
+             WHEN {lacks} THEN false WHEN {} THEN true WHEN {} THEN false ELSE seal.changed(({column}).c) END))",
+            any(&matching),
+            any(&others)
+        );
+        self.edits.insert_each(found.column.0, found.order, Some("(".into()), Some(before));
+        self.edits.each(found.rest, None, Some(after.into()));
+    }
+}
+
+fn no_pattern(enc: &Enc) -> Box<super::plan::Refusal> {
+    refuse::on_column("LIKE with this pattern", &enc.column)
+        .hint("Give the pattern as a parameter or literal, or as ones joined by || or concat.")
+        .at(enc.span.0 as i32)
+}
+
+/// The pattern and what stands after ESCAPE.
+fn escaped(node: &Node) -> (&Node, Option<&Node>) {
+    match tree::kind(node) {
+        Some(NodeEnum::FuncCall(call)) if tree::strings(&call.funcname).last() == Some(&"like_escape") => {
+            match call.args.as_slice() {
+                [pattern, escape] => (pattern, Some(escape)),
+                _ => (node, None),
+            }
+        }
+        _ => (node, None),
+    }
+}
+
+/// Made by `||` or concat, casts around it aside.
+fn is_joined(node: &Node) -> bool {
+    match tree::kind(node) {
+        Some(NodeEnum::AExpr(_) | NodeEnum::FuncCall(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => tree::child(&cast.arg).is_some_and(is_joined),
+        _ => false,
+    }
+}
