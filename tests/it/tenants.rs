@@ -481,3 +481,32 @@ fn rename(bytes: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+#[test]
+fn like_finds_values_of_the_chosen_keyset() {
+    let twin = tenants(&ProxyOptions::default());
+    twin.sealed.sql("CREATE TABLE m (id int PRIMARY KEY, e seal.text_match)");
+    let mut raw = twin.raw_sealed();
+    for (n, keyset) in KEYSETS.iter().enumerate() {
+        raw.query(&format!("SET columnseal.keyset = '{keyset}'"));
+        raw.query(&format!("INSERT INTO m VALUES ({}, 'banana'), ({}, 'cherry')", 2 * n, 2 * n + 1));
+    }
+    raw.query("SET columnseal.keyset = 'tenant-2'");
+    for (condition, ids) in [
+        ("e LIKE 'ban%'", &["2"][..]),
+        ("e LIKE '%an%'", &["2"]),
+        ("e LIKE '______'", &["2", "3"]),
+        ("e NOT LIKE '%an%'", &["0", "1", "3", "4", "5"]),
+        ("e LIKE '%'", &["0", "1", "2", "3", "4", "5"]),
+        ("e LIKE ANY ('{ban%,%erry}')", &["2", "3"]),
+    ] {
+        assert_eq!(raw.rows(&format!("SELECT id FROM m WHERE {condition} ORDER BY id")), ids, "{condition}");
+    }
+    // Values of a keyset that is no longer granted are passed over, not opened.
+    twin.workspace.revoke(&twin.client, Some("tenant-1"));
+    eventually("it is revoked", || {
+        raw.query("SET columnseal.keyset = 'tenant-1'").starts_with("E ERROR 42501").then_some(())
+    });
+    raw.query("SET columnseal.keyset = 'tenant-2'");
+    assert_eq!(raw.rows("SELECT id FROM m WHERE e LIKE '%an%' ORDER BY id"), ["2"]);
+}
