@@ -25,6 +25,8 @@ if [ "$what" = test ]; then
   need libpostgresql-jdbc-java
   need_command node nodejs
   need_command npm npm
+  need haproxy
+  need pgbouncer
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -34,6 +36,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   $sudo apt-get update -qq
   $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # The tests start their own; the packages' services would hold ports, 6432 among them.
+  for service in haproxy pgbouncer; do
+    if [[ " ${missing[*]} " == *" $service "* ]]; then
+      $sudo systemctl disable --now "$service" >/dev/null 2>&1 || $sudo service "$service" stop >/dev/null 2>&1 || true
+    fi
+  done
 fi
 command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup, then run this again" >&2; exit 1; }
 

@@ -147,7 +147,8 @@ impl App {
         let audit = Audit::new(&config.audit, ring.client(), Arc::clone(&metrics));
         let roles = session.policy.roles.clone();
         let plans = PlanCache::new(PLANS);
-        let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit });
+        let limits = session.limits;
+        let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit, limits });
         Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, shutdown })
     }
 

@@ -10,7 +10,7 @@ use crate::keys::settings::Settings as Keys;
 use crate::net::settings::{Pem, ServerTls};
 use crate::net::target::is_loopback;
 use crate::schema::pins::is_column_name;
-use crate::session::settings::{AuthMode, Policy, Settings as Session};
+use crate::session::settings::{AuthMode, Limits, Policy, Settings as Session};
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
 
@@ -90,10 +90,25 @@ fn session(reader: &mut Reader<'_>) -> Session {
         require_tls,
         max_connections: usize::try_from(max_connections).unwrap_or(10_000),
         shutdown_timeout: reader.span("server.shutdown_timeout", 30 * SECOND, Duration::ZERO..=24 * HOUR),
+        limits: limits(reader),
+        proxy_protocol: reader.flag("server.proxy_protocol").unwrap_or(false),
         tls,
         auth,
         database: database::target(reader),
         policy: policy(reader),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let mut idle = |key: &str| {
+        Some(reader.span(key, Duration::ZERO, Duration::ZERO..=30 * 24 * HOUR)).filter(|span| !span.is_zero())
+    };
+    let (idle, idle_transaction) = (idle("server.idle_timeout"), idle("server.idle_transaction_timeout"));
+    Limits {
+        startup: reader.span("server.startup_timeout", 15 * SECOND, SECOND..=HOUR),
+        login: reader.span("server.login_timeout", 60 * SECOND, SECOND..=HOUR),
+        idle,
+        idle_transaction,
     }
 }
 

@@ -13,6 +13,8 @@ use tokio_rustls::TlsStream;
 pub enum Socket {
     /// TCP.
     Tcp(TcpStream),
+    /// TCP by way of a load balancer, and the address of the client behind it.
+    Proxied(TcpStream, SocketAddr),
     /// A Unix socket.
     Unix(UnixStream),
     /// A pipe in this process.
@@ -24,6 +26,7 @@ impl Socket {
     pub fn peer(&self) -> Option<SocketAddr> {
         match self {
             Socket::Tcp(tcp) => tcp.peer_addr().ok(),
+            Socket::Proxied(_, client) => Some(*client),
             Socket::Unix(_) | Socket::Pipe(_) => None,
         }
     }
@@ -31,7 +34,9 @@ impl Socket {
     /// The bytes never leave this machine.
     pub fn is_local(&self) -> bool {
         match self {
-            Socket::Tcp(_) => self.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+            Socket::Tcp(_) | Socket::Proxied(..) => {
+                self.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+            }
             Socket::Unix(_) | Socket::Pipe(_) => true,
         }
     }
@@ -95,7 +100,7 @@ impl Stream {
 macro_rules! on_socket {
     ($self:expr, $io:ident => $call:expr) => {
         match $self.get_mut() {
-            Socket::Tcp(io) => {
+            Socket::Tcp(io) | Socket::Proxied(io, _) => {
                 let $io = Pin::new(io);
                 $call
             }

@@ -329,6 +329,16 @@ pub(super) fn told_in_plain(column: &str) -> PgError {
     .hint("Compute what depends on the value before sending it.")
 }
 
+/// The session waited too long for its client.
+pub(super) fn idle_too_long(in_transaction: bool) -> PgError {
+    let (sqlstate, what, setting) = match in_transaction {
+        true => ("25P03", "idle-in-transaction", "idle_transaction_timeout"),
+        false => ("57P05", "idle-session", "idle_timeout"),
+    };
+    PgError::fatal(SqlState(sqlstate), format!("terminating connection due to {what} timeout"))
+        .hint(format!("This limit is the proxy's: [server] {setting}."))
+}
+
 /// A pattern that no term narrows, where nothing else decides.
 pub(super) fn short_pattern(column: &str) -> PgError {
     PgError::error(

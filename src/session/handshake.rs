@@ -136,7 +136,7 @@ enum Next {
 
 /// TLS without SSLRequest, told by its first byte.
 async fn direct(socket: Socket, tls: Option<&Acceptor>) -> Result<Link, Ended> {
-    if let (Some(acceptor), Socket::Tcp(tcp)) = (tls, &socket) {
+    if let (Some(acceptor), Socket::Tcp(tcp) | Socket::Proxied(tcp, _)) = (tls, &socket) {
         let mut first = [0];
         if tcp.peek(&mut first).await? == 0 {
             return Err(Ended::Quiet);

@@ -17,13 +17,14 @@ use super::cancel::{self, Cancels};
 use super::handshake::{self, Ended, Request, Unopened};
 use super::identity::Identity;
 use super::link::{Link, Patience};
-use super::settings::Settings;
+use super::settings::{Limits, Settings};
 use super::startup;
 use super::upstream::{self, LoggedIn};
 use crate::keys::Ring;
 use crate::net::TlsError;
 use crate::net::acceptor::Acceptor;
 use crate::net::dial::{Dialer, prepare};
+use crate::net::proxied;
 use crate::net::stream::Socket;
 use crate::sql::own::Wish;
 use crate::telemetry::metrics::Metrics;
@@ -37,21 +38,6 @@ const RELOAD: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Limits of time before a session begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From accepting a connection to its startup packet.
-    pub startup: Duration,
-    /// From the startup packet to the end of the login.
-    pub login: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { startup: Duration::from_secs(15), login: Duration::from_secs(60) }
-    }
-}
-
 /// What every connection passes on its way in.
 pub struct Gate {
     pub(super) dialer: Dialer,
@@ -60,6 +46,7 @@ pub struct Gate {
     require_tls: bool,
     identity: Identity,
     limits: Limits,
+    proxied: bool,
     places: Arc<Semaphore>,
     overflow: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -80,7 +67,8 @@ impl Gate {
             tls: settings.tls.as_ref().map(Acceptor::new).transpose()?,
             require_tls: settings.require_tls,
             identity: identity(settings),
-            limits: Limits::default(),
+            limits: settings.limits,
+            proxied: settings.proxy_protocol,
             places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
             overflow: Arc::new(Semaphore::new(OVERFLOW)),
             shutdown,
@@ -88,13 +76,6 @@ impl Gate {
             metrics: Arc::new(Metrics::detached()),
             ring: None,
         })
-    }
-
-    /// With other limits of time.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
     }
 
     /// Counting what is refused.
@@ -158,6 +139,17 @@ impl Gate {
 
     async fn open(&self, socket: Socket) -> Option<(Link, Request)> {
         let patience = Patience::new(self.limits.startup, &self.shutdown);
+        let socket = match self.proxied {
+            true => match patience.with(async { Ok(proxied::accept(socket).await?) }).await {
+                Ok(socket) => socket,
+                Err(_) => {
+                    tracing::info!("connection without a PROXY protocol header refused");
+                    self.metrics.connections_refused.increment(1);
+                    return None;
+                }
+            },
+            false => socket,
+        };
         match handshake::open(socket, self.tls.as_ref(), self.require_tls, &patience).await {
             Ok(opened) => Some(opened),
             Err(Unopened { link: Some(link), ended }) => self.end(link, ended).await,

@@ -56,6 +56,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::audit::{Audit, Observer, Who};
@@ -66,6 +67,7 @@ use self::fast::Stop;
 use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
 use self::roles::{Roles, Viewer};
+use self::settings::Limits;
 use self::state::State;
 use crate::keys::access::MAX_NAME;
 use crate::keys::{KeysError, Ring};
@@ -100,6 +102,8 @@ pub struct Shared {
     pub roles: Roles,
     /// Who read what.
     pub audit: Arc<Audit>,
+    /// Limits of time.
+    pub limits: Limits,
 }
 
 /// A connection that was logged in.
@@ -245,15 +249,38 @@ where
             }
             let want = Want { client: self.takes_more() && !self.state.leaving, server: true, own: false };
             self.state.keys.clear();
-            if idle {
-                tokio::select! {
-                    turned = self.pipe.turn(want) => turned?,
-                    () = drain.cancelled() => {}
+            let ends = self.idles_until();
+            let over = async {
+                match ends {
+                    Some((at, _)) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
                 }
-            } else {
-                self.pipe.turn(want).await?;
+            };
+            tokio::select! {
+                turned = self.pipe.turn(want) => turned?,
+                () = drain.cancelled(), if idle => {}
+                () = over, if ends.is_some() => return Err(Fault::Tell(errors::idle_too_long(ends.is_some_and(|e| e.1)))),
             }
         }
+    }
+
+    /// When a session that waits for its client has waited too long, and whether a transaction is open.
+    fn idles_until(&mut self) -> Option<(Instant, bool)> {
+        let state = &mut self.state;
+        let waits = state.ledger.is_empty() && !state.copying && !state.leaving && !self.pipe.client.ended;
+        let Limits { idle, idle_transaction, .. } = self.shared.limits;
+        let open = state.status != TransactionStatus::Idle || state.in_batch;
+        let limit = if open { idle_transaction } else { idle };
+        let Some(limit) = limit.filter(|_| waits) else {
+            state.idle_since = None;
+            return None;
+        };
+        // Bytes of the client's begin the time anew, notifications of the server's do not.
+        let taken = self.pipe.client.taken;
+        let (since, at) = state.idle_since.unwrap_or_else(|| (Instant::now(), taken));
+        let since = if at == taken { since } else { Instant::now() };
+        state.idle_since = Some((since, taken));
+        Some((since + limit, open))
     }
 
     fn takes_more(&self) -> bool {

@@ -35,6 +35,8 @@ pub(super) struct Side<T> {
     room: usize,
     /// The peer closed its writing half.
     pub(super) ended: bool,
+    /// Bytes read from the peer so far.
+    pub(super) taken: u64,
     /// The peer may be gone: what it can no longer take is dropped, and that is no error.
     pub(super) parting: bool,
 }
@@ -50,6 +52,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
             needs_flush: false,
             room: READ_MIN,
             ended: false,
+            taken: 0,
             parting: false,
         }
     }
@@ -65,6 +68,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
         match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
             Poll::Ready(Ok(n)) => {
                 self.ended = n == 0;
+                self.taken += n as u64;
                 self.room = if n >= self.room { (self.room * 2).min(READ_MAX) } else { READ_MIN };
                 Poll::Ready(Ok(()))
             }

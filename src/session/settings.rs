@@ -26,6 +26,10 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long open transactions may go on after SIGTERM.
     pub shutdown_timeout: Duration,
+    /// Limits of time.
+    pub limits: Limits,
+    /// Connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// TLS towards clients, where offered.
     pub tls: Option<ServerTls>,
     /// Authentication.
@@ -34,6 +38,26 @@ pub struct Settings {
     pub database: Target,
     /// What analysis may trust and must insist on.
     pub policy: Policy,
+}
+
+/// Limits of time of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// From accepting a connection to its startup packet.
+    pub startup: Duration,
+    /// From the startup packet to the end of the login.
+    pub login: Duration,
+    /// Without a statement, outside a transaction.
+    pub idle: Option<Duration>,
+    /// Without a statement, in an open transaction.
+    pub idle_transaction: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (startup, login) = (Duration::from_secs(15), Duration::from_secs(60));
+        Limits { startup, login, idle: None, idle_transaction: None }
+    }
 }
 
 /// `[policy]`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::audit::{Observer, Tally};
@@ -107,6 +108,8 @@ pub(super) struct State {
     pub(super) copying: bool,
     /// When statements were first prepared by SQL, of those that may still be there.
     prepared_by_sql: Option<Seen>,
+    /// Since when the session waits for its client, and how many bytes that had sent then.
+    pub(super) idle_since: Option<(Instant, u64)>,
     /// The client has left: its answers are still delivered.
     pub(super) leaving: bool,
     /// Results that may still fail here are on their way: nothing more is taken from the client until all is answered.
@@ -183,6 +186,7 @@ impl State {
             replication: false,
             copying: false,
             prepared_by_sql: None,
+            idle_since: None,
             leaving: false,
             fenced: false,
             dropping: false,

@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod balancers;
 mod catalog;
 mod clients;
 mod commands;

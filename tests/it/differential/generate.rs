@@ -2,6 +2,7 @@
 
 mod equality;
 mod order;
+mod search;
 
 use super::random::Random;
 use super::replay::{Mode, Step};
@@ -25,10 +26,11 @@ pub const SCHEMA: &str = "
         o_numeric seal.numeric_ord, o_text seal.text_ord, o_varchar seal.varchar_ord, o_bpchar seal.bpchar_ord, o_uuid seal.uuid_ord,
         o_date seal.date_ord, o_time seal.time_ord, o_timetz seal.timetz_ord, o_timestamp seal.timestamp_ord, o_timestamptz seal.timestamptz_ord,
         o_interval seal.interval_ord, o_bytea seal.bytea_ord, o_inet seal.inet_ord, o_cidr seal.cidr_ord);
-    CREATE INDEX o_int4 ON o (o_int4);";
+    CREATE INDEX o_int4 ON o (o_int4);
+    CREATE TABLE m (id int PRIMARY KEY, grp int, m_text seal.text_match, m_varchar seal.varchar_search, m_bpchar seal.bpchar_match);";
 
 /// Empties the tables; run directly on the server.
-pub const RESET: &str = "TRUNCATE a, b, c, d, o";
+pub const RESET: &str = "TRUNCATE a, b, c, d, o, m";
 
 /// A table's name and its columns after `id` and `grp`: name, type, searchable.
 pub struct Table {
@@ -158,7 +160,8 @@ impl<'v> Generator<'v> {
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..22 => self.step(Generator::select),
+                0..16 => self.step(Generator::select),
+                16..22 => self.step(Generator::searched),
                 22..33 => self.step(Generator::ordered),
                 33..43 => self.step(Generator::equality),
                 43..45 => self.step(Generator::equality_write),

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use columnseal::net::dial::Dialer;
 use columnseal::net::settings::{Pem, ServerTls, Target};
-use columnseal::session::listen::{Gate, Limits, Listener, bind, run};
+use columnseal::session::listen::{Gate, Listener, bind, run};
 use columnseal::session::roles::Roles;
-use columnseal::session::settings::{AuthMode, Policy, Settings};
+use columnseal::session::settings::{AuthMode, Limits, Policy, Settings};
 use columnseal::session::upstream::LoggedIn;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::task::JoinHandle;
@@ -38,6 +38,7 @@ struct With {
     require_tls: bool,
     max_connections: Option<usize>,
     limits: Option<Limits>,
+    proxy_protocol: bool,
     host: Option<String>,
     roles: Roles,
 }
@@ -52,6 +53,8 @@ impl Proxy {
             require_tls: with.require_tls,
             max_connections: with.max_connections.unwrap_or(100),
             shutdown_timeout: Duration::from_secs(5),
+            limits: with.limits.unwrap_or_default(),
+            proxy_protocol: with.proxy_protocol,
             tls: with.tls,
             auth: AuthMode::Passthrough,
             database: target.clone(),
@@ -59,7 +62,7 @@ impl Proxy {
         };
         let shutdown = CancellationToken::new();
         let gate = Gate::new(&settings, Dialer::new(target).unwrap(), shutdown.clone()).unwrap();
-        let gate = Arc::new(gate.limits(with.limits.unwrap_or_default()));
+        let gate = Arc::new(gate);
         let listeners = bind(&settings.host, settings.port).await.unwrap();
         let port = listeners.iter().find_map(Listener::port).unwrap_or_default();
         let task = tokio::spawn(run(listeners, Arc::clone(&gate), forward));

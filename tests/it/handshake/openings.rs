@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use columnseal::session::listen::Limits;
+use columnseal::session::settings::Limits;
 
 use super::{Certificates, Proxy, With};
 use crate::support::cluster::psql;
@@ -78,7 +78,8 @@ async fn nonsense_is_answered_and_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_says_little_or_nothing_is_let_go() {
     let cluster = Cluster::plain();
-    let limits = Limits { startup: Duration::from_millis(200), login: Duration::from_millis(300) };
+    let (startup, login) = (Duration::from_millis(200), Duration::from_millis(300));
+    let limits = Limits { startup, login, ..Limits::default() };
     let proxy = Proxy::new(&cluster, With { limits: Some(limits), ..With::default() }).await;
     for beginning in [&[][..], &[0], &[0, 0, 0, 50, 0, 3]] {
         let mut raw = Raw::over(tcp(proxy.port));

@@ -289,7 +289,7 @@ fn listed() -> &'static BTreeMap<u32, PathBuf> {
 }
 
 /// The account that the server runs as: `postgres` when we are root, which PostgreSQL refuses.
-fn account() -> Option<(u32, u32)> {
+pub fn account() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -299,13 +299,13 @@ fn account() -> Option<(u32, u32)> {
     Some((fields.next().unwrap(), fields.next().unwrap()))
 }
 
-fn run_as(command: &mut Command, account: Option<(u32, u32)>) {
+pub fn run_as(command: &mut Command, account: Option<(u32, u32)>) {
     if let Some((uid, gid)) = account {
         command.uid(uid).gid(gid);
     }
 }
 
-fn temp_dir(account: Option<(u32, u32)>) -> PathBuf {
+pub fn temp_dir(account: Option<(u32, u32)>) -> PathBuf {
     let dir = tempfile::Builder::new().prefix("columnseal-pg-").tempdir().unwrap().keep();
     if let Some((uid, gid)) = account {
         std::os::unix::fs::chown(&dir, Some(uid), Some(gid)).unwrap();
