@@ -126,7 +126,7 @@ pub(super) fn unreadable_for(role: &str, column: &str, type_name: &str) -> PgErr
         SqlState::INSUFFICIENT_PRIVILEGE,
         format!("role \"{role}\" may not read encrypted column {column} of type seal.{type_name}"),
     )
-    .hint("Leave the column out of the result. The proxy's setting [policy.roles] says what the role may read, and may give it a mask.")
+    .hint("Leave the column out of the result, and out of LIKE. The proxy's setting [policy.roles] says what the role may read, and may give it a mask.")
 }
 
 /// Statements that must be recorded and cannot be.

@@ -14,11 +14,13 @@ use super::fast::{self, may_read_otherwise};
 use super::ledger::{Await, Reader};
 use super::own::Answer;
 use super::prepared::{Bound, Prepared, Statement, Turning};
+use super::roles::Sight;
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
 use crate::sql::execute::Execute;
 use crate::sql::own::Wish;
+use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Source};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
@@ -337,6 +339,11 @@ where
     /// A result column that the connection's role may not read in any form.
     fn denied(&self, plan: &Plan) -> Option<PgError> {
         let viewer = &self.state.viewer;
+        // What opens values to compare them tells of more than single guesses.
+        let hidden = |search: &&Search| viewer.rule.sight(&search.enc) != Some(Sight::Whole);
+        if let Some(search) = plan.searches.iter().find(hidden) {
+            return Some(errors::unreadable_for(&viewer.role, &search.column, &search.enc.def.name));
+        }
         plan.columns.iter().flatten().find_map(|column| match column {
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))

@@ -281,3 +281,18 @@ fn writing_needs_no_right_to_read() {
     assert!(answers[0].contains("D 1") && answers[2].contains("D 2"), "{answers:?}");
     assert_eq!(answers[1], "E ERROR 42501\nZ I");
 }
+
+#[test]
+fn like_is_for_roles_that_read_the_type() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE names (id int, n seal.text_match); INSERT INTO names VALUES (1, 'banana'), (2, 'x'); GRANT SELECT ON names TO PUBLIC");
+    let sql = "SELECT id FROM names WHERE n LIKE '%nan%'";
+    assert_eq!(as_role(&twin, "app").rows(sql), ["1"]);
+    for role in ["analyst", "support", "clerk", "auditor", "boss", "plain_reader"] {
+        let mut raw = as_role(&twin, role);
+        assert_eq!(raw.error(sql).code, "42501", "{role}");
+        let answers = transcript(&raw.ask(&extended("SELECT id FROM names WHERE n LIKE $1", &[Some("%nan%")])));
+        assert!(answers.contains("E ERROR 42501"), "{role}: {answers}");
+        assert_eq!(raw.rows("SELECT count(*) FROM names WHERE n IS NOT NULL"), ["2"], "{role}");
+    }
+}
