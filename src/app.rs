@@ -22,6 +22,7 @@ use crate::keyserver::{Engine, Policy};
 use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
+use crate::net::hosts;
 use crate::net::target::is_loopback;
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
@@ -176,6 +177,7 @@ impl App {
                 }
             });
         }
+        tasks.spawn(hosts::watch(self.dialer.clone(), self.shutdown.clone()));
         tasks.spawn(watch_database(self.dialer, self.readiness.clone(), self.shutdown.clone()));
         let sessions_over = CancellationToken::new();
         tasks.spawn(keep_in_keystore(Arc::clone(&self.shared.ring), self.handovers));

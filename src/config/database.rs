@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::net::hosts::Wanted;
 use crate::net::settings::{SslMode, Target};
 use crate::net::target::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, TargetError};
 
@@ -34,6 +35,10 @@ pub(super) fn target(reader: &mut Reader<'_>) -> Target {
         let problem = format!("names {}, which is not a file", path.display());
         reader.fault("database.root_certificate", problem, "name a PEM file of root certificates");
     }
+    if target.wanted != Wanted::Any && target.user.is_none() {
+        let advice = "name database.user: the proxy's own connection looks what each host is";
+        reader.fault("database.url", "has target_session_attrs without a user", advice);
+    }
     let limit = Duration::from_secs(1)..=Duration::from_secs(600);
     target.connect_timeout = reader.span("database.connect_timeout", target.connect_timeout, limit);
     target
@@ -53,6 +58,8 @@ fn from_parts(reader: &mut Reader<'_>, tls: Option<SslMode>) -> Target {
         user: reader.text("database.user"),
         password: reader.secret("database.password"),
         sslrootcert: None,
+        wanted: Wanted::Any,
+        balanced: false,
         connect_timeout: DEFAULT_CONNECT_TIMEOUT,
     }
 }

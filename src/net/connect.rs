@@ -8,7 +8,7 @@ use tokio_postgres::config::SslMode as NoNegotiation;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::dial::{DialError, Dialer, Security};
+use super::dial::{DialError, Dialed, Dialer, Security};
 use super::settings::Target;
 use super::tls::TlsError;
 
@@ -43,9 +43,26 @@ pub async fn connect(target: &Target, database: Option<&str>) -> Result<Client, 
 /// # Errors
 /// No host answers, or the login is refused.
 pub async fn connect_with(dialer: &Dialer, database: Option<&str>) -> Result<Client, ConnectError> {
+    attempts(dialer, database, |security| dialer.dial(security)).await
+}
+
+/// As [`connect_with`], to one host, whatever it is.
+pub(super) async fn to_host(dialer: &Dialer, host: usize) -> Result<Client, ConnectError> {
+    attempts(dialer, None, |security| dialer.dial_host(host, security)).await
+}
+
+async fn attempts<F, Fut>(dialer: &Dialer, database: Option<&str>, dial: F) -> Result<Client, ConnectError>
+where
+    F: Fn(Security) -> Fut,
+    Fut: Future<Output = Result<Dialed, DialError>>,
+{
     let mut outcome = None;
     for security in dialer.attempts() {
-        match attempt(dialer, database, *security).await {
+        let attempted = match dial(*security).await {
+            Ok(dialed) => attempt(dialer, database, dialed).await,
+            Err(error) => Err(error.into()),
+        };
+        match attempted {
             Err(ConnectError::Login(e)) if is_refused_at_start(&e) => outcome = Some(ConnectError::Login(e)),
             // What the first attempt met is the better account.
             Err(e) => return Err(outcome.unwrap_or(e)),
@@ -55,8 +72,7 @@ pub async fn connect_with(dialer: &Dialer, database: Option<&str>) -> Result<Cli
     Err(outcome.expect("every sslmode has an attempt"))
 }
 
-async fn attempt(dialer: &Dialer, database: Option<&str>, security: Security) -> Result<Client, ConnectError> {
-    let dialed = dialer.dial(security).await?;
+async fn attempt(dialer: &Dialer, database: Option<&str>, dialed: Dialed) -> Result<Client, ConnectError> {
     let config = config(dialer.target(), database);
     let login = config.connect_raw(dialed.stream, NoTls);
     let limit = dialer.target().connect_timeout;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::hosts::{Hosts, Wanted, shuffle};
 use super::settings::{SslMode, Target};
 use super::stream::{Socket, Stream};
 use super::tls::{TlsError, client_config};
@@ -81,6 +82,9 @@ pub enum Refusal {
     /// The handshake failed, most often because the certificate does not check out.
     #[error("TLS: {0}")]
     Handshake(io::Error),
+    /// It is not what `target_session_attrs` asks for.
+    #[error("{0}")]
+    Role(&'static str),
     /// The host cannot be written in a certificate.
     #[error("not a valid host name for TLS")]
     Name,
@@ -114,6 +118,7 @@ pub struct Dialer {
 struct Inner {
     target: Target,
     tls: Option<Arc<ClientConfig>>,
+    hosts: Hosts,
 }
 
 impl Dialer {
@@ -123,7 +128,8 @@ impl Dialer {
     /// They cannot be read or used.
     pub fn new(target: Target) -> Result<Self, TlsError> {
         let tls = client_config(&target)?;
-        Ok(Dialer { inner: Arc::new(Inner { target, tls }) })
+        let hosts = Hosts::new(target.hosts.len());
+        Ok(Dialer { inner: Arc::new(Inner { target, tls, hosts }) })
     }
 
     /// The target.
@@ -141,26 +147,61 @@ impl Dialer {
         }
     }
 
-    /// Connects to the first host that answers. Each address has `connect_timeout`. Not cancel safe, but
-    /// nothing stays behind.
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.inner.hosts
+    }
+
+    /// Connects to the first host that answers and is what it must be. Each address has `connect_timeout`. Not cancel safe,
+    /// but nothing stays behind.
     ///
     /// # Errors
     /// None did.
     pub async fn dial(&self, security: Security) -> Result<Dialed, DialError> {
+        let Target { wanted, balanced, hosts, .. } = &self.inner.target;
+        let first = self.dial_in(self.inner.hosts.order(*wanted, *balanced), security).await;
+        let Err(mut error) = first else { return first };
+        if *wanted == Wanted::Any {
+            return Err(error);
+        }
+        // Hosts may have changed their roles since they were looked at.
+        self.look().await;
+        let order = self.inner.hosts.order(*wanted, *balanced);
+        if order.is_empty() {
+            let others = hosts.iter().map(|(host, port)| (format!("{host}:{port}"), Refusal::Role(wanted.missing())));
+            error.tried.extend(others);
+            return Err(error);
+        }
+        self.dial_in(order, security).await
+    }
+
+    async fn dial_in(&self, order: Vec<usize>, security: Security) -> Result<Dialed, DialError> {
         let mut tried = Vec::new();
-        for (host, port) in &self.inner.target.hosts {
-            let addresses = match self.timed(resolve(host, *port)).await {
-                Ok(addresses) => addresses,
-                Err(why) => {
-                    tried.push((format!("{host}:{port}"), why));
-                    continue;
-                }
-            };
-            for address in addresses {
-                match self.dial_address(&address, security).await {
-                    Ok(stream) => return Ok(Dialed { stream, address }),
-                    Err(why) => tried.push((address.to_string(), why)),
-                }
+        for host in order {
+            match self.dial_host(host, security).await {
+                Ok(dialed) => return Ok(dialed),
+                Err(error) => tried.extend(error.tried),
+            }
+        }
+        Err(DialError { tried })
+    }
+
+    /// Connects to one host, whatever it is.
+    pub(super) async fn dial_host(&self, host: usize, security: Security) -> Result<Dialed, DialError> {
+        let Some((host, port)) = self.inner.target.hosts.get(host) else {
+            return Err(DialError { tried: Vec::new() });
+        };
+        let mut addresses = match self.timed(resolve(host, *port)).await {
+            Ok(addresses) => addresses,
+            Err(why) => return Err(DialError { tried: vec![(format!("{host}:{port}"), why)] }),
+        };
+        if self.inner.target.balanced {
+            shuffle(&mut addresses);
+        }
+        let mut tried = Vec::new();
+        for address in addresses {
+            match self.dial_address(&address, security).await {
+                Ok(stream) => return Ok(Dialed { stream, address }),
+                Err(why) => tried.push((address.to_string(), why)),
             }
         }
         Err(DialError { tried })

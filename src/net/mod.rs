@@ -5,6 +5,7 @@
 pub mod acceptor;
 pub mod connect;
 pub mod dial;
+pub mod hosts;
 pub mod proxied;
 pub mod settings;
 pub mod stream;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use super::hosts::Wanted;
+
 /// Libpq's `sslmode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "named as libpq names them")]
@@ -31,6 +33,10 @@ pub struct Target {
     pub sslmode: SslMode,
     /// Root certificates; `None`: those of the operating system.
     pub sslrootcert: Option<PathBuf>,
+    /// What a host must be.
+    pub wanted: Wanted,
+    /// Hosts are tried in random order.
+    pub balanced: bool,
     /// Limit for one connection attempt.
     pub connect_timeout: std::time::Duration,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::hosts::Wanted;
 use super::settings::{SslMode, Target};
 
 /// PostgreSQL's port.
@@ -114,6 +115,8 @@ struct Draft {
     sslrootcert: Option<PathBuf>,
     system_roots: bool,
     timeout: Option<Duration>,
+    wanted: Wanted,
+    balanced: bool,
     faults: Vec<TargetError>,
 }
 
@@ -184,12 +187,23 @@ impl Draft {
             "sslrootcert" if value == "system" => self.system_roots = true,
             "sslrootcert" => self.sslrootcert = some(value).map(PathBuf::from),
             "connect_timeout" => self.connect_timeout(value),
-            "target_session_attrs" if value == "any" => {}
-            "target_session_attrs" => self.faults.push(TargetError::Value {
-                name: "target_session_attrs",
-                value,
-                expected: "only any is supported",
-            }),
+            "target_session_attrs" => match Wanted::named(&value) {
+                Some(wanted) => self.wanted = wanted,
+                None => self.faults.push(TargetError::Value {
+                    name: "target_session_attrs",
+                    value,
+                    expected: "one of any, read-write, read-only, primary, standby, prefer-standby",
+                }),
+            },
+            "load_balance_hosts" => match value.as_str() {
+                "disable" => self.balanced = false,
+                "random" => self.balanced = true,
+                _ => self.faults.push(TargetError::Value {
+                    name: "load_balance_hosts",
+                    value,
+                    expected: "disable or random",
+                }),
+            },
             other => self.faults.push(TargetError::Unknown(other.to_owned())),
         }
     }
@@ -243,6 +257,8 @@ impl Draft {
             user: self.user,
             password: self.password.map(Into::into),
             sslrootcert: self.sslrootcert,
+            wanted: self.wanted,
+            balanced: self.balanced,
             connect_timeout: self.timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
         })
     }

@@ -107,6 +107,8 @@ fn what_is_no_connection_string_is_refused() {
     ] {
         assert!(faults(text).contains(&fault), "{text}: {:?}", faults(text));
     }
-    assert!(!faults("postgres://h?target_session_attrs=read-write").is_empty());
+    assert!(!faults("postgres://h?target_session_attrs=master").is_empty());
+    assert!(!faults("postgres://h?load_balance_hosts=yes").is_empty());
+    assert!(faults("postgres://a,b?target_session_attrs=read-write&load_balance_hosts=random").is_empty());
     assert!(faults("postgres://h?target_session_attrs=any").is_empty());
 }

@@ -209,3 +209,60 @@ fn idle_sessions_are_ended_and_busy_ones_are_not() {
     assert_eq!(direct.sql("SELECT count(*) FROM t"), "0\n", "what was open is rolled back");
     assert!(busy.query("SELECT 1").contains("C SELECT 1"));
 }
+
+/// What a session that was opened now is connected to.
+fn port_of(proxy: &Proxy) -> Result<String, String> {
+    let mut raw = Raw::over(tcp(proxy.port));
+    raw.send(&startup(0x0003_0000, &[("user", "app"), ("database", "shop")]));
+    let answers = raw.until_ready();
+    match answers.iter().find_map(|m| m.error()) {
+        Some(error) => Err(error.message),
+        None => Ok(raw.rows("SELECT current_setting('port')").join("")),
+    }
+}
+
+#[test]
+fn the_host_is_the_one_that_was_asked_for_also_after_a_failover() {
+    let mut primary = Cluster::start(Options::default());
+    let (workspace, _) = made(&primary);
+    let client = workspace.client_create("test", &["default"]);
+    let standby = primary.standby();
+    // The standby is named first.
+    let url = format!("postgres://app@127.0.0.1:{},127.0.0.1:{}/shop", standby.port, primary.port);
+    let proxy = |attrs: &str| {
+        let database = Database::named("shop", &format!("{url}?target_session_attrs={attrs}"));
+        Proxy::start_with(&workspace, &client, &database, &ProxyOptions::default())
+    };
+    let (first, second) = (primary.port.to_string(), standby.port.to_string());
+    let writer = proxy("read-write");
+    for (attrs, port) in [
+        ("any", &second),
+        ("primary", &first),
+        ("standby", &second),
+        ("prefer-standby", &second),
+        ("read-only", &second),
+    ] {
+        assert_eq!(port_of(&proxy(attrs)).as_ref(), Ok(port), "{attrs}");
+    }
+    assert_eq!(port_of(&writer), Ok(first));
+    primary.stop();
+    let refused = port_of(&writer).expect_err("nobody takes writes");
+    assert!(refused.contains("session is read-only"), "{refused}");
+    standby.superuser("postgres", "SELECT pg_promote()");
+    eventually("the new primary is found", || (port_of(&writer).as_ref() == Ok(&second)).then_some(()));
+    works(writer.port, "shop");
+}
+
+#[test]
+fn connections_are_spread_over_hosts() {
+    let (one, two) = (Cluster::start(Options::default()), Cluster::start(Options::default()));
+    let (workspace, _) = made(&one);
+    two.database("shop");
+    let client = workspace.client_create("test", &["default"]);
+    let url = format!("postgres://app@127.0.0.1:{},127.0.0.1:{}/shop?load_balance_hosts=random", one.port, two.port);
+    let proxy = Proxy::start_with(&workspace, &client, &Database::named("shop", &url), &ProxyOptions::default());
+    let mut seen: Vec<String> = (0..40).map(|_| port_of(&proxy).expect("both answer")).collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}

@@ -105,6 +105,29 @@ impl Cluster {
         assert!(self.launch(), "PostgreSQL did not start again:\n{}", self.log());
     }
 
+    /// A standby that follows this server.
+    pub fn standby(&self) -> Cluster {
+        let dir = temp_dir(self.account);
+        let mut copy = Command::new(bin(self.version, "pg_basebackup"));
+        copy.arg("-D").arg(dir.join("data")).arg("-h").arg(&self.dir);
+        copy.args(["-p", &self.port.to_string(), "-U", "postgres", "-c", "fast", "-R"]);
+        run_as(&mut copy, self.account);
+        let copied = copy.status().unwrap();
+        assert!(copied.success(), "pg_basebackup");
+        let said = std::fs::read_to_string(dir.join("data/postgresql.auto.conf")).unwrap();
+        let follows = said.lines().rfind(|line| line.starts_with("primary_conninfo")).expect("written by -R");
+        let options = Options::default().with(follows);
+        let mut cluster = Cluster { port: 0, dir, version: self.version, options, server: None, account: self.account };
+        cluster.configure();
+        for _ in 0..5 {
+            cluster.port = free_port();
+            if cluster.launch() {
+                return cluster;
+            }
+        }
+        panic!("the standby did not start:\n{}", cluster.log());
+    }
+
     fn configure(&self) {
         let mut conf = vec![
             "listen_addresses = '127.0.0.1'".to_owned(),
@@ -136,7 +159,7 @@ impl Cluster {
         std::fs::write(self.dir.join("data/postgresql.auto.conf"), conf.join("\n") + "\n").unwrap();
         let kind = if self.options.tls_only { "hostssl" } else { "host" };
         let method = self.options.auth.method();
-        let hba = format!("local all all trust\n{kind} all app 127.0.0.1/32 {method}\n");
+        let hba = format!("local all all trust\nlocal replication all trust\n{kind} all app 127.0.0.1/32 {method}\n");
         std::fs::write(self.dir.join("data/pg_hba.conf"), hba).unwrap();
     }
 
@@ -195,6 +218,11 @@ impl Drop for Cluster {
 }
 
 impl Database {
+    /// One that is reached by this URL alone.
+    pub fn named(name: &str, url: &str) -> Database {
+        Database { name: name.to_owned(), url: url.to_owned(), socket: (PathBuf::new(), 0) }
+    }
+
     /// Connects as `app`, without TLS.
     pub async fn connect(&self) -> tokio_postgres::Client {
         connect(&self.url).await.unwrap_or_else(|e| panic!("{}: {e:?}", self.url))
