@@ -109,6 +109,8 @@ impl Generator<'_> {
             3 => format!("{column} = {}", self.given("banana"))
                 .replace("m_bpchar", "m_varchar")
                 .replace("m_text", "m_varchar"),
+            // Operators of one precedence are read from the left.
+            _ if operator.contains('~') => format!("{column} {operator} ({})", self.pattern()),
             _ => format!("{column} {operator} {}", self.pattern()),
         }
     }
