@@ -481,7 +481,7 @@ impl Analyzer<'_> {
             }
             self.plain_vals(&vals)?;
         }
-        self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate")?;
+        self.aggregate_order(call, scope)?;
         self.call_tail(call, scope)?;
         Ok(Val::Plain)
     }

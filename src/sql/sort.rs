@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, SortBy, WindowDef};
+use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
 
 use super::analyzer::Analyzer;
 use super::compare::attribute;
@@ -146,6 +146,18 @@ impl Analyzer<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// ORDER BY within an aggregate. With WITHIN GROUP the key is what the aggregate is computed from.
+    pub(super) fn aggregate_order(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<()> {
+        if !call.agg_within_group {
+            return self.order_all(&call.agg_order, scope, "ORDER BY in an aggregate").map(drop);
+        }
+        let key = |key: &Node| match tree::kind(key) {
+            Some(NodeEnum::SortBy(sort)) => self.plain_some(&sort.node, scope, "WITHIN GROUP"),
+            _ => self.plain(key, scope, "WITHIN GROUP"),
+        };
+        call.agg_order.iter().try_for_each(key)
     }
 
     fn order_by(
