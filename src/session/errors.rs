@@ -6,6 +6,7 @@ use super::catalog::CatalogError;
 use super::cell::SealFault;
 use super::prepared::Prepared;
 use crate::keys::KeysError;
+use crate::schema::catalog::Catalog;
 use crate::sql::plan::Refusal;
 use crate::wire::error::{Edit, ErrorView, PgError, field};
 use crate::wire::frame::BuildError;
@@ -444,12 +445,18 @@ pub(super) fn internal(what: &str) -> PgError {
 ///
 /// # Errors
 /// A field with NUL, which the server cannot have sent.
-pub(super) fn translate(view: ErrorView<'_>, prepared: Option<&Prepared>, out: &mut Vec<u8>) -> Result<(), BuildError> {
+pub(super) fn translate(
+    view: ErrorView<'_>,
+    prepared: Option<&Prepared>,
+    catalog: &Catalog,
+    out: &mut Vec<u8>,
+) -> Result<(), BuildError> {
     view.rewrite(out, tag::ERROR_RESPONSE, |code, text| match code {
         field::POSITION => match prepared {
             Some(prepared) => position(prepared, text),
             None => Edit::Keep,
         },
+        field::DETAIL if is_row(text) && row_is_plain(&view, prepared.is_none(), catalog) => Edit::Keep,
         field::DETAIL => detail(text),
         field::CONTEXT if prepared.is_some_and(|p| p.plan.copy_in().is_some()) => copy_context(text),
         field::INTERNAL_POSITION | field::INTERNAL_QUERY | field::CONTEXT if prepared.is_some() => Edit::Drop,
@@ -472,6 +479,24 @@ fn position<'e>(prepared: &Prepared, text: &[u8]) -> Edit<'e> {
     match sent.and_then(|p| prepared.to_client(p)) {
         Some(original) => Edit::Replace(original.to_string().into_bytes().into()),
         None => Edit::Drop,
+    }
+}
+
+/// `Failing row contains (1, x).`
+fn is_row(text: &[u8]) -> bool {
+    text.starts_with(b"Failing row contains")
+}
+
+/// The row that is shown is one of a relation without encrypted columns. Where the relation is not told, as of a view's check
+/// option, or is not known yet: that of a statement which touches nothing, and no envelope (which begins with 0xC1) in it.
+fn row_is_plain(view: &ErrorView<'_>, untouched: bool, catalog: &Catalog) -> bool {
+    let name = |code| view.field(code).and_then(|name| std::str::from_utf8(name).ok());
+    let relation = name(field::SCHEMA).zip(name(field::TABLE));
+    match relation.and_then(|(schema, table)| catalog.relations.get(schema)?.get(table)) {
+        Some(relation) => !relation.touching,
+        None => {
+            untouched && view.field(field::DETAIL).is_some_and(|text| !text.windows(4).any(|part| part == b"\\xc1"))
+        }
     }
 }
 

@@ -29,6 +29,9 @@ use crate::wire::frame::HEADER;
 /// Name under which a statement is sent that is made to fail.
 const POISONED: &[u8] = b"_columnseal_refused";
 
+/// `unknown`: a parameter that is declared so is left to PostgreSQL, as one that is not declared.
+const UNKNOWN: Oid = 705;
+
 /// What to do with one statement.
 pub(super) enum Verdict {
     /// Forward its text.
@@ -177,7 +180,7 @@ where
 
     async fn parse(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Parse::parse(body).map_err(|_| Fault::Malformed)?;
-        let oids: Vec<Oid> = message.oids.iter().collect();
+        let oids: Vec<Oid> = message.oids.iter().map(|oid| if oid == UNKNOWN { 0 } else { oid }).collect();
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {
             Verdict::Refuse(error) => self.refuse_parse(message.name, error),

@@ -126,9 +126,16 @@ impl Analyzer<'_> {
     }
 
     /// EXECUTE by itself, or within a statement that shows or keeps what it gives.
-    pub(super) fn execute(&mut self, execute: &ExecuteStmt, alone: bool) -> Outcome {
+    ///
+    /// # Errors
+    /// An argument touches something encrypted: its text would be sent as it is.
+    pub(super) fn execute(&mut self, execute: &ExecuteStmt, alone: bool) -> Result<Outcome> {
+        if execute.params.iter().any(|node| self.touches(node)) {
+            return Err(refuse::unsupported("an argument of EXECUTE that touches encrypted columns is not supported")
+                .hint("Write a constant."));
+        }
         let arguments = alone.then(|| execute.params.iter().map(|node| self.argument(node)).collect());
-        Outcome::Execute(Execute { name: execute.name.clone(), arguments })
+        Ok(Outcome::Execute(Execute { name: execute.name.clone(), arguments }))
     }
 
     fn argument(&self, node: &Node) -> Argument {

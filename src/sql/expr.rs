@@ -443,7 +443,7 @@ impl Analyzer<'_> {
                 .hint("Leave the cast away.")
                 .at(at));
         }
-        if runs_sql(name) {
+        if runs_sql(name) && !self.runs_plain_text(name, call) {
             self.touched = true;
             return Err(refuse::unsupported(format!("function {name} runs SQL text, which is not looked into")).at(at));
         }

@@ -363,7 +363,7 @@ impl Lexer<'_> {
             self.at += 1;
         }
         if self.at == body + 1 {
-            return Err(LexError { message: "zero-length delimited identifier", position: start });
+            return Err(LexError { message: "zero-length delimited identifier at or near \"\"\"\"", position: start });
         }
         self.push(start, kind);
         Ok(())

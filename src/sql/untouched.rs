@@ -64,7 +64,8 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
                     out.effects.writes = true;
                 }
                 out.effects.configures |= name == "set_config";
-                seen.note(&name, token.kind);
+                let kept = i > 0 && tokens[i - 1].is_word(text, "as");
+                seen.note(&name, token.kind, kept);
             }
             Kind::Str(_) => {
                 out.ours |= seen.sets_config && names_ours(token.text(text));
@@ -118,6 +119,8 @@ struct Seen {
     explain_ddl: bool,
     sets_config: bool,
     executes: bool,
+    /// CREATE TABLE ... AS EXECUTE.
+    keeps: bool,
     all: bool,
     ours: bool,
     /// A name is written as `U&"…"`: it may be any.
@@ -127,7 +130,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn note(&mut self, name: &str, kind: Kind) {
+    /// `kept`: it follows AS.
+    fn note(&mut self, name: &str, kind: Kind, kept: bool) {
         match name {
             "insert" | "update" | "delete" | "merge" if kind == Kind::Word => self.writes = true,
             "into" if kind == Kind::Word => self.into = true,
@@ -136,7 +140,7 @@ impl Seen {
             "all" => (self.all, self.path) = (true, true),
             "create" => self.explain_ddl = true,
             "set_config" => self.sets_config = true,
-            "execute" => self.executes = true,
+            "execute" => (self.executes, self.keeps) = (true, self.keeps || kept),
             name if is_ours(name) => self.ours = true,
             name if HARMLESS.contains(&name) => self.harmless = true,
             name if name.starts_with("pg_temp") => self.temp = true,
@@ -202,8 +206,8 @@ impl Seen {
                 e.ddl = true;
                 e.writes = true;
                 e.temp |= self.temp || first == "drop";
-                e.executes |= self.executes && first == "create";
-                out.suspect |= self.executes && first == "create";
+                e.executes |= self.keeps && first == "create";
+                out.suspect |= self.keeps && first == "create";
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
                 // ALTER ROLE ... SET and the like; a function's own settings.

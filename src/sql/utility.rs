@@ -4,11 +4,11 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, SelectStmt};
+use pg_query::protobuf::{CreateFunctionStmt, CreateTrigStmt, ExplainStmt, FuncCall, Node, SelectStmt};
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::execute;
-use super::lex::Kind;
+use super::lex::{Kind, StringKind};
 use super::own;
 use super::refuse::{self, Detail, Result};
 use super::scope::Scope;
@@ -38,9 +38,11 @@ impl Analyzer<'_> {
         }
         match kind {
             NodeEnum::DoStmt(_) => return self.body("DO", true),
-            kind if let Some((execute, alone)) = execute::executed(kind) => return Ok(self.execute(execute, alone)),
+            kind if let Some((execute, alone)) = execute::executed(kind) => return self.execute(execute, alone),
             NodeEnum::FetchStmt(fetch) if !fetch.ismove => return self.fetch(fetch),
-            NodeEnum::CreateFunctionStmt(_) if !self.touches(node) => return self.body("CREATE FUNCTION", false),
+            NodeEnum::CreateFunctionStmt(create) if !self.touches_but_for_name(create) => {
+                return self.body("CREATE FUNCTION", false);
+            }
             _ if !self.touches(node) => return Ok(Outcome::Forward),
             _ => {}
         }
@@ -174,6 +176,41 @@ impl Analyzer<'_> {
             }
         }
         Ok(Outcome::Forward)
+    }
+
+    /// Of a function that is made or replaced: what it is by now does not matter.
+    fn touches_but_for_name(&self, create: &CreateFunctionStmt) -> bool {
+        self.touches(&CreateFunctionStmt { funcname: Vec::new(), ..create.clone() })
+    }
+
+    /// A function that runs SQL given as text runs one that is written out here, and all that could act in it is plain.
+    pub(super) fn runs_plain_text(&mut self, name: &str, call: &FuncCall) -> bool {
+        let place = match name {
+            // With a third argument it runs nothing.
+            "ts_rewrite" if call.args.len() == 3 => return true,
+            "ts_rewrite" => 1,
+            "ts_stat" | "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" => 0,
+            "table_to_xml" | "table_to_xmlschema" | "table_to_xml_and_xmlschema" => 0,
+            _ => return false,
+        };
+        let literal = match call.args.get(place).and_then(tree::kind) {
+            Some(NodeEnum::AConst(constant)) => self.token(constant.location).ok(),
+            _ => None,
+        };
+        let Some(token) = literal else { return false };
+        self.fixed.extend(self.literal(token));
+        let token = &self.lexed.tokens[token];
+        let text = match token.kind {
+            Kind::Str(StringKind::Plain | StringKind::Dollar) => super::literal::value(self.text, token),
+            _ => None,
+        };
+        text.is_some_and(|text| {
+            let first = words_of(&text).next().unwrap_or_default();
+            let reads = name.starts_with("table") || matches!(&*first, "select" | "values" | "table" | "with");
+            // A number stands for whatever relation has it as its OID.
+            let named = !text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+            reads && named && !text.to_lowercase().contains("u&") && self.named_in(&text).is_none()
+        })
     }
 
     /// The first name of the closure in a text.

@@ -26,6 +26,7 @@ mod keyserver;
 mod leaks;
 mod matching;
 mod order;
+mod plain;
 mod prepared;
 mod protocol;
 mod revocation;
