@@ -12,10 +12,11 @@ use super::ledger::{Await, Reader};
 use super::own::Answer;
 use super::prepared::{Prepared, Statement};
 use super::seal::Given;
-use super::{Fault, Session, confirm, errors, fast};
+use super::{Fault, Session, confirm, errors};
+use crate::schema::catalog::Oid;
 use crate::sql;
 use crate::sql::execute::{Argument, Execute, Prepare};
-use crate::sql::plan::{Action, Effects, Plan};
+use crate::sql::plan::{Action, Analysis, Effects, Plan};
 use crate::wire::client;
 use crate::wire::error::PgError;
 use crate::wire::value::Format;
@@ -39,10 +40,43 @@ where
         match self.state.names.statement(execute.name.as_bytes()) {
             Some(Statement::Plan(..)) if execute.arguments.is_some() => Verdict::Execute(Arc::clone(execute)),
             Some(Statement::Plan(..)) => Verdict::Refuse(errors::execute_within()),
-            _ => match fast::objection(&self.state, effects) {
+            _ => match self.objection_to_execute(execute) {
                 Some(error) => Verdict::Refuse(error),
                 None => Verdict::Forward(effects),
             },
+        }
+    }
+
+    /// Why an EXECUTE of what is no plan cannot be forwarded: what the name stands for may have become one, or it was
+    /// refused, and the arguments were meant for it.
+    fn objection_to_execute(&self, execute: &Execute) -> Option<PgError> {
+        let state = &self.state;
+        if state.view.catalog.is_plain() {
+            return None;
+        }
+        if let Some(Statement::Forwarded(known)) = state.names.statement(execute.name.as_bytes()) {
+            let source = known.source.as_ref().filter(|_| known.seen != state.seen());
+            let is_plain = source.is_none_or(|s| std::str::from_utf8(&s.sql).is_ok_and(|t| self.is_plain(t, &s.oids)));
+            return (!is_plain).then(errors::execute_after_change);
+        }
+        match state.by_sql.texts(&execute.name) {
+            None if execute.arguments.as_ref().is_some_and(Vec::is_empty) => None,
+            None => Some(errors::no_statement(execute.name.as_bytes())),
+            Some(_) if !state.prepared_before() => None,
+            Some(texts) => match texts.is_some_and(|texts| texts.iter().all(|text| self.is_plain(text, &[]))) {
+                true => None,
+                false => Some(errors::execute_after_change()),
+            },
+        }
+    }
+
+    /// Nothing in a text is encrypted, as things are now.
+    fn is_plain(&self, text: &str, oids: &[Oid]) -> bool {
+        let state = &self.state;
+        match self.shared.plans.analyze(text, oids, &state.view.catalog, &state.analysis_state()) {
+            Ok(Analysis::Untouched(_)) => true,
+            Ok(Analysis::Statements(list)) => list.iter().all(|s| matches!(s.action, Action::Forward)),
+            Ok(Analysis::NeedsSearchPath) | Err(_) => false,
         }
     }
 

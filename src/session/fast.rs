@@ -284,7 +284,7 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         Some(Bound::Forwarded(effects, turning)) => {
             state.runs(effects);
             if let Turning::Act(act) = turning {
-                state.acts_soon(&act);
+                state.acts_soon(&act, None);
                 turns.push(Turn::Act(act));
             }
             None

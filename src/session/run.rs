@@ -153,7 +153,7 @@ where
         let turn = match turning {
             Turning::Nothing => None,
             Turning::Act(act) => {
-                self.state.acts_soon(&act);
+                self.state.acts_soon(&act, None);
                 Some(Turn::Act(act))
             }
             Turning::Wish(wish) => match self.wished(&wish) {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::audit::{Observer, Tally};
+use super::by_sql::BySql;
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
@@ -106,8 +107,8 @@ pub(super) struct State {
     pub(super) replication: bool,
     /// COPY FROM STDIN is under way.
     pub(super) copying: bool,
-    /// When statements were first prepared by SQL, of those that may still be there.
-    prepared_by_sql: Option<Seen>,
+    /// Statements prepared by SQL that were forwarded.
+    pub(super) by_sql: BySql,
     /// Since when the session waits for its client, and how many bytes that had sent then.
     pub(super) idle_since: Option<(Instant, u64)>,
     /// The client has left: its answers are still delivered.
@@ -185,7 +186,7 @@ impl State {
             case: None,
             replication: false,
             copying: false,
-            prepared_by_sql: None,
+            by_sql: BySql::default(),
             idle_since: None,
             leaving: false,
             fenced: false,
@@ -266,7 +267,7 @@ impl State {
         }
         self.vars.set_in_transaction |= effects.settings || effects.temp;
         if effects.prepares {
-            self.prepared_by_sql = self.prepared_by_sql.or(Some(self.seen()));
+            self.by_sql.begins(self.seen());
         }
     }
 
@@ -280,12 +281,18 @@ impl State {
     /// What the statements of a text do to the choice of keyset, the next one last.
     pub(super) fn turns(&mut self, effects: Effects, text: &[u8]) -> Vec<Turn> {
         let acts = self.acts(effects, text);
-        acts.iter().for_each(|act| self.acts_soon(act));
+        acts.iter().for_each(|act| self.acts_soon(act, std::str::from_utf8(text).ok()));
         acts.into_iter().rev().map(Turn::Act).collect()
     }
 
-    /// A statement that does this is about to run.
-    pub(super) fn acts_soon(&mut self, act: &Act) {
+    /// A statement that does this is about to run. `text`: what it stands in, if that is at hand.
+    pub(super) fn acts_soon(&mut self, act: &Act, text: Option<&str>) {
+        if let Act::Prepare(name) = act {
+            self.by_sql.keep(name, text);
+        }
+        if let Act::Deallocate(name) = act {
+            self.by_sql.leaves(name);
+        }
         if let Act::Prepare(name) | Act::Deallocate(name) = act {
             self.names.doom(name);
         }
@@ -304,6 +311,11 @@ impl State {
                 if let (Act::Prepare(name), b"PREPARE") | (Act::Deallocate(name), b"DEALLOCATE") = (act, tag) {
                     self.names.drop_if_doomed(name);
                 }
+                match (act, tag) {
+                    (Act::Prepare(name), b"PREPARE") => self.by_sql.prepared(name, self.seen()),
+                    (Act::Deallocate(name), b"DEALLOCATE") => self.by_sql.gone(name),
+                    _ => {}
+                }
             }
             self.choice.completed(&turn, tag);
             self.ledger.choice_open = self.choice.is_open();
@@ -312,12 +324,12 @@ impl State {
 
     /// Statements prepared by SQL are gone.
     pub(super) fn forget_prepared(&mut self) {
-        self.prepared_by_sql = None;
+        self.by_sql.forget();
     }
 
     /// EXECUTE may name a statement whose meaning has changed since it was prepared.
     pub(super) fn prepared_before(&self) -> bool {
-        !self.view.catalog.is_plain() && self.prepared_by_sql.is_some_and(|seen| seen.catalog != self.seen().catalog)
+        !self.view.catalog.is_plain() && self.by_sql.is_older(self.seen())
     }
 
     /// Learns what the server says of its settings when asked.

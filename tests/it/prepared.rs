@@ -242,3 +242,68 @@ fn a_prepared_statement_follows_the_schema() {
     assert_eq!(raw.error("EXECUTE p('mark-schema')").code, "42P17");
     assert!(!twin.relay.sent().windows(11).any(|w| w == b"mark-schema"));
 }
+
+/// Statements that touch nothing encrypted: they go on after the schema or the search_path changed.
+#[test]
+fn a_plain_statement_goes_on_after_a_change() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    pair.each(&[
+        "PREPARE q (int) AS SELECT x, $1 + 1 FROM w",
+        "PREPARE r AS INSERT INTO w VALUES ($1, 'new') RETURNING id",
+        "CREATE TABLE other (id int)",
+        "EXECUTE q(1)",
+        "EXECUTE r(7)",
+        "EXPLAIN (COSTS OFF) EXECUTE q(1)",
+        "CREATE TABLE kept AS EXECUTE q(2)",
+        "TABLE kept",
+        "SET search_path = pg_catalog, public",
+        "EXECUTE q(3)",
+        "PREPARE q AS SELECT 1",
+        "EXECUTE q(4)",
+        "DEALLOCATE q",
+        "ALTER TABLE other ADD n int",
+        "EXECUTE q(5)",
+        "EXECUTE r(8)",
+        "DEALLOCATE ALL; PREPARE q (int) AS SELECT $1",
+        "EXECUTE q(6)",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER f BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION f()",
+        "CREATE TRIGGER g BEFORE INSERT ON other FOR EACH ROW EXECUTE PROCEDURE f()",
+    ]);
+    pair.same("by messages", &[parse("m", "SELECT $1::text || x FROM w WHERE id = 1", &[]), sync()].concat(), 1);
+    pair.each(&["CREATE TABLE third (id int)", "EXECUTE m('a')", "EXPLAIN (COSTS OFF) EXECUTE m('a')"]);
+}
+
+#[test]
+fn a_statement_that_was_plain_is_not_run_once_it_touches() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    for sql in [
+        "CREATE SCHEMA one; CREATE TABLE one.s (id int, x text); CREATE SCHEMA two; CREATE TABLE two.s (id int, x seal.text_eq)",
+        "SET search_path = one",
+        "PREPARE q (text) AS SELECT id FROM s WHERE x = $1",
+        "EXECUTE q('a')",
+    ] {
+        let answer = raw.query(sql);
+        assert!(answer.ends_with("Z I") && !answer.contains("E ERROR"), "{sql}: {answer}");
+    }
+    raw.query("SET search_path = two");
+    for sql in ["EXECUTE q('mark-path')", "EXPLAIN EXECUTE q('mark-path')", "CREATE TABLE c AS EXECUTE q('mark-path')"]
+    {
+        assert_eq!(raw.error(sql).code, "0A000", "{sql}");
+    }
+    // The same name prepared again: PostgreSQL keeps the first.
+    raw.query("PREPARE q (text) AS SELECT $1");
+    assert_eq!(raw.error("EXECUTE q('mark-path')").code, "0A000");
+    // Meant for something that was refused, or never was.
+    for sql in ["EXECUTE nothing('mark-path')", "EXPLAIN EXECUTE nothing('mark-path')"] {
+        assert_eq!(raw.error(sql).code, "26000", "{sql}");
+    }
+    raw.query("PREPARE y (bigint) AS SELECT $1");
+    let inner = "EXECUTE y((SELECT count(*) FROM two.s WHERE x = 'mark-inner'))";
+    assert_eq!(raw.error(inner).code, "0A000");
+    for mark in [&b"mark-path"[..], b"mark-inner"] {
+        assert!(!twin.relay.sent().windows(mark.len()).any(|w| w == mark), "{}", String::from_utf8_lossy(mark));
+    }
+}
