@@ -1,6 +1,7 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
 mod equality;
+mod hostile;
 mod order;
 mod search;
 

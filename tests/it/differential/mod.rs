@@ -1,15 +1,18 @@
 //! Random statements on encrypted tables through the proxy and on plain twins directly: rows, types, tags,
 //! SQLSTATEs and transaction states must be the same. Statements outside the scope must be refused (0A000) or right.
 //!
-//! `COLUMNSEAL_DIFF_SEED` picks the seed and `COLUMNSEAL_DIFF_COUNT` how many scripts are run. A difference is shown with
-//! its seed and the fewest steps that still show it.
+//! `COLUMNSEAL_DIFF_SEED` picks the seed and `COLUMNSEAL_DIFF_COUNT` how many scripts are run; `COLUMNSEAL_DIFF_SECONDS` lets hostile ones
+//! run for that long. A difference is shown with its seed and the fewest steps that still show it.
 
 mod equality;
 mod generate;
+mod hostile;
+mod indexes;
 mod plans;
 mod random;
 mod replay;
 mod values;
+mod watch;
 
 use crate::support::{ProxyOptions, Twin};
 

@@ -104,9 +104,49 @@ const POOLS: &[(&str, u32, &[&str])] = &[
     ("json", 114, &["null", "{ }", "{\"b\":1,\"a\":2, \"b\":3}"]),
 ];
 
+/// Values that can be found again wherever they went: long, and like nothing else.
+const MARKED: &[(&str, u32, &[&str])] = &[
+    ("bool", 16, &["true", "false"]),
+    ("int2", 21, &["31847", "-28391"]),
+    ("int4", 23, &["1517371159", "-1938274651"]),
+    ("int8", 20, &["7264810359172846503", "-5837261940182736455"]),
+    ("float4", 700, &["7391.0625", "-4.718281e+21"]),
+    ("float8", 701, &["83719.4402716153", "-5.5511151231e-117"]),
+    ("numeric", 1700, &["918273645546372819.5081726354", "-77120934.00019283"]),
+    ("text", 25, &["", "Zq-secret-alpha-8841", "Yx-Secret-Beta-2093", "Wv secret gamma, 7716 \u{fc}"]),
+    ("varchar", 1043, &["Vc-secret-delta-4471", "Vd-Secret-Epsilon-9082"]),
+    ("bpchar", 1042, &["Bp-secret-zeta-3316", "Bq-secret-eta-6629"]),
+    ("uuid", 2950, &["9b2f6c84-71d3-4e0a-8f57-c6e1d40a9b38", "5c81e7d2-0a4f-43b6-9d18-72fa6be03c95"]),
+    ("date", 1082, &["2087-11-23", "1931-02-17"]),
+    ("time", 1083, &["13:47:29.618403", "22:08:51.074926"]),
+    ("timetz", 1266, &["05:51:08.240917+03:30", "19:24:33.806142-07"]),
+    ("timestamp", 1114, &["2071-08-19 04:13:52.917364", "1947-05-30 17:26:41.380295"]),
+    ("timestamptz", 1184, &["2063-12-05 21:36:18.485921+00", "1952-09-14 08:47:03.162748+00"]),
+    ("interval", 1186, &["7 years 5 mons 23 days 11:42:36.904817", "-3 years -8 mons +19 days 04:17:25.630481"]),
+    ("bytea", 17, &["\\x8f3ad20c5be1774690d1ce28", "\\x47e6b1920d8c3fa55d7e0c9413"]),
+    ("inet", 869, &["10.183.74.219", "2001:db8:7c3a:91e4::5fd2"]),
+    ("cidr", 650, &["172.29.183.192/26", "2001:db8:77aa::/48"]),
+    ("jsonb", 3802, &["{\"marker\": \"Qp-secret-theta-5512\"}"]),
+    ("json", 114, &["{\"marker\": \"Jn-secret-iota-7340\"}"]),
+];
+
 impl Values {
-    /// Asks a plain connection for the binary form of every value.
+    /// Asks a plain connection for the binary form of every edge value.
     pub fn load(plain: &mut Raw) -> Values {
+        Values::load_from(plain, POOLS)
+    }
+
+    /// As [`Values::load`], of values that can be searched for.
+    pub fn marked(plain: &mut Raw) -> Values {
+        Values::load_from(plain, MARKED)
+    }
+
+    /// All pools.
+    pub fn pools(&self) -> &[Pool] {
+        &self.0
+    }
+
+    fn load_from(plain: &mut Raw, pools: &[(&'static str, u32, &[&str])]) -> Values {
         let load = |(name, oid, texts): &(&'static str, u32, &[&str])| Pool {
             name,
             oid: *oid,
@@ -115,7 +155,7 @@ impl Values {
                 .map(|text| Value { text: (*text).into(), binary: binary(plain, *oid, text) })
                 .collect(),
         };
-        Values(POOLS.iter().map(load).collect())
+        Values(pools.iter().map(load).collect())
     }
 
     /// The pool of a type.

@@ -87,6 +87,11 @@ impl Cluster {
         String::from_utf8_lossy(&std::fs::read(self.dir.join("server.log")).unwrap_or_default()).into_owned()
     }
 
+    /// Empties the log.
+    pub fn forget_log(&self) {
+        File::options().write(true).open(self.dir.join("server.log")).unwrap().set_len(0).unwrap();
+    }
+
     /// The authority that issued the server's certificate, as a PEM file.
     pub fn ca(&self) -> PathBuf {
         self.dir.join("cluster-ca.crt")
