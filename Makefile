@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench microbench build install-build install-test fmt
+.PHONY: demo test lint bench microbench regress fuzz-sql build install-build install-test fmt
 
 # The story of the README, start to end. ONCE=1 ends after the last step; DATABASE_URL=... uses your own database.
 demo: install-build
@@ -26,6 +26,15 @@ bench: build
 # Criterion benchmarks of the crypto engine and of statement analysis.
 microbench: install-build
 	cargo bench --locked
+
+# PostgreSQL's own regression scripts, directly and through the proxy. SUITE: a checkout of PostgreSQL's sources. See docs/testing.md.
+regress: build
+	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/regress.sh $(SUITE)
+
+# Random and hostile statements for an hour, or COLUMNSEAL_DIFF_SECONDS. See docs/testing.md.
+fuzz-sql: export COLUMNSEAL_DIFF_SECONDS ?= 3600
+fuzz-sql: install-test
+	cargo test --locked --test it statements_tell_the_server -- --nocapture
 
 install-build:
 	scripts/install.sh build
