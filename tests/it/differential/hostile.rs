@@ -51,7 +51,7 @@ fn statements_tell_the_server_nothing_and_hostile_ones_are_refused_or_right() {
 /// Two of three scripts are hostile.
 fn run(twin: &Twin, values: &Values, watch: &Watch, number: u64, report: &mut Report) {
     let mut generator = Generator::new(Random::new(number), values);
-    let script = if number % 3 == 0 { generator.script(STEPS) } else { generator.hostile_script(2 * STEPS) };
+    let script = if number.is_multiple_of(3) { generator.script(STEPS) } else { generator.hostile_script(2 * STEPS) };
     let mut pair = Pair::new(twin);
     (pair.clear, pair.lenient) = (CLEAR, true);
     twin.relay.clear();
