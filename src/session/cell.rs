@@ -151,15 +151,15 @@ fn array_header(oid: u32, length: usize, nulls: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a one-dimensional array of operands' terms (of this OID) in binary form; `None` is NULL.
-pub(super) fn term_array(oid: u32, terms: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
-    array_header(oid, terms.len(), terms.iter().any(Option::is_none), out);
-    for term in terms {
-        match term {
-            Some(term) => {
-                let length = i32::try_from(term.len()).expect("terms are short");
+/// Appends a one-dimensional array of values in binary form, of the type of this OID; `None` is NULL.
+pub(super) fn array(oid: u32, values: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
+    array_header(oid, values.len(), values.iter().any(Option::is_none), out);
+    for value in values {
+        match value {
+            Some(value) => {
+                let length = i32::try_from(value.len()).expect("a part of one message");
                 out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(term);
+                out.extend_from_slice(value);
             }
             None => out.extend_from_slice(&(-1i32).to_be_bytes()),
         }
@@ -212,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn term_arrays_count_their_elements() {
+    fn arrays_count_their_elements() {
         let mut out = Vec::new();
-        term_array(UUID, &[], &mut out);
+        array(UUID, &[], &mut out);
         assert_eq!(out.len(), 12);
         out.clear();
-        term_array(UUID, &[Some(vec![7; 16]), None], &mut out);
+        array(UUID, &[Some(vec![7; 16]), None], &mut out);
         assert_eq!(out.len(), 12 + 8 + 20 + 4);
         assert_eq!(out[4..8], 1i32.to_be_bytes());
     }

@@ -97,7 +97,7 @@ pub(super) async fn bind(
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
     }
-    let keys = Keys::gather(ring, pick, prepared, &raws).await?;
+    let keys = Keys::gather(ring, pick, prepared, &raws, &settings).await?;
     let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
     portal_state.copy = copying(ring, pick, prepared)?;
     tally.turn_to(prepared.entry.as_ref());
@@ -285,14 +285,21 @@ struct Keys {
 }
 
 impl Keys {
-    async fn gather(ring: &Ring, pick: &Pick, prepared: &Prepared, raws: &[Raw<'_>]) -> Result<Keys, PgError> {
+    async fn gather(
+        ring: &Ring,
+        pick: &Pick,
+        prepared: &Prepared,
+        raws: &[Raw<'_>],
+        settings: &value::Settings,
+    ) -> Result<Keys, PgError> {
         let mut keys = Keys { terms: Vec::new(), data: Vec::new(), chosen: None };
         let mut values: Vec<(KeysetId, u32)> = Vec::new();
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
-            let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
-            if raw.bytes.is_none() {
+            let (Role::Store(enc) | Role::StoreArray(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role
+            else {
                 continue;
-            }
+            };
+            let Some(bytes) = raw.bytes else { continue };
             let keyset = match enc.def.keyset.or(keys.chosen) {
                 Some(keyset) => keyset,
                 None => *keys.chosen.insert(pick.keyset(ring, &param.column)?),
@@ -306,11 +313,17 @@ impl Keys {
                 };
                 keys.terms.push((enc.def.id, own));
             }
-            if matches!(param.role, Role::Store(_)) {
-                match values.iter_mut().find(|(k, _)| *k == keyset) {
-                    Some((_, n)) => *n += 1,
-                    None => values.push((keyset, 1)),
+            let stored = match &param.role {
+                Role::Store(_) => 1,
+                Role::StoreArray(_) => {
+                    let array = elements(enc, param, raw, bytes, settings);
+                    array.map_err(|e| errors::seal(&e.into(), &param.column))?.iter().flatten().count() as u32
                 }
+                _ => continue,
+            };
+            match values.iter_mut().find(|(k, _)| *k == keyset) {
+                Some((_, n)) => *n += stored,
+                None => values.push((keyset, stored)),
             }
         }
         for (keyset, n) in values {
@@ -384,6 +397,7 @@ impl Work<'_> {
                 Ok(())
             }
             Role::Store(enc) => self.store(enc, param, raw, bytes, out),
+            Role::StoreArray(enc) => self.store_array(enc, param, raw, bytes, out),
             Role::Equal(enc) => self.equal(index, enc, param, raw, bytes, out),
             Role::EqualArray(enc) => self.equal_array(enc, raw, bytes, out),
             // Bound by themselves.
@@ -405,13 +419,38 @@ impl Work<'_> {
         value::read(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         self.fit(param)?;
         let scratch = std::mem::take(&mut self.scratch);
+        let outcome = self.seal(enc, &scratch, out);
+        self.scratch = scratch;
+        outcome
+    }
+
+    /// Appends a value in its stored form, sealed.
+    fn seal(&mut self, enc: &Arc<EncType>, stored: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
         let terms = self.keys.terms(enc).map(Arc::clone);
         let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
-        let outcome = cell::store(enc, &scratch, key, terms.as_deref(), out);
-        self.scratch = scratch;
+        let outcome = cell::store(enc, stored, key, terms.as_deref(), out);
         self.sealed += 1;
         self.tally.sealed(enc);
         outcome
+    }
+
+    fn store_array(
+        &mut self,
+        enc: &Arc<EncType>,
+        param: &Param,
+        raw: &Raw<'_>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealFault> {
+        let array = elements(enc, param, raw, bytes, self.settings)?;
+        let mut one = |stored: &[u8]| {
+            let mut composite = Vec::new();
+            self.seal(enc, stored, &mut composite).map(|()| composite)
+        };
+        let sealed = array.iter().map(|element| element.map(&mut one).transpose());
+        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+        cell::array(enc.oid, &sealed, out);
+        Ok(())
     }
 
     /// Rounds the value in `scratch` where a cast says so. Only a numeric's has digits.
@@ -459,7 +498,19 @@ impl Work<'_> {
         let term = |element: Option<&[u8]>| element.map(one).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
         self.tally.searched(enc, terms.len());
-        cell::term_array(enc.def.terms.compared().1, &terms, out);
+        cell::array(enc.def.terms.compared().1, &terms, out);
         Ok(())
     }
+}
+
+/// The elements of an array of values to store. What its type cannot hold exactly is an error.
+fn elements(
+    enc: &EncType,
+    param: &Param,
+    raw: &Raw<'_>,
+    bytes: &[u8],
+    settings: &value::Settings,
+) -> Result<value::Array, value::ValueError> {
+    let declared = if raw.declared == 0 { param.cast.unwrap_or(0) } else { raw.declared };
+    value::read_array(enc.def.plain, declared, raw.format, bytes, settings)
 }

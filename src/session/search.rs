@@ -358,7 +358,7 @@ fn tokens_array(tokens: &[i32]) -> Vec<u8> {
 fn list(values: &[Vec<u8>]) -> Vec<u8> {
     let terms: Vec<Option<Vec<u8>>> = values.iter().cloned().map(Some).collect();
     let mut out = Vec::with_capacity(20 + (IDENTITY.len() + 4) * values.len());
-    cell::term_array(BYTEA, &terms, &mut out);
+    cell::array(BYTEA, &terms, &mut out);
     out
 }
 

@@ -13,6 +13,7 @@ use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
 use super::rewrite::Edits;
 use super::scope::{Derived, Span};
 use super::site::Site;
+use super::unnest::Unnest;
 use crate::schema::catalog::{Catalog, EncType, Oid, Relation, Standing};
 use crate::wire::sqlstate::SqlState;
 
@@ -79,6 +80,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) drops: Vec<(usize, Span)>,
     /// Names to give to output columns if the site is sealed: the rewriting would change them.
     pub(super) labels: Vec<Label>,
+    /// `unnest` in FROM.
+    pub(super) unnests: Vec<Unnest>,
     /// Conditions over a value alone.
     pub(super) alone: Vec<super::alone::Alone>,
     /// Conditions that the proxy decides before the statement runs.
@@ -125,6 +128,7 @@ impl<'a> Analyzer<'a> {
             sites: Vec::new(),
             drops: Vec::new(),
             labels: Vec::new(),
+            unnests: Vec::new(),
             alone: Vec::new(),
             searches: Vec::new(),
             fresh: false,

@@ -115,7 +115,10 @@ impl Analyzer<'_> {
         match (site.casts.last(), site.source) {
             (Some(Named::Builtin { plain, .. }), _) => Some(*plain),
             (Some(_), _) => None,
-            (None, Some(Source::Client(n))) => self.declared.get(n).and_then(|oid| types::plain_of(*oid)),
+            (None, Some(Source::Client(n))) => self.declared.get(n).and_then(|&oid| match site.element {
+                true => types::plain_of(PlainType::element_of(oid)),
+                false => types::plain_of(oid),
+            }),
             (None, _) => None,
         }
     }

@@ -470,6 +470,13 @@ impl Analyzer<'_> {
         }
         let single = builtin && call.args.len() == 1;
         if single && name == "count" {
+            if single
+                && name == "unnest"
+                && let [Val::Open(open)] = &vals[..]
+                && open.simple
+            {
+                return self.elements(call, open);
+            }
             self.counted(&call.args[0], call.agg_distinct, scope)?;
         } else {
             let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;

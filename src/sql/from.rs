@@ -131,6 +131,12 @@ impl Analyzer<'_> {
     }
 
     fn range_function(&mut self, function: &RangeFunction, lateral: &Scope<'_>) -> Result<Item> {
+        if let Some(item) = self.range_unnest(function, lateral)? {
+            return Ok(item);
+        }
+        if let Some(item) = self.range_routine(function, lateral)? {
+            return Ok(item);
+        }
         let mut names = Vec::new();
         for list in &function.functions {
             let Some(NodeEnum::List(list)) = tree::kind(list) else { continue };
@@ -307,7 +313,7 @@ fn one_argument(function: &RangeFunction) -> bool {
     }
 }
 
-fn alias_of(alias: &Option<Alias>, name: &str) -> (String, Vec<String>) {
+pub(super) fn alias_of(alias: &Option<Alias>, name: &str) -> (String, Vec<String>) {
     match alias {
         Some(alias) => {
             (alias.aliasname.clone(), alias.colnames.iter().filter_map(tree::string).map(str::to_string).collect())

@@ -56,6 +56,7 @@ mod tree;
 mod types;
 mod untouched;
 mod utility;
+mod unnest;
 mod words;
 
 #[cfg(test)]

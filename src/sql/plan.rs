@@ -307,6 +307,8 @@ pub enum Role {
     Plain,
     /// A value to store: envelope and all terms, as the composite.
     Store(Arc<EncType>),
+    /// An array of values to store.
+    StoreArray(Arc<EncType>),
     /// An operand of a comparison: the term that comparisons of the type use.
     Equal(Arc<EncType>),
     /// An array of such operands.
@@ -358,7 +360,7 @@ impl Role {
         match self {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
-            Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
+            Role::Store(t) | Role::StoreArray(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
             Role::Pattern(t) | Role::Patterns(t) => Some(t),
         }
     }

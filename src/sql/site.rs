@@ -12,6 +12,9 @@ use crate::schema::catalog::{EncType, Oid};
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::{Digits, PlainType};
 
+/// The type is left to PostgreSQL.
+const UNSPECIFIED: Oid = 0;
+
 /// What is made of a site.
 #[derive(Clone, Debug)]
 pub(super) enum Decision {
@@ -65,6 +68,8 @@ pub(super) struct Site {
     pub(super) firm: bool,
     /// As of [`Param`].
     pub(super) listed: bool,
+    /// It gives an array, and what is decided is about its elements.
+    pub(super) element: bool,
     /// A literal that is a number, whose type is the first of `casts`.
     pub(super) is_number: bool,
 }
@@ -81,6 +86,7 @@ impl Analyzer<'_> {
             column: "".into(),
             firm: false,
             listed: false,
+            element: false,
             is_number: false,
         });
         self.sites.len() - 1
@@ -127,7 +133,14 @@ impl Analyzer<'_> {
     fn check_casts(&self, site: usize, decision: &Decision, column: &str) -> Result<()> {
         let (site, Some(ty)) = (&self.sites[site], decision.enc()) else { return Ok(()) };
         let literal = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_)));
-        if !site.casts.iter().all(|cast| fits(cast, decision, ty, literal)) {
+        let array = site.element || matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
+        if site.element && !matches!(decision, Decision::Store(_)) {
+            return Err(refuse::on_column("an element of a given array as an operand", column)
+                .hint("Give the value itself, or write column = ANY (array)."));
+        }
+        if !site.casts.iter().all(|cast| fits(cast, decision, array, ty, literal))
+            || !is_declared_as_cast(site, &self.declared)
+        {
             return Err(refuse::unsupported(format!(
                 "the type or cast of a value for encrypted column {column} is not supported"
             ))
@@ -209,6 +222,12 @@ impl Analyzer<'_> {
                 self.edits.both(span, "");
             }
         }
+        for unnest in std::mem::take(&mut self.unnests) {
+            let sealed = |&site: &usize| self.sites[site].decision.as_ref().is_some_and(|d| d.enc().is_some());
+            if unnest.sites.iter().any(sealed) {
+                unnest.edits.into_iter().for_each(|(span, text)| self.edits.both(span, text));
+            }
+        }
         for label in std::mem::take(&mut self.labels) {
             if self.sites[label.site].decision.as_ref().is_some_and(Decision::replaces) {
                 self.edits.insert(label.at, label.order, format!(" AS {}", label.name));
@@ -223,6 +242,10 @@ impl Analyzer<'_> {
             Decision::Plain => return None,
             Decision::Pattern(t) => return self.place_pattern(site, Role::Pattern(t), "text", params),
             Decision::Patterns(t) => return self.place_pattern(site, Role::Patterns(t), "text[]", params),
+            Decision::Store(t) if site.element => {
+                let name = types::sql_name(&t) + "[]";
+                (Role::StoreArray(t), name.clone(), name)
+            }
             Decision::Store(t) => {
                 let name = types::sql_name(&t);
                 (Role::Store(t), name.clone(), name)
@@ -349,10 +372,19 @@ fn digits_of(site: &Site) -> Option<Digits> {
     }
 }
 
+/// An array that is cast is not declared of another type: its elements are read once.
+fn is_declared_as_cast(site: &Site, declared: &[Oid]) -> bool {
+    let given = match site.source {
+        Some(Source::Client(n)) if site.element => declared.get(n).copied().unwrap_or(UNSPECIFIED),
+        _ => return true,
+    };
+    let same = |cast: &Named| matches!(cast, Named::Builtin { oid, .. } if *oid == given);
+    given == UNSPECIFIED || site.casts.iter().all(same)
+}
+
 /// Whether a value that was cast to this may be sealed so.
-fn fits(cast: &Named, decision: &Decision, ty: &EncType, literal: bool) -> bool {
+fn fits(cast: &Named, decision: &Decision, array: bool, ty: &EncType, literal: bool) -> bool {
     let own = ty.def.plain;
-    let array = matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
     match cast {
         Named::Builtin { array: a, .. } if *a != array => false,
         Named::Builtin { modified: true, digits, .. } if digits.is_none() || own != PlainType::Numeric => false,

@@ -54,6 +54,11 @@ const STATEMENTS: &[&str] = &[
     "INSERT INTO users (id, email, name) VALUES (900 + {n}, {}, {}) ON CONFLICT (email) DO UPDATE SET note = {} WHERE users.email <> {}",
     "MERGE INTO orders o USING (VALUES ({}, {})) v (e, t) ON o.email = v.e WHEN MATCHED AND o.tag = v.t THEN DELETE WHEN NOT MATCHED THEN INSERT (email, tag) VALUES (v.e, {})",
     "SELECT id FROM users WHERE (rank, id) > ({}, 1) ORDER BY rank, id LIMIT 3",
+    "CREATE TABLE made_{n} AS SELECT id, COALESCE(email, {}) AS email FROM users WHERE email = {}",
+    "SELECT id, email INTO into_{n} FROM users WHERE email = {}",
+    "EXPLAIN (ANALYZE, VERBOSE, FORMAT json) SELECT id FROM users WHERE email = {} OR rank < {}",
+    "INSERT INTO orders (email) SELECT * FROM unnest({}::text[])",
+    "UPDATE users SET note = u.n FROM unnest({}::text[], {}::text[]) AS u (e, n) WHERE users.email = u.e",
     // Failing in PostgreSQL.
     "SELECT id FROM users WHERE day < {} ORDER BY day",
     "INSERT INTO users (id, name, rank) VALUES (1, 'x', {})",

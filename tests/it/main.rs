@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod arrays;
 mod balancers;
 mod catalog;
 mod clients;

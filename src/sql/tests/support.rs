@@ -259,3 +259,4 @@ fn column(c: &OutColumn) -> String {
         OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),
     }
 }
+        Role::StoreArray(t) => format!("store {}[]", t.def.name),
