@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::routine::Routine;
 use super::snapshot::Facts;
 use crate::crypto::envelope::Padding;
 use crate::crypto::{KeysetId, TypeId};
@@ -198,6 +199,8 @@ pub struct Catalog {
     pub touching_types: HashSet<String>,
     /// Bare names of functions and procedures that touch the closure, run dynamic SQL, or take or return an encrypted type.
     pub touching_functions: HashSet<String>,
+    /// All functions and procedures of those names.
+    pub routines: HashMap<String, Vec<Arc<Routine>>>,
     /// Bare names of functions outside pg_catalog that may change search_path or run arbitrary SQL text.
     pub unknown_functions: HashSet<String>,
     /// Type OID to (schema, name), for errors and casts; user and system types.

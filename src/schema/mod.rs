@@ -10,6 +10,7 @@ pub mod install;
 mod node_tree;
 pub mod pins;
 pub mod registry;
+pub mod routine;
 pub mod snapshot;
 
 pub use error::SchemaError;

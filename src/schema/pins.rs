@@ -1,13 +1,15 @@
-//! Pins: columns that were seen encrypted, or are configured to be, and must not turn up otherwise.
+//! Pins: columns that were seen encrypted, or are configured to be, and must not turn up otherwise; and arguments of
+//! functions.
 //!
 //! A pin names its column as `column schema.relation.name`, each part double-quoted where it is not a plain
-//! lower-case word. What to do about an alarm is not decided here: the relation carries it, and every statement on
+//! lower-case word; an argument as `argument schema.function.arg2`, counted from 1 as a call gives them. What to do about an alarm is not decided here: the relation carries it, and every statement on
 //! the relation is refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::catalog::{Catalog, Column, Oid, Relation, RelationKind, Standing};
+use super::routine::Routine;
 use super::snapshot::settle;
 use crate::crypto::TypeId;
 
@@ -75,7 +77,7 @@ pub fn check(catalog: &mut Catalog, pins: &[(String, TypeId)], configured: &[Str
         pins.iter().filter_map(|(object, id)| Some((Name::parse(object.strip_prefix("column ")?)?, Some(*id))));
     let configured = configured.iter().filter_map(|entry| Some((Name::parse(entry)?, None)));
     let wanted: Vec<(Name, Option<TypeId>)> = pinned.chain(configured).collect();
-    let alarms: Vec<Alarm> = wanted.iter().flat_map(|(name, id)| faults(catalog, name, *id)).collect();
+    let mut alarms: Vec<Alarm> = wanted.iter().flat_map(|(name, id)| faults(catalog, name, *id)).collect();
     for alarm in &alarms {
         let (schema, name) = &alarm.relation;
         if let Some(relation) = catalog.relations.get_mut(schema).and_then(|r| r.get_mut(name)) {
@@ -92,7 +94,44 @@ pub fn check(catalog: &mut Catalog, pins: &[(String, TypeId)], configured: &[Str
             catalog.touching_names.insert(name.relation.clone());
         }
     }
+    for (object, id) in pins {
+        if let Some(name) = object.strip_prefix(ARGUMENT).and_then(Name::parse) {
+            alarms.extend(check_argument(catalog, &name, *id));
+        }
+    }
     alarms
+}
+
+/// What an object that is an argument begins with.
+const ARGUMENT: &str = "argument ";
+
+/// Where an argument is not of its encrypted type in every function of the name, none of them can be called with values:
+/// nor can one that is gone. Only what is there and is otherwise is an alarm.
+fn check_argument(catalog: &mut Catalog, name: &Name, id: TypeId) -> Option<Alarm> {
+    let at = name.column.strip_prefix("arg")?.parse::<usize>().ok()?.checked_sub(1)?;
+    let facts = Arc::clone(&catalog.facts);
+    let namesakes = || facts.functions.iter().map(|f| &f.routine).filter(|r| r.name == name.relation);
+    let is_own = |oid: &Oid| catalog.types.get(oid).is_some_and(|enc| enc.def.id == id);
+    let other = namesakes().find(|r| !r.inputs.get(at).is_some_and(is_own));
+    if other.is_none() && namesakes().any(|r| r.schema == name.schema) {
+        return None;
+    }
+    catalog.touching_functions.insert(name.relation.clone());
+    // A database in which nothing else is encrypted is not plain.
+    catalog.touching_names.insert(name.relation.clone());
+    catalog.routines.remove(&name.relation);
+    other.map(|other| Alarm {
+        object: format!("{ARGUMENT}{}", name.shown()),
+        relation: (other.schema.clone(), other.name.clone()),
+        fault: Fault::Plain,
+        why: format!(
+            "argument {at} of function {}.{} must have the encrypted type with id {id}, and of {} it has not",
+            quoted(&name.schema),
+            quoted(&name.relation),
+            quoted(&other.schema),
+            at = at + 1,
+        ),
+    })
 }
 
 /// Whether a configured entry names a column, for the configuration's own check.
@@ -124,10 +163,29 @@ pub fn new_pins(catalog: &Catalog, known: &[(String, TypeId)]) -> Vec<(String, T
         .flat_map(HashMap::values)
         .filter(|r| r.touching && r.alarm.is_none() && pinnable(r))
         .flat_map(|r| r.columns.iter().filter_map(|column| pin(r, column)))
+        .chain(catalog.facts.functions.iter().flat_map(|f| arguments(catalog, &f.routine)))
         .filter(|(object, _)| !known.contains_key(object.as_str()))
         .collect();
     found.sort();
+    found.dedup();
     found
+}
+
+/// Pins for the encrypted arguments of a function that may be called with values.
+fn arguments(catalog: &Catalog, routine: &Routine) -> Vec<(String, TypeId)> {
+    let of_name = catalog.routines.get(&routine.name).map_or(&[][..], Vec::as_slice);
+    // Which of several is called cannot be told, so none is called with values.
+    let only = of_name.iter().filter(|r| r.schema == routine.schema).count() == 1;
+    if !only || routine.schema.starts_with("pg_") || routine.schema == "seal" {
+        return Vec::new();
+    }
+    let pin = |(i, oid): (usize, &Oid)| {
+        let enc = catalog.types.get(oid).filter(|enc| enc.standing == Standing::Verified)?;
+        let (schema, relation) = (routine.schema.clone(), routine.name.clone());
+        let name = Name { schema, relation, column: format!("arg{}", i + 1) };
+        Some((format!("{ARGUMENT}{}", name.shown()), enc.def.id))
+    };
+    routine.inputs.iter().enumerate().filter_map(pin).collect()
 }
 
 fn pinnable(relation: &Relation) -> bool {

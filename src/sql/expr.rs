@@ -431,10 +431,7 @@ impl Analyzer<'_> {
         let at = self.here(call.location);
         let builtin = names.len() == 1 || names[0] == "pg_catalog";
         if self.catalog.touching_functions.contains(name) && names.first() != Some(&"pg_catalog") {
-            self.touched = true;
-            return Err(refuse::unsupported(format!("function {name} touches encrypted columns or runs dynamic SQL"))
-                .hint("List it in [policy] trusted_functions if it does neither.")
-                .at(at));
+            return self.call_routine(call, scope);
         }
         let qualified = names.len() > 1 && names[0] != "pg_catalog";
         if self.catalog.touching_types.contains(name) && (qualified || !types::is_builtin(name)) {
@@ -470,6 +467,9 @@ impl Analyzer<'_> {
         }
         let single = builtin && call.args.len() == 1;
         if single && name == "count" {
+            self.counted(&call.args[0], call.agg_distinct, scope)?;
+        } else {
+            let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
             if single
                 && name == "unnest"
                 && let [Val::Open(open)] = &vals[..]
@@ -477,9 +477,6 @@ impl Analyzer<'_> {
             {
                 return self.elements(call, open);
             }
-            self.counted(&call.args[0], call.agg_distinct, scope)?;
-        } else {
-            let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
             if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None }) {
                 return match single && matches!(name, "min" | "max") {
                     true => self.extreme(call, name, enc.clone(), scope),

@@ -13,6 +13,7 @@
 mod acts;
 mod alone;
 mod analyzer;
+mod body;
 pub mod cache;
 mod choices;
 mod combine;
@@ -41,6 +42,7 @@ pub mod plan;
 mod refuse;
 pub mod render;
 mod rewrite;
+mod routine;
 mod rows;
 mod scope;
 mod search;
@@ -54,9 +56,9 @@ mod statement;
 mod touch;
 mod tree;
 mod types;
+mod unnest;
 mod untouched;
 mod utility;
-mod unnest;
 mod words;
 
 #[cfg(test)]

@@ -4,20 +4,17 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateFunctionStmt, CreateTrigStmt, ExplainStmt, FuncCall, Node, SelectStmt};
+use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectStmt};
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::execute;
-use super::lex::{Kind, StringKind};
 use super::own;
 use super::refuse::{self, Detail, Result};
-use super::scope::Scope;
+use super::scope::{Item, Scope};
 use super::site::{Decision, Site};
 use super::statement::Outcome;
 use super::tree;
 use super::untouched::names_ours;
-
-const OVER: &str = "on a relation with encrypted columns is not supported";
 
 impl Analyzer<'_> {
     /// Any statement but SELECT, INSERT, UPDATE, DELETE and MERGE.
@@ -41,7 +38,10 @@ impl Analyzer<'_> {
             kind if let Some((execute, alone)) = execute::executed(kind) => return self.execute(execute, alone),
             NodeEnum::FetchStmt(fetch) if !fetch.ismove => return self.fetch(fetch),
             NodeEnum::CreateFunctionStmt(create) if !self.touches_but_for_name(create) => {
-                return self.body("CREATE FUNCTION", false);
+                return self.body("CREATE FUNCTION", false).or_else(|refusal| match self.create_routine(create) {
+                    Ok(outcome) => Ok(outcome),
+                    Err(_) => Err(refusal),
+                });
             }
             _ if !self.touches(node) => return Ok(Outcome::Forward),
             _ => {}
@@ -84,26 +84,44 @@ impl Analyzer<'_> {
             NodeEnum::AlterPolicyStmt(policy) => {
                 self.table_conditions(&policy.table, &[&policy.qual, &policy.with_check], "a policy's condition")
             }
+            NodeEnum::CreateFunctionStmt(create) => self.create_routine(create),
+            NodeEnum::CallStmt(call) => self.call_procedure(call),
             NodeEnum::ViewStmt(view) => self.stored_query(&view.query, "CREATE VIEW"),
-            NodeEnum::CreateTableAsStmt(create) => self.stored_query(&create.query, "CREATE TABLE AS"),
+            NodeEnum::CreateTableAsStmt(create) if create.objtype() == ObjectType::ObjectTable => {
+                self.table_of(create.query.as_deref())
+            }
+            NodeEnum::CreateTableAsStmt(create) => self.stored_query(&create.query, "CREATE MATERIALIZED VIEW"),
             other => Err(refused(other)),
         }
     }
 
     /// EXPLAIN of a query: as the query runs, with literals as parameters.
     fn explain(&mut self, explain: &ExplainStmt) -> Result<Outcome> {
-        self.outermost(explain.query.as_deref(), "EXPLAIN")?;
+        match explain.query.as_deref().and_then(tree::kind) {
+            Some(NodeEnum::CreateTableAsStmt(create)) if create.objtype() == ObjectType::ObjectTable => {
+                self.table_of(create.query.as_deref())?;
+            }
+            Some(NodeEnum::DeclareCursorStmt(declare)) => self.outermost(declare.query.as_deref(), "EXPLAIN")?,
+            _ => self.outermost(explain.query.as_deref(), "EXPLAIN")?,
+        }
         self.columns = Some(vec![TopColumn::Plain]);
         self.checks.clear();
         Ok(Outcome::Described)
     }
 
     fn create_trigger(&mut self, trigger: &CreateTrigStmt) -> Result<Outcome> {
-        match trigger.when_clause {
-            None => Ok(Outcome::Forward),
-            Some(_) => Err(refuse::unsupported(format!("CREATE TRIGGER with WHEN {OVER}"))
-                .hint("Test the condition in the trigger function, with OLD *<> NEW to compare rows.")),
+        let (Some(when), Some(range)) = (tree::child(&trigger.when_clause), &trigger.relation) else {
+            return Ok(Outcome::Forward);
+        };
+        let mut rows = Vec::new();
+        for alias in ["old", "new"] {
+            let row = self.range_var(range, true)?;
+            rows.push(Item { alias: alias.into(), qualified_only: true, ..row });
         }
+        if !compares_images(when) {
+            self.plain(when, &Scope::new(rows, None), "a trigger's WHEN")?;
+        }
+        self.kept_query("a trigger's WHEN")
     }
 
     /// Conditions kept with a table: the server stores and prints them, so no encrypted value may stand in them.
@@ -119,24 +137,45 @@ impl Analyzer<'_> {
         for condition in conditions {
             self.plain_some(condition, &scope, construct)?;
         }
-        self.unedited(construct)
+        self.kept_query(construct)
     }
 
     /// A query that the server keeps and runs later: only one that holds no value of an encrypted column.
     fn stored_query(&mut self, query: &Option<Box<Node>>, construct: &str) -> Result<Outcome> {
         let Some(query) = tree::child(query) else { return Ok(Outcome::Forward) };
         self.query(query, None)?;
+        self.kept_query(construct)
+    }
+
+    /// What the server keeps and runs later may compare terms with one another, and hold no value.
+    fn kept_query(&mut self, construct: &str) -> Result<Outcome> {
         match self.sites.iter().all(is_plain) && !self.edits.is_empty() {
             true => Ok(Outcome::Utility),
             false => self.unedited(construct),
         }
     }
 
+    /// CREATE TABLE AS: the query runs at once, and its values are parameters.
+    fn table_of(&mut self, query: Option<&Node>) -> Result<Outcome> {
+        if let Some(query) = query {
+            self.query(query, None)?;
+        }
+        Ok(self.kept_rows())
+    }
+
     /// SELECT INTO: as CREATE TABLE AS.
     pub(super) fn select_into(&mut self, select: &SelectStmt) -> Result<Outcome> {
         let query = SelectStmt { into_clause: None, ..select.clone() };
         self.select(&query, None, false)?;
-        self.unedited("SELECT INTO")
+        Ok(self.kept_rows())
+    }
+
+    fn kept_rows(&self) -> Outcome {
+        match self.sites.iter().all(is_plain) {
+            true if self.edits.is_empty() => Outcome::Forward,
+            true if self.client_params == 0 => Outcome::Utility,
+            _ => Outcome::Described,
+        }
     }
 
     /// Forwarded if analysis found nothing to rewrite.
@@ -152,95 +191,25 @@ impl Analyzer<'_> {
             }
         }
     }
+}
 
-    /// A block or function whose text is run by the server. Its words are looked at wherever they stand, also in
-    /// strings and comments.
-    fn body(&mut self, construct: &str, runs_now: bool) -> Result<Outcome> {
-        self.fixed.extend(0..self.literals.len());
-        for token in self.lexed.tokens.iter().filter(|t| matches!(t.kind, Kind::Str(_))) {
-            let value = super::literal::value(self.text, token);
-            let text = value.as_deref().unwrap_or_else(|| token.text(self.text));
-            let dynamic = runs_now && words_of(text).any(|w| w == "execute");
-            if dynamic {
-                return Err(refuse::unsupported(format!(
-                    "{construct} with dynamic SQL is not supported in a database with encrypted columns"
-                ))
-                .hint("Run the statements one by one.")
-                .at(token.start as i32));
-            }
-            if let Some(name) = self.named_in(text) {
-                return Err(refuse::unsupported(format!(
-                    "{construct} whose text names {name} is not supported, since {name} touches encrypted columns"
-                ))
-                .at(token.start as i32));
-            }
+/// `OLD *<> NEW`: whole rows, by their bytes.
+fn compares_images(node: &Node) -> bool {
+    let row = |node: &Option<Box<Node>>| match tree::child(node).and_then(tree::kind) {
+        Some(NodeEnum::ColumnRef(column)) => matches!(tree::strings(&column.fields)[..], ["old" | "new"]),
+        _ => false,
+    };
+    match tree::kind(node) {
+        Some(NodeEnum::AExpr(expr)) => {
+            matches!(tree::strings(&expr.name)[..], ["*<>" | "*="]) && row(&expr.lexpr) && row(&expr.rexpr)
         }
-        Ok(Outcome::Forward)
-    }
-
-    /// Of a function that is made or replaced: what it is by now does not matter.
-    fn touches_but_for_name(&self, create: &CreateFunctionStmt) -> bool {
-        self.touches(&CreateFunctionStmt { funcname: Vec::new(), ..create.clone() })
-    }
-
-    /// A function that runs SQL given as text runs one that is written out here, and all that could act in it is plain.
-    pub(super) fn runs_plain_text(&mut self, name: &str, call: &FuncCall) -> bool {
-        let place = match name {
-            // With a third argument it runs nothing.
-            "ts_rewrite" if call.args.len() == 3 => return true,
-            "ts_rewrite" => 1,
-            "ts_stat" | "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" => 0,
-            "table_to_xml" | "table_to_xmlschema" | "table_to_xml_and_xmlschema" => 0,
-            _ => return false,
-        };
-        let literal = match call.args.get(place).and_then(tree::kind) {
-            Some(NodeEnum::AConst(constant)) => self.token(constant.location).ok(),
-            _ => None,
-        };
-        let Some(token) = literal else { return false };
-        self.fixed.extend(self.literal(token));
-        let token = &self.lexed.tokens[token];
-        let text = match token.kind {
-            Kind::Str(StringKind::Plain | StringKind::Dollar) => super::literal::value(self.text, token),
-            _ => None,
-        };
-        text.is_some_and(|text| {
-            let first = words_of(&text).next().unwrap_or_default();
-            let reads = name.starts_with("table") || matches!(&*first, "select" | "values" | "table" | "with");
-            // A number stands for whatever relation has it as its OID.
-            let named = !text.trim_start().starts_with(|c: char| c.is_ascii_digit());
-            reads && named && !text.to_lowercase().contains("u&") && self.named_in(&text).is_none()
-        })
-    }
-
-    /// The first name of the closure in a text.
-    fn named_in(&self, text: &str) -> Option<String> {
-        let catalog = self.catalog;
-        let mut last = String::new();
-        for word in words_of(text) {
-            let sealed = last == "seal" && catalog.touching_types.contains(&word);
-            let runs = super::untouched::runs_sql(&word);
-            if sealed || runs || catalog.touching_names.contains(&word) || catalog.touching_functions.contains(&word) {
-                return Some(if sealed { format!("seal.{word}") } else { word });
-            }
-            last = word;
-        }
-        // Names that are not made of one word, as they stand.
-        let odd = |name: &&String| words_of(name).next().as_deref() != Some(name.as_str());
-        catalog.touching_names.iter().filter(odd).find(|name| text.contains(name.as_str())).cloned()
+        _ => false,
     }
 }
 
 /// A value that is sent as it is.
 fn is_plain(site: &Site) -> bool {
     matches!(site.decision, None | Some(Decision::Plain))
-}
-
-/// Words of a text, in lower case.
-fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| c.is_ascii() && !super::lex::is_word_part(c as u8))
-        .filter(|w| !w.is_empty())
-        .map(str::to_lowercase)
 }
 
 /// A publication with row filters.
@@ -259,13 +228,6 @@ fn has_conditions(kind: &NodeEnum) -> bool {
 /// The refusal for a kind that is not supported.
 fn refused(kind: &NodeEnum) -> Box<super::plan::Refusal> {
     let (what, hint) = match kind {
-        NodeEnum::CreateFunctionStmt(_) => {
-            ("CREATE FUNCTION on encrypted columns", "Work with encrypted columns in the application's statements.")
-        }
-        NodeEnum::CallStmt(_) => (
-            "CALL of a procedure that touches encrypted columns or runs dynamic SQL",
-            "List it in [policy] trusted_functions if it does neither.",
-        ),
         NodeEnum::RuleStmt(_) => ("CREATE RULE on a relation with encrypted columns", "Use a trigger."),
         NodeEnum::CreateStatsStmt(_) => (
             "CREATE STATISTICS on a relation with encrypted columns",

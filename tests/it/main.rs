@@ -36,5 +36,6 @@ mod root_keys;
 mod rotation;
 mod rust_drivers;
 mod schema;
+mod stored;
 mod tenants;
 mod values;

@@ -32,6 +32,10 @@ pub(in crate::schema) fn settle(catalog: &mut Catalog) {
     catalog.touching_types = facts.type_names.iter().cloned().collect();
     catalog.touching_types.extend(touching().filter_map(|oid| facts.row_types.get(oid)).flatten().cloned());
     catalog.touching_functions = bare(&facts, &found.functions);
+    catalog.routines = HashMap::new();
+    for function in facts.functions.iter().filter(|f| catalog.touching_functions.contains(&f.name)) {
+        catalog.routines.entry(function.name.clone()).or_default().push(Arc::clone(&function.routine));
+    }
     catalog.unknown_functions = bare(&facts, &unsettling(&facts));
     if facts.installed {
         catalog.unknown_functions.extend(DEFINING.map(String::from));

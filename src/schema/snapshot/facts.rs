@@ -1,9 +1,11 @@
 //! What a snapshot keeps beside the catalog: the edges along which touching spreads.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::words::{is_plain, words};
 use crate::schema::catalog::Oid;
+use crate::schema::routine::Routine;
 
 /// Functions that run SQL text given to them, or read whole relations by name: those of `pg_catalog`, and those
 /// of extensions that are written in C. A statement that calls one is never untouched.
@@ -105,6 +107,8 @@ pub(in crate::schema) struct Function {
     pub(in crate::schema) oid: Oid,
     pub(in crate::schema) schema: String,
     pub(in crate::schema) name: String,
+    /// How calls of it are judged.
+    pub(in crate::schema) routine: Arc<Routine>,
     /// Words of its source; empty for C.
     pub(in crate::schema) words: HashSet<Box<str>>,
     /// Lower-case source, for names that are no words.
@@ -118,7 +122,8 @@ pub(in crate::schema) struct Function {
 }
 
 impl Function {
-    pub(super) fn new(oid: Oid, schema: &str, name: &str, language: &str, source: &str, types: Vec<Oid>) -> Function {
+    pub(super) fn new(oid: Oid, language: &str, source: &str, types: Vec<Oid>, routine: Routine) -> Function {
+        let (schema, name) = (routine.schema.as_str(), routine.name.as_str());
         let runs = |word: &str| SQL_RUNNING_FUNCTIONS.contains(&word.to_lowercase().as_str());
         let (words, source, dynamic) = match language {
             "c" => (HashSet::new(), String::new(), runs(name) || schema == "cron"),
@@ -137,7 +142,8 @@ impl Function {
             _ => (HashSet::new(), String::new(), true),
         };
         let unsettling = dynamic || UNSETTLING.iter().any(|w| words.contains(*w));
-        Function { oid, schema: schema.to_owned(), name: name.to_owned(), words, source, types, dynamic, unsettling }
+        let (schema, name) = (schema.to_owned(), name.to_owned());
+        Function { oid, schema, name, routine: Arc::new(routine), words, source, types, dynamic, unsettling }
     }
 
     /// Its source may name one of these objects.

@@ -23,6 +23,7 @@ use self::rows::{Answer, Row, pairs};
 use self::types::{Attributes, PgType};
 use super::SchemaError;
 use super::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind};
+use super::routine::{self, Routine};
 use crate::crypto::TypeId;
 
 static VERSIONS: AtomicU64 = AtomicU64::new(0);
@@ -206,6 +207,32 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
     let words = row.text(5)?.split(' ').filter(|t| !t.is_empty()).map(str::parse);
     let mut types: Vec<Oid> =
         words.collect::<Result<_, _>>().map_err(|_| SchemaError::Answer("a field is not a number"))?;
+    let routine = routine(row, &types)?;
     types.push(row.oid(6)?);
-    Ok(Function::new(row.oid(0)?, row.text(1)?, row.text(2)?, row.text(3)?, row.text(4)?, types))
+    Ok(Function::new(row.oid(0)?, row.text(3)?, row.text(4)?, types, routine))
+}
+
+/// The signature. `types`: of all arguments.
+fn routine(row: Row<'_>, types: &[Oid]) -> Result<Routine, SchemaError> {
+    let names: Vec<String> =
+        serde_json::from_str(row.text(10)?).map_err(|_| SchemaError::Answer("names of arguments are no list"))?;
+    let (modes, kind) = (row.text(9)?.as_bytes(), row.text(7)?);
+    let mode = |i: usize| modes.get(i).copied().unwrap_or(b'i');
+    let procedure = kind == "p";
+    let given = |i: &usize| matches!(mode(*i), b'i' | b'b' | b'v') || (procedure && mode(*i) == b'o');
+    let shown = |i: &usize| matches!(mode(*i), b'o' | b'b' | b't');
+    let name = |i: usize| names.get(i).cloned().unwrap_or_default();
+    let inputs: Vec<Oid> = (0..types.len()).filter(given).map(|i| types[i]).collect();
+    let outputs: Vec<(String, Oid)> = (0..types.len()).filter(shown).map(|i| (name(i), types[i])).collect();
+    let result = row.oid(6)?;
+    let results = outputs.iter().map(|(_, oid)| *oid).chain((outputs.is_empty()).then_some(result));
+    let language = matches!(row.text(3)?, "sql" | "plpgsql");
+    let followed = language
+        && matches!(kind, "f" | "p")
+        && !modes.contains(&b'v')
+        && !types.iter().any(|t| routine::is_polymorphic(*t))
+        && !results.clone().any(routine::takes_anything)
+        && routine::moves(row.text(4)?);
+    let (schema, name) = (row.text(1)?.to_owned(), row.text(2)?.to_owned());
+    Ok(Routine { schema, name, procedure, inputs, defaults: row.number(8)?, outputs, result, followed })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
 use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
+use crate::schema::routine::Routine;
 use crate::sql::copy::InColumn;
 use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
@@ -50,6 +51,12 @@ fn add(catalog: &mut Catalog, schema: &str, name: &str, kind: RelationKind, colu
         catalog.touching_types.insert(name.into());
     }
     catalog.relations.entry(schema.into()).or_default().insert(name.into(), Arc::new(relation));
+}
+
+fn routine(catalog: &mut Catalog, name: &str, routine: Routine) {
+    let routine = Routine { schema: "public".into(), name: name.into(), followed: true, ..routine };
+    catalog.touching_functions.insert(name.into());
+    catalog.routines.entry(name.into()).or_default().push(Arc::new(routine));
 }
 
 /// Tables `users`, `accounts`, `notes` and friends with encrypted columns, `plain` and `tenant.users` without.
@@ -133,6 +140,20 @@ pub(crate) fn catalog() -> Catalog {
     add(&mut c, "public", "ranked", table, ranked);
     add(&mut c, "pg_catalog", "pg_class", table, vec![plain("oid", 26), plain("relname", 19)]);
     c.touching_functions.insert("find_user".into());
+    let outputs = vec![("id".to_string(), 20), ("email".to_string(), email.oid)];
+    routine(&mut c, "find_email", Routine { inputs: vec![email.oid], result: 20, ..Routine::default() });
+    routine(
+        &mut c,
+        "keep",
+        Routine { inputs: vec![email.oid, 25], defaults: 1, result: email.oid, ..Routine::default() },
+    );
+    routine(&mut c, "list_users", Routine { inputs: vec![20], outputs, result: 2249, ..Routine::default() });
+    let outputs = vec![("e".to_string(), email.oid)];
+    let put = Routine { inputs: vec![20, email.oid], outputs, result: 2249, procedure: true, ..Routine::default() };
+    routine(&mut c, "put_user", put);
+    for n in [email.oid, ssn.oid] {
+        routine(&mut c, "overloaded", Routine { inputs: vec![n], result: 20, ..Routine::default() });
+    }
     c.unknown_functions.insert("user_fn".into());
     c
 }
@@ -239,6 +260,7 @@ fn param(p: &Param) -> String {
         Role::Plain => return source,
         Role::Store(t) => format!("store {}", t.def.name),
         Role::Equal(t) => format!("equal {}", t.def.name),
+        Role::StoreArray(t) => format!("store {}[]", t.def.name),
         Role::EqualArray(t) => format!("equal {}[]", t.def.name),
         Role::Test(test) => format!("whether {test:?}"),
         Role::Shown(show) => format!("{show:?}"),
@@ -259,4 +281,3 @@ fn column(c: &OutColumn) -> String {
         OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),
     }
 }
-        Role::StoreArray(t) => format!("store {}[]", t.def.name),

@@ -1,0 +1,276 @@
+//! Functions and procedures that a statement may call with encrypted values: their signatures, and whether their bodies
+//! only move such values.
+//!
+//! A body is judged by its words alone. It may hold no value that could be compared with an encrypted one, no cast, and
+//! no call: then the server's own types see to it that an encrypted value stays one.
+
+use super::catalog::Oid;
+
+/// A function or procedure, as calls of it are judged.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Routine {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// It is a procedure, for CALL.
+    pub procedure: bool,
+    /// Types of the arguments that a call gives, in order.
+    pub inputs: Vec<Oid>,
+    /// How many of them, at the end, may be left away.
+    pub defaults: usize,
+    /// Names and types of its result columns, where it has OUT, INOUT or TABLE arguments.
+    pub outputs: Vec<(String, Oid)>,
+    /// Type of the result.
+    pub result: Oid,
+    /// It only moves encrypted values, and is called in the simplest way: no VARIADIC, no polymorphic types.
+    pub followed: bool,
+}
+
+impl Routine {
+    /// It can be called with so many arguments.
+    pub fn takes(&self, arguments: usize) -> bool {
+        (self.inputs.len() - self.defaults.min(self.inputs.len())..=self.inputs.len()).contains(&arguments)
+    }
+}
+
+/// Types whose values PostgreSQL makes of any other type without being asked: `text`, `varchar`, `bpchar`, `name`, `char`.
+const TAKES_ANYTHING: [Oid; 5] = [25, 1043, 1042, 19, 18];
+
+/// Pseudo-types that stand for others.
+const POLYMORPHIC: std::ops::RangeInclusive<Oid> = 5077..=5080;
+const OLDER_POLYMORPHIC: [Oid; 8] = [2276, 2277, 2283, 2776, 3500, 3831, 4537, 4538];
+
+/// An encrypted value could come out of a result of this type as text.
+pub(super) fn takes_anything(oid: Oid) -> bool {
+    TAKES_ANYTHING.contains(&oid)
+}
+
+/// The type stands for others.
+pub(super) fn is_polymorphic(oid: Oid) -> bool {
+    POLYMORPHIC.contains(&oid) || OLDER_POLYMORPHIC.contains(&oid)
+}
+
+/// Words that no body has which only moves values.
+const REFUSED: &[&str] = &[
+    "alter",
+    "array",
+    "call",
+    "cast",
+    "collate",
+    "commit",
+    "copy",
+    "create",
+    "cursor",
+    "deallocate",
+    "declare",
+    "drop",
+    "execute",
+    "false",
+    "fetch",
+    "foreach",
+    "for",
+    "grant",
+    "ilike",
+    "like",
+    "listen",
+    "lock",
+    "notify",
+    "open",
+    "prepare",
+    "reset",
+    "revoke",
+    "rollback",
+    "row",
+    "savepoint",
+    "show",
+    "similar",
+    "true",
+    "truncate",
+    "xmlelement",
+];
+
+/// Words that a bracket may follow which is no call.
+const BEFORE_BRACKET: &[&str] = &[
+    "all",
+    "and",
+    "any",
+    "as",
+    "by",
+    "coalesce",
+    "conflict",
+    "count",
+    "distinct",
+    "elsif",
+    "exists",
+    "from",
+    "if",
+    "in",
+    "join",
+    "not",
+    "on",
+    "or",
+    "perform",
+    "return",
+    "returning",
+    "select",
+    "set",
+    "then",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+];
+
+/// Words that a number may follow: it is compared with nothing.
+const BEFORE_NUMBER: &[&str] = &["limit", "offset", "select", "perform"];
+
+/// Operators and marks a body may have.
+const MARKS: &[&str] = &["(", ")", ",", ";", ".", "=", ":=", "<>", "<", ">", "<=", ">=", "*", "+", "-"];
+
+/// The body of a function in SQL or PL/pgSQL only moves encrypted values: it stores, selects and compares arguments and
+/// columns, and has no value of its own that could be meant for one.
+pub fn moves(body: &str) -> bool {
+    let Some(tokens) = tokens(body) else { return false };
+    let word = |i: Option<usize>| match i.and_then(|i| tokens.get(i)) {
+        Some(Token::Word(word)) => word.as_str(),
+        _ => "",
+    };
+    tokens.iter().enumerate().all(|(i, token)| {
+        let before = i.checked_sub(1);
+        match token {
+            Token::Word(name) if name == "set" => !begins_statement(&tokens, i),
+            Token::Word(name) if name == "do" => tokens
+                .get(i + 1)
+                .is_some_and(|next| matches!(next, Token::Word(word) if word == "update" || word == "nothing")),
+            Token::Word(name) => !REFUSED.contains(&name.as_str()),
+            Token::Quoted => true,
+            Token::Number => BEFORE_NUMBER.contains(&word(before)),
+            Token::Mark("(") => match before.map(|b| &tokens[b]) {
+                Some(Token::Word(name)) => BEFORE_BRACKET.contains(&name.as_str()) || follows_into(&tokens, i),
+                Some(Token::Quoted) => follows_into(&tokens, i),
+                _ => true,
+            },
+            Token::Mark(mark) => MARKS.contains(mark),
+        }
+    })
+}
+
+/// SET as a statement.
+fn begins_statement(tokens: &[Token<'_>], at: usize) -> bool {
+    match at.checked_sub(1).map(|before| &tokens[before]) {
+        None | Some(Token::Mark(";")) => true,
+        Some(Token::Word(word)) => matches!(word.as_str(), "begin" | "then" | "else" | "loop" | "atomic"),
+        _ => false,
+    }
+}
+
+/// The bracket at `at` is behind the name of a table that is written to: `INSERT INTO a.b (`.
+fn follows_into(tokens: &[Token<'_>], at: usize) -> bool {
+    let mut first = at - 1;
+    while first >= 2 && tokens[first - 1] == Token::Mark(".") {
+        first -= 2;
+    }
+    first > 0 && tokens[first - 1] == Token::Word("into".into())
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum Token<'t> {
+    /// An identifier or key word, in lower case.
+    Word(String),
+    /// An identifier in quotes, or `$n`.
+    Quoted,
+    Number,
+    Mark(&'t str),
+}
+
+/// `None`: it holds a string, or something that is not read here.
+fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
+    let mut out = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (token, length) = match first {
+            '-' if rest.starts_with("--") => (None, rest.find('\n').unwrap_or(rest.len())),
+            '"' => (Some(Token::Quoted), rest[1..].find('"')? + 2),
+            '$' => {
+                let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+                (Some(Token::Quoted).filter(|_| digits > 0), if digits > 0 { digits + 1 } else { return None })
+            }
+            c if c.is_ascii_digit() => (Some(Token::Number), length_of(rest, |c| c.is_ascii_digit() || c == '.')),
+            c if c.is_alphabetic() || c == '_' => {
+                let length = length_of(rest, |c| c.is_alphanumeric() || c == '_' || c == '$');
+                (Some(Token::Word(rest[..length].to_lowercase())), length)
+            }
+            c if "(),;.".contains(c) => (Some(Token::Mark(&rest[..1])), 1),
+            c if "=:<>*+-".contains(c) => {
+                let length = length_of(rest, |c| "=:<>*+-/~!@#%^&|`?".contains(c));
+                (Some(Token::Mark(&rest[..length])), length)
+            }
+            _ => return None,
+        };
+        out.extend(token);
+        rest = rest[length..].trim_start();
+    }
+    Some(out)
+}
+
+fn length_of(text: &str, part: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !part(c)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_move_values_are_told() {
+        for body in [
+            "INSERT INTO users (id, email) VALUES (p_id, p_email)",
+            "insert into public.users (id, \"Email\") values ($1, $2) on conflict (id) do update set email = excluded.email returning id;",
+            "SELECT email FROM users WHERE id = p_id LIMIT 1",
+            "BEGIN RETURN (SELECT u.email FROM users u WHERE u.email = wanted AND u.id <> p_id); END",
+            "BEGIN\n  -- it's a comment\n  IF p_email IS NULL THEN RETURN NULL; END IF;\n  UPDATE users SET email = p_email WHERE id = p_id; END;",
+            "SELECT count(*) FROM users WHERE EXISTS (SELECT 1 FROM t WHERE t.e = users.email)",
+            "BEGIN result := (SELECT e FROM t); END",
+        ] {
+            assert!(moves(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn bodies_that_do_more_are_told() {
+        for body in [
+            "SELECT id FROM users WHERE email = 'x'",
+            "SELECT id FROM users WHERE age = 5",
+            "SELECT id FROM users WHERE active = true",
+            "SELECT email::text FROM users",
+            "SELECT CAST(email AS text) FROM users",
+            "SELECT email || name FROM users",
+            "SELECT upper(email) FROM users",
+            "SELECT public.leak(email) FROM users",
+            "SELECT ROW(email) FROM users",
+            "SELECT (email).c FROM users WHERE f ($1)",
+            "SELECT $$x$$",
+            "BEGIN EXECUTE q; END",
+            "DECLARE v text; BEGIN SELECT email INTO v FROM users; RETURN v; END",
+            "BEGIN SET search_path = x; END",
+            "BEGIN COMMIT; END",
+            "SELECT email LIKE p FROM users",
+            "SELECT e'x'",
+            "SELECT U&\"x\" FROM users",
+            "SELECT a /* 'x' */ FROM users",
+            "SELECT \"unfinished",
+        ] {
+            assert!(!moves(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn arguments_may_be_left_away_at_the_end() {
+        let routine = Routine { inputs: vec![20, 25, 25], defaults: 2, ..Routine::default() };
+        let takes: Vec<usize> = (0..6).filter(|n| routine.takes(*n)).collect();
+        assert_eq!(takes, [1, 2, 3]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Text that the server is given to run, now or later: DO blocks and the bodies of functions and procedures.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{CreateFunctionStmt, FuncCall};
+
+use super::analyzer::Analyzer;
+use super::lex::{Kind, Lexed, StringKind, Token, is_word_part};
+use super::refuse::{self, Detail, Result};
+use super::statement::Outcome;
+use super::tree;
+use super::untouched::runs_sql;
+
+impl Analyzer<'_> {
+    /// A block or function whose text is run by the server. Its words are looked at wherever they stand, also in
+    /// strings and comments.
+    pub(super) fn body(&mut self, construct: &str, runs_now: bool) -> Result<Outcome> {
+        self.fixed.extend(0..self.literals.len());
+        for token in self.lexed.tokens.iter().filter(|t| matches!(t.kind, Kind::Str(_))) {
+            let at = token.start as i32;
+            let value = super::literal::value(self.text, token);
+            let text = value.as_deref().unwrap_or_else(|| token.text(self.text));
+            if runs_now && words_of(text).any(|w| w == "execute") {
+                return Err(refuse::unsupported(format!(
+                    "{construct} with dynamic SQL is not supported in a database with encrypted columns"
+                ))
+                .hint("Run the statements one by one.")
+                .at(at));
+            }
+            if let Some(name) = self.named_in(text) {
+                return Err(refuse::unsupported(format!(
+                    "{construct} whose text names {name} is not supported, since {name} touches encrypted columns"
+                ))
+                .at(at));
+            }
+            if let Some(name) = self.row_column_in(text) {
+                return Err(refuse::unsupported(format!(
+                    "{construct} whose text uses {name} beside a value is not supported, since a column of that name is encrypted"
+                ))
+                .hint("A trigger can test IS NULL and IS NOT NULL, and assign one encrypted column to another.")
+                .at(at));
+            }
+        }
+        Ok(Outcome::Forward)
+    }
+
+    /// Of a function that is made or replaced: what it is by now does not matter.
+    pub(super) fn touches_but_for_name(&self, create: &CreateFunctionStmt) -> bool {
+        self.touches(&CreateFunctionStmt { funcname: Vec::new(), ..create.clone() })
+    }
+
+    /// A function that runs SQL given as text runs one that is written out here, and all that could act in it is plain.
+    pub(super) fn runs_plain_text(&mut self, name: &str, call: &FuncCall) -> bool {
+        let place = match name {
+            // With a third argument it runs nothing.
+            "ts_rewrite" if call.args.len() == 3 => return true,
+            "ts_rewrite" => 1,
+            "ts_stat" | "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" => 0,
+            "table_to_xml" | "table_to_xmlschema" | "table_to_xml_and_xmlschema" => 0,
+            _ => return false,
+        };
+        let literal = match call.args.get(place).and_then(tree::kind) {
+            Some(NodeEnum::AConst(constant)) => self.token(constant.location).ok(),
+            _ => None,
+        };
+        let Some(token) = literal else { return false };
+        self.fixed.extend(self.literal(token));
+        let token = &self.lexed.tokens[token];
+        let text = match token.kind {
+            Kind::Str(StringKind::Plain | StringKind::Dollar) => super::literal::value(self.text, token),
+            _ => None,
+        };
+        text.is_some_and(|text| {
+            let first = words_of(&text).next().unwrap_or_default();
+            let reads = name.starts_with("table") || matches!(&*first, "select" | "values" | "table" | "with");
+            // A number stands for whatever relation has it as its OID.
+            let named = !text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+            reads && named && !text.to_lowercase().contains("u&") && self.named_in(&text).is_none()
+        })
+    }
+
+    /// The first name of the closure in a text.
+    fn named_in(&self, text: &str) -> Option<String> {
+        let catalog = self.catalog;
+        let mut last = String::new();
+        for word in words_of(text) {
+            let sealed = last == "seal" && catalog.touching_types.contains(&word);
+            let runs = runs_sql(&word);
+            if sealed || runs || catalog.touching_names.contains(&word) || catalog.touching_functions.contains(&word) {
+                return Some(if sealed { format!("seal.{word}") } else { word });
+            }
+            last = word;
+        }
+        // Names that are not made of one word, as they stand.
+        let odd = |name: &&String| words_of(name).next().as_deref() != Some(name.as_str());
+        catalog.touching_names.iter().filter(odd).find(|name| text.contains(name.as_str())).cloned()
+    }
+
+    /// `NEW.email` or `OLD.email`, where some encrypted column has that name, in one step with a literal: a value that it
+    /// is compared with would be told to the server. Which table a trigger function will serve is not known, so a plain
+    /// column of the name is refused too.
+    fn row_column_in(&self, text: &str) -> Option<String> {
+        let lexed = Lexed::new(text, true).ok()?;
+        let steps = lexed.tokens.split(|token| ends_step(text, token));
+        steps.filter(|step| step.iter().any(Token::is_literal)).find_map(|step| {
+            step.windows(3).find_map(|names| {
+                let [row, point, column] = names else { return None };
+                let of_row = row.is_word(text, "new") || row.is_word(text, "old");
+                let name = column.name(text).filter(|_| of_row && point.text(text) == ".")?;
+                let whole = text.get(row.start as usize..column.end as usize)?;
+                self.is_encrypted_somewhere(&name).then(|| whole.to_string())
+            })
+        })
+    }
+
+    fn is_encrypted_somewhere(&self, name: &str) -> bool {
+        let relations = self.catalog.relations.values().flat_map(|schema| schema.values());
+        relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
+    }
+}
+
+/// A step of PL/pgSQL ends, or its condition does.
+fn ends_step(text: &str, token: &Token) -> bool {
+    const WORDS: [&str; 5] = ["then", "else", "begin", "loop", "return"];
+    token.text(text) == ";" || WORDS.iter().any(|word| token.is_word(text, word))
+}
+
+/// Words of a text, in lower case.
+fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| c.is_ascii() && !is_word_part(c as u8)).filter(|w| !w.is_empty()).map(str::to_lowercase)
+}
