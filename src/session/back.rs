@@ -259,7 +259,6 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
     }
     if frame.tag == tag::COMMAND_COMPLETE && matches!(frame.body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
         state.names.drop_doomed();
-        state.forget_prepared();
     }
     if frame.tag == tag::COMMAND_COMPLETE {
         state.completed(frame.body.strip_suffix(b"\0").unwrap_or(frame.body));

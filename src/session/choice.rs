@@ -187,7 +187,13 @@ impl Choice {
             // Outside a block, the transaction so far may have been ended either way.
             Turn::Act(Act::Call) if self.touched && !self.block => self.lose(),
             Turn::Act(
-                Act::Call | Act::Declare(_) | Act::Close(_) | Act::Prepare(_) | Act::Deallocate(_) | Act::Other,
+                Act::Call
+                | Act::Declare(_)
+                | Act::Close(_)
+                | Act::Prepare(..)
+                | Act::Deallocate(_)
+                | Act::Execute(_)
+                | Act::Other,
             ) => {}
         }
     }
@@ -282,7 +288,9 @@ fn fits(turn: &Turn, tag: &[u8]) -> bool {
         Turn::Act(Act::Savepoint(_)) => &[b"SAVEPOINT"],
         Turn::Act(Act::Release(_)) => &[b"RELEASE"],
         Turn::Act(Act::Call) => &[b"CALL", b"DO"],
-        Turn::Act(Act::Declare(_) | Act::Close(_) | Act::Prepare(_) | Act::Deallocate(_) | Act::Other) => return true,
+        Turn::Act(
+            Act::Declare(_) | Act::Close(_) | Act::Prepare(..) | Act::Deallocate(_) | Act::Execute(_) | Act::Other,
+        ) => return true,
     };
     allowed.contains(&tag)
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::front::Verdict;
 use super::ledger::{Await, Reader};
 use super::own::Answer;
-use super::prepared::{Bound, Portal, Statement};
+use super::prepared::{Bound, Forwarded, Portal, Statement};
 use super::{Fault, Session, errors, rows};
 use crate::sql::Act;
 use crate::sql::cursor::Fetch;
@@ -131,10 +131,12 @@ where
         Ok(known.then_some(()))
     }
 
-    /// A FETCH was prepared when another cursor, or none, had the name.
+    /// A FETCH was prepared when another cursor, or none, had the name; or an EXECUTE, which may name another statement.
     pub(super) fn reads_anew(&self, known: &Statement) -> bool {
         match known {
-            Statement::Forwarded(forwarded) => forwarded.effects.fetches && self.state.cursors.are_used(),
+            Statement::Forwarded(Forwarded { effects, .. }) => {
+                (effects.fetches && self.state.cursors.are_used()) || effects.executes
+            }
             Statement::Plan(prepared, _) => prepared.plan.reads.as_deref().is_some_and(|name| {
                 let now = self.state.cursors.get(name);
                 !now.zip(prepared.cursor.as_ref()).is_some_and(|(now, then)| Arc::ptr_eq(now, then))

@@ -406,9 +406,9 @@ pub(super) fn catalog_changed() -> PgError {
 pub(super) fn execute_after_change() -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        "EXECUTE is not supported after the schema changed since statements were prepared by SQL",
+        "EXECUTE is not supported of a statement that was prepared while nothing in it was encrypted",
     )
-    .hint("DEALLOCATE ALL, then PREPARE again.")
+    .hint("DEALLOCATE it, then PREPARE again.")
 }
 
 /// FETCH from a portal of a plan.

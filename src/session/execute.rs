@@ -13,7 +13,6 @@ use super::own::Answer;
 use super::prepared::{Prepared, Statement};
 use super::seal::Given;
 use super::{Fault, Session, confirm, errors};
-use crate::schema::catalog::Oid;
 use crate::sql;
 use crate::sql::execute::{Argument, Execute, Prepare};
 use crate::sql::plan::{Action, Analysis, Effects, Plan};
@@ -30,54 +29,75 @@ where
     pub(super) async fn names_known(&mut self, action: &Action) -> Answer<()> {
         match action {
             Action::Fetch(_) => self.cursors_known().await,
-            Action::Execute(_) if self.state.names.has_plans() => Ok(self.settled().await?.then_some(())),
+            Action::Execute(execute) => self.statement_known(&execute.name).await,
             _ => Ok(Some(())),
         }
     }
 
-    /// What to do with an EXECUTE. What was sent before must be answered.
+    /// Waits until it is known what a name of a prepared statement stands for; where it was prepared under another schema
+    /// or search_path, it is judged again. `None`: something failed.
+    async fn statement_known(&mut self, name: &str) -> Answer<()> {
+        if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
+            return Ok(Some(()));
+        }
+        if !self.settled().await? {
+            return Ok(None);
+        }
+        let forwarded = match self.state.names.statement(name.as_bytes()) {
+            Some(Statement::Forwarded(forwarded)) if forwarded.seen != self.state.seen() => forwarded,
+            _ => return Ok(Some(())),
+        };
+        let Some(source) = forwarded.source.clone() else { return Ok(Some(())) };
+        let Ok(text) = std::str::from_utf8(&source.sql) else { return Ok(Some(())) };
+        let touches_nothing = match self.analyze(text, &source.oids).await? {
+            None => return Ok(None),
+            Some(Err(_)) => false,
+            Some(Ok(Analysis::Untouched(_))) => true,
+            Some(Ok(Analysis::Statements(list))) => list.iter().all(|s| matches!(s.action, Action::Forward)),
+            Some(Ok(Analysis::NeedsSearchPath)) => false,
+        };
+        if touches_nothing {
+            self.state.names.confirm(name.as_bytes(), self.state.seen());
+        }
+        Ok(Some(()))
+    }
+
+    /// What to do with an EXECUTE whose name is [known](Self::names_known).
     pub(super) fn judge_execute(&self, execute: &Arc<Execute>, effects: Effects) -> Verdict {
-        match self.state.names.statement(execute.name.as_bytes()) {
-            Some(Statement::Plan(..)) if execute.arguments.is_some() => Verdict::Execute(Arc::clone(execute)),
-            Some(Statement::Plan(..)) => Verdict::Refuse(errors::execute_within()),
-            _ => match self.objection_to_execute(execute) {
-                Some(error) => Verdict::Refuse(error),
-                None => Verdict::Forward(effects),
-            },
+        match self.runs_plan(&execute.name) {
+            Ok(false) => Verdict::Forward(effects),
+            Ok(true) => Verdict::Execute(Arc::clone(execute)),
+            Err(error) => Verdict::Refuse(error),
         }
     }
 
-    /// Why an EXECUTE of what is no plan cannot be forwarded: what the name stands for may have become one, or it was
-    /// refused, and the arguments were meant for it.
-    fn objection_to_execute(&self, execute: &Execute) -> Option<PgError> {
-        let state = &self.state;
-        if state.view.catalog.is_plain() {
-            return None;
-        }
-        if let Some(Statement::Forwarded(known)) = state.names.statement(execute.name.as_bytes()) {
-            let source = known.source.as_ref().filter(|_| known.seen != state.seen());
-            let is_plain = source.is_none_or(|s| std::str::from_utf8(&s.sql).is_ok_and(|t| self.is_plain(t, &s.oids)));
-            return (!is_plain).then(errors::execute_after_change);
-        }
-        match state.by_sql.texts(&execute.name) {
-            None if execute.arguments.as_ref().is_some_and(Vec::is_empty) => None,
-            None => Some(errors::no_statement(execute.name.as_bytes())),
-            Some(_) if !state.prepared_before() => None,
-            Some(texts) => match texts.is_some_and(|texts| texts.iter().all(|text| self.is_plain(text, &[]))) {
-                true => None,
-                false => Some(errors::execute_after_change()),
-            },
+    /// Whether a name stands for a plan, and not for what is forwarded.
+    ///
+    /// # Errors
+    /// Nothing is known of it, or what is known does not hold any more.
+    fn runs_plan(&self, name: &str) -> Result<bool, PgError> {
+        match self.state.names.statement(name.as_bytes()) {
+            _ if self.state.view.catalog.is_plain() => Ok(false),
+            Some(Statement::Plan(..)) => Ok(true),
+            Some(Statement::Forwarded(known)) if known.seen == self.state.seen() && !known.effects.executes => {
+                Ok(false)
+            }
+            Some(Statement::Forwarded(_)) => Err(errors::execute_after_change()),
+            // Its arguments may be meant for encrypted columns.
+            None => Err(errors::no_statement(name.as_bytes())),
         }
     }
 
-    /// Nothing in a text is encrypted, as things are now.
-    fn is_plain(&self, text: &str, oids: &[Oid]) -> bool {
-        let state = &self.state;
-        match self.shared.plans.analyze(text, oids, &state.view.catalog, &state.analysis_state()) {
-            Ok(Analysis::Untouched(_)) => true,
-            Ok(Analysis::Statements(list)) => list.iter().all(|s| matches!(s.action, Action::Forward)),
-            Ok(Analysis::NeedsSearchPath) | Err(_) => false,
+    /// Why a portal that runs EXECUTE cannot be run now, if it was bound before. `None`: something failed.
+    pub(super) async fn execute_objection(&mut self, name: &str) -> Answer<Option<PgError>> {
+        if self.statement_known(name).await?.is_none() {
+            return Ok(None);
         }
+        Ok(Some(match self.runs_plan(name) {
+            Ok(false) => None,
+            Ok(true) => Some(errors::simple_only("EXECUTE")),
+            Err(error) => Some(error),
+        }))
     }
 
     /// PREPARE. `false`: it was refused.
@@ -125,11 +145,56 @@ where
                 self.poison(error)?;
                 Ok(false)
             }
+            Ok((prepared, values)) if execute.within => self.execute_within(&prepared, &values, part.text).await,
             Ok((prepared, values)) => {
                 let given = Given::Simple { values: &values, results: Format::Text, late: true };
                 self.run_once(name, &prepared, &given).await
             }
         }
+    }
+
+    /// EXPLAIN and CREATE TABLE AS of an EXECUTE: of the statement itself, with the arguments as its parameters.
+    async fn execute_within(
+        &mut self,
+        executed: &Prepared,
+        values: &[Option<Zeroizing<String>>],
+        text: &str,
+    ) -> Result<bool, Fault> {
+        let conforming = self.state.standard_conforming_strings;
+        let query = match &executed.plan.prepares {
+            Some(_) => sql::execute::prepared_query(&executed.text, conforming),
+            None => Some(executed.text.as_str()),
+        };
+        let Some(whole) = query.and_then(|query| sql::execute::in_place(text, query, conforming)) else {
+            self.poison(errors::execute_within())?;
+            return Ok(false);
+        };
+        let whole = Zeroizing::new(whole);
+        let Some((verdict, _)) = self.verdict_of_one(whole.as_bytes(), &executed.declared).await? else {
+            return Ok(false);
+        };
+        let (plan, effects) = match verdict {
+            Verdict::Plan(plan, effects) if plan.client_params == values.len() => (plan, effects),
+            Verdict::Refuse(error) => {
+                self.poison(PgError { position: None, ..error })?;
+                return Ok(false);
+            }
+            _ => {
+                self.poison(errors::execute_within())?;
+                return Ok(false);
+            }
+        };
+        let part = Part { text: &whole, before: 0 };
+        let (prepared, sql) = match self.prepare(&plan, effects, part, &executed.declared).await? {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => {
+                self.poison(error)?;
+                return Ok(false);
+            }
+            None => return Ok(false),
+        };
+        self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
+        self.run_once(b"", &prepared, &Given::Simple { values, results: Format::Text, late: true }).await
     }
 }
 
@@ -138,7 +203,7 @@ where
 /// # Errors
 /// They are not as many as the statement takes, or such that only the server could read.
 fn arguments(prepared: &Prepared, execute: &Execute, text: &str) -> Result<Vec<Option<Zeroizing<String>>>, PgError> {
-    let given = execute.arguments.as_deref().unwrap_or_default();
+    let given = &execute.arguments;
     let wanted = prepared.plan.client_params;
     if wanted == 0 {
         // PostgreSQL does not look at them either.

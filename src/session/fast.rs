@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::choice::Turn;
-use super::errors;
 use super::ledger::Await;
 use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
 use super::state::State;
@@ -173,7 +172,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         return Verdict::Forward;
     }
     match untouched(state, plans, message.sql, &[]) {
-        Some(effects) if objection(state, effects).is_none() && !effects.copies => {
+        Some(effects) if !effects.copies && !waits(state, effects) => {
             state.runs(effects);
             state.counted.untouched += 1;
             let turns = state.turns(effects, message.sql);
@@ -201,9 +200,9 @@ fn is_replication_command(sql: &[u8]) -> bool {
     COMMANDS.iter().any(|command| word.eq_ignore_ascii_case(command.as_bytes()))
 }
 
-/// Why text that touches nothing by itself cannot be forwarded: it may name what a plan made.
-pub(super) fn objection(state: &State, effects: Effects) -> Option<PgError> {
-    (effects.executes && state.prepared_before()).then(errors::execute_after_change)
+/// What it does to the statements prepared by SQL, or runs of them, must be known before anything else is sent.
+pub(super) fn waits(state: &State, effects: Effects) -> bool {
+    (effects.prepares || effects.executes) && !state.view.catalog.is_plain()
 }
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
@@ -215,12 +214,12 @@ fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         untouched(state, plans, message.sql, &oids)
     };
     match effects {
-        Some(effects) if objection(state, effects).is_none() => {
+        Some(effects) => {
             let turning = state.turning(effects, message.sql);
             forward_parse(state, &message, effects, turning);
             Verdict::Forward
         }
-        _ => Verdict::Look,
+        None => Verdict::Look,
     }
 }
 
@@ -232,7 +231,7 @@ pub(super) fn forward_parse(state: &mut State, message: &client::Parse<'_>, effe
     } else {
         Some(Arc::new(Source { sql: message.sql.to_vec(), oids: message.oids.iter().collect() }))
     };
-    let known = Statement::Forwarded(Forwarded { effects, turning, seen: state.seen(), source });
+    let known = Statement::Forwarded(Forwarded { effects, turning, seen: state.seen(), source, by_sql: false });
     let undo = state.names.set_statement(message.name, Some(known));
     state.in_batch = true;
     state.ledger.expect(Await::Parse(undo));
@@ -256,7 +255,8 @@ fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
         _ => return false,
     };
     let of_cursor = effects.fetches && state.cursors.are_used();
-    if effects.configures || of_cursor || (effects.transaction && state.batch.opens) {
+    let of_plan = effects.executes && waits(state, effects);
+    if effects.configures || of_cursor || of_plan || (effects.transaction && state.batch.opens) {
         return false;
     }
     bound(state, portal, effects, turning);
@@ -277,14 +277,17 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
     let mut turns = Vec::new();
     let portal = match state.names.portal(message.portal).cloned() {
         Some(Bound::Forwarded(effects, _))
-            if effects.copies || effects.chooses || (effects.transaction && state.batch.opens) =>
+            if effects.copies
+                || effects.chooses
+                || waits(state, effects)
+                || (effects.transaction && state.batch.opens) =>
         {
             return Verdict::Look;
         }
         Some(Bound::Forwarded(effects, turning)) => {
             state.runs(effects);
             if let Turning::Act(act) = turning {
-                state.acts_soon(&act, None);
+                state.acts_soon(&act);
                 turns.push(Turn::Act(act));
             }
             None

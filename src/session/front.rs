@@ -147,10 +147,7 @@ where
     pub(super) fn judge(&self, action: &Action, effects: Effects, text: &str) -> Verdict {
         match action {
             Action::Refuse(refusal) => Verdict::Refuse(errors::refusal(refusal, text)),
-            Action::Forward => match fast::objection(&self.state, effects) {
-                Some(error) => Verdict::Refuse(error),
-                None => Verdict::Forward(effects),
-            },
+            Action::Forward => Verdict::Forward(effects),
             Action::Execute(execute) => self.judge_execute(execute, effects),
             Action::Fetch(fetch) => self.judge_fetch(fetch, effects),
             Action::Choose(wish) => Verdict::Choose(Arc::clone(wish), effects),

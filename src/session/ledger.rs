@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::choice::Turn;
-use super::prepared::{Bound, Portal, Seen, Source, Statement};
+use super::prepared::{Bound, Forwarded, Portal, Seen, Source, Statement};
 use crate::schema::catalog::Oid;
 use crate::wire::error::PgError;
 
@@ -126,9 +126,15 @@ impl Names {
 
     /// It was.
     pub(super) fn drop_if_doomed(&mut self, name: &str) {
-        if self.doomed.remove(name.as_bytes()) {
+        if self.doomed.remove(name.as_bytes()) || self.statements.get(name.as_bytes()).is_some_and(is_by_sql) {
             self.statements.remove(name.as_bytes());
         }
+    }
+
+    /// A statement that touches nothing was prepared by SQL.
+    pub(super) fn prepared_by_sql(&mut self, name: &str, text: &str) {
+        self.doomed.remove(name.as_bytes());
+        self.statements.insert(name.as_bytes().into(), Statement::Forwarded(Forwarded::by_sql(text)));
     }
 
     /// All named statements are about to be dropped by SQL.
@@ -141,6 +147,8 @@ impl Names {
         for name in self.doomed.drain() {
             self.statements.remove(&name);
         }
+        // Those are known once they are there, in the order of the server's answers.
+        self.statements.retain(|_, statement| !is_by_sql(statement));
     }
 
     /// A plan of this name was replaced or closed, and the server has not said yet whether that holds.
@@ -229,6 +237,10 @@ impl Names {
             Undo::Portal(name, None) => drop(self.portals.remove(&name)),
         }
     }
+}
+
+fn is_by_sql(statement: &Statement) -> bool {
+    matches!(statement, Statement::Forwarded(Forwarded { by_sql: true, .. }))
 }
 
 /// The queue.

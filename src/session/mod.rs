@@ -14,7 +14,6 @@
 mod alarms;
 pub mod audit;
 mod back;
-mod by_sql;
 pub mod cancel;
 pub mod catalog;
 mod cell;

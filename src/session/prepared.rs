@@ -68,6 +68,17 @@ pub(super) struct Forwarded {
     pub(super) seen: Seen,
     /// The text and the declared types, of a named one.
     pub(super) source: Option<Arc<Source>>,
+    /// It was prepared by SQL; the text is that of PREPARE.
+    pub(super) by_sql: bool,
+}
+
+impl Forwarded {
+    /// What PREPARE made of this text. It was judged before it was sent; what it means when it is run is judged then.
+    pub(super) fn by_sql(text: &str) -> Self {
+        let source = Some(Arc::new(Source { sql: text.as_bytes().to_vec(), oids: Vec::new() }));
+        let effects = Effects { writes: true, settings: true, configures: true, ..Effects::default() };
+        Forwarded { effects, turning: Turning::Nothing, seen: Seen::default(), source, by_sql: true }
+    }
 }
 
 /// What running a statement does to the choice of keyset.

@@ -14,8 +14,8 @@ use super::own::Answer;
 use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::Oid;
-use crate::sql::names_ours;
 use crate::sql::own::Wish;
+use crate::sql::{Act, names_ours};
 use crate::wire::client::{self, Kind};
 use crate::wire::error::PgError;
 
@@ -97,6 +97,9 @@ where
     ) -> Answer<Result<Statement, PgError>> {
         match verdict {
             Verdict::Refuse(error) => Ok(Some(Err(error))),
+            _ if matches!(&known, Statement::Forwarded(forwarded) if forwarded.by_sql) => {
+                Ok(Some(Err(errors::execute_after_change())))
+            }
             Verdict::Choose(..) | Verdict::Execute(_) => Ok(Some(Err(errors::changed_result()))),
             Verdict::Forward(_) if matches!(&known, Statement::Plan(p, _) if p.plan.prepares.is_some()) => {
                 Ok(Some(Err(errors::execute_after_change())))
@@ -106,7 +109,8 @@ where
                 client::parse(&mut self.pipe.server.output, name, sql, oids.iter().copied())?;
                 let source = Source { sql: sql.to_vec(), oids: oids.to_vec() };
                 let turning = self.state.turning(effects, sql);
-                let forwarded = Forwarded { effects, turning, seen: self.state.seen(), source: Some(Arc::new(source)) };
+                let (seen, source) = (self.state.seen(), Some(Arc::new(source)));
+                let forwarded = Forwarded { effects, turning, seen, source, by_sql: false };
                 let statement = Statement::Forwarded(forwarded);
                 let undo = self.state.names.set_statement(name, Some(statement.clone()));
                 self.state.in_batch = true;
@@ -150,10 +154,17 @@ where
             Some(Bound::Plan(portal)) => return self.execute_plan(message.portal, portal).await,
             None => return self.execute_cursor(raw, message.portal).await,
         };
+        if let Turning::Act(Act::Execute(name)) = &turning {
+            match self.execute_objection(name).await? {
+                None => return Ok(()),
+                Some(Some(error)) => return self.poison(error),
+                Some(None) => {}
+            }
+        }
         let turn = match turning {
             Turning::Nothing => None,
             Turning::Act(act) => {
-                self.state.acts_soon(&act, None);
+                self.state.acts_soon(&act);
                 Some(Turn::Act(act))
             }
             Turning::Wish(wish) => match self.wished(&wish) {
@@ -171,6 +182,9 @@ where
         self.state.ledger.expect_turns(Await::Execute(None), turn.into_iter().collect());
         if effects.copies {
             self.copy_begins().await?;
+        }
+        if effects.prepares && fast::waits(&self.state, effects) {
+            self.settle().await?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ where
     /// Nothing in a text is encrypted: the cursors and prepared statements that it names are not of this session's plans.
     fn forwards(&self, list: &[Statement]) -> bool {
         let plain = |s: &Statement| match &s.action {
-            Action::Forward => !s.renew && fast::objection(&self.state, s.effects).is_none(),
+            Action::Forward => !s.renew,
             Action::Execute(execute) => {
                 !s.renew && matches!(self.judge_execute(execute, s.effects), Verdict::Forward(_))
             }
@@ -83,6 +83,9 @@ where
         self.state.ledger.expect_turns(Await::Query, turns);
         if effects.copies {
             self.copy_begins().await?;
+        }
+        if effects.prepares && fast::waits(&self.state, effects) {
+            self.settle().await?;
         }
         Ok(())
     }
@@ -136,7 +139,10 @@ where
             None => None,
             Some(Err(error)) => Some(Verdict::Refuse(error)),
             Some(Ok(Analysis::Statements(list))) => match &list[..] {
-                [one] => Some(self.judge(&one.action, one.effects, text)),
+                [one] => {
+                    let known = self.names_known(&one.action).await?;
+                    known.map(|()| self.judge(&one.action, one.effects, text))
+                }
                 _ => Some(Verdict::Refuse(errors::internal("one statement became several"))),
             },
             Some(Ok(Analysis::Untouched(_))) => Some(self.judge(&Action::Forward, effects, text)),
@@ -159,6 +165,9 @@ where
                 self.forward_one(part.text, turns)?;
                 if effects.copies {
                     self.copy_in(None).await?;
+                }
+                if effects.prepares && fast::waits(&self.state, effects) {
+                    return self.settled().await;
                 }
                 Ok(true)
             }

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::audit::{Observer, Tally};
-use super::by_sql::BySql;
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
@@ -107,8 +106,6 @@ pub(super) struct State {
     pub(super) replication: bool,
     /// COPY FROM STDIN is under way.
     pub(super) copying: bool,
-    /// Statements prepared by SQL that were forwarded.
-    pub(super) by_sql: BySql,
     /// Since when the session waits for its client, and how many bytes that had sent then.
     pub(super) idle_since: Option<(Instant, u64)>,
     /// The client has left: its answers are still delivered.
@@ -186,7 +183,6 @@ impl State {
             case: None,
             replication: false,
             copying: false,
-            by_sql: BySql::default(),
             idle_since: None,
             leaving: false,
             fenced: false,
@@ -266,9 +262,6 @@ impl State {
             self.vars.forget_path();
         }
         self.vars.set_in_transaction |= effects.settings || effects.temp;
-        if effects.prepares {
-            self.by_sql.begins(self.seen());
-        }
     }
 
     fn acts(&self, effects: Effects, text: &[u8]) -> Vec<Act> {
@@ -281,19 +274,13 @@ impl State {
     /// What the statements of a text do to the choice of keyset, the next one last.
     pub(super) fn turns(&mut self, effects: Effects, text: &[u8]) -> Vec<Turn> {
         let acts = self.acts(effects, text);
-        acts.iter().for_each(|act| self.acts_soon(act, std::str::from_utf8(text).ok()));
+        acts.iter().for_each(|act| self.acts_soon(act));
         acts.into_iter().rev().map(Turn::Act).collect()
     }
 
-    /// A statement that does this is about to run. `text`: what it stands in, if that is at hand.
-    pub(super) fn acts_soon(&mut self, act: &Act, text: Option<&str>) {
-        if let Act::Prepare(name) = act {
-            self.by_sql.keep(name, text);
-        }
-        if let Act::Deallocate(name) = act {
-            self.by_sql.leaves(name);
-        }
-        if let Act::Prepare(name) | Act::Deallocate(name) = act {
+    /// A statement that does this is about to run.
+    pub(super) fn acts_soon(&mut self, act: &Act) {
+        if let Act::Prepare(name, _) | Act::Deallocate(name) = act {
             self.names.doom(name);
         }
     }
@@ -308,28 +295,15 @@ impl State {
         if let Some(turn) = self.ledger.turn() {
             if let Turn::Act(act) = &turn {
                 self.cursors.completed(act, tag);
-                if let (Act::Prepare(name), b"PREPARE") | (Act::Deallocate(name), b"DEALLOCATE") = (act, tag) {
-                    self.names.drop_if_doomed(name);
-                }
                 match (act, tag) {
-                    (Act::Prepare(name), b"PREPARE") => self.by_sql.prepared(name, self.seen()),
-                    (Act::Deallocate(name), b"DEALLOCATE") => self.by_sql.gone(name),
+                    (Act::Prepare(name, text), b"PREPARE") => self.names.prepared_by_sql(name, text),
+                    (Act::Deallocate(name), b"DEALLOCATE") => self.names.drop_if_doomed(name),
                     _ => {}
                 }
             }
             self.choice.completed(&turn, tag);
             self.ledger.choice_open = self.choice.is_open();
         }
-    }
-
-    /// Statements prepared by SQL are gone.
-    pub(super) fn forget_prepared(&mut self) {
-        self.by_sql.forget();
-    }
-
-    /// EXECUTE may name a statement whose meaning has changed since it was prepared.
-    pub(super) fn prepared_before(&self) -> bool {
-        !self.view.catalog.is_plain() && self.by_sql.is_older(self.seen())
     }
 
     /// Learns what the server says of its settings when asked.

@@ -28,10 +28,12 @@ pub enum Act {
     Declare(Box<str>),
     /// CLOSE of this cursor, or of all.
     Close(Option<Box<str>>),
-    /// PREPARE of a statement of this name.
-    Prepare(Box<str>),
+    /// PREPARE of a statement of this name; the whole text of it.
+    Prepare(Box<str>, Box<str>),
     /// DEALLOCATE of this statement.
     Deallocate(Box<str>),
+    /// EXECUTE of this statement, by itself or within another.
+    Execute(Box<str>),
     /// CALL, DO: outside a transaction block they may commit and roll back within.
     Call,
 }
@@ -97,13 +99,23 @@ fn act(text: &str, tokens: &[Token]) -> Act {
         ("declare", _) => Act::Declare(tokens.get(1).map_or_else(Box::default, named)),
         ("close", "all") if tokens.get(1).is_some_and(|t| t.is_word(text, "all")) => Act::Close(None),
         ("close", _) => Act::Close(Some(name())),
-        ("prepare", _) => Act::Prepare(tokens.get(1).map_or_else(Box::default, named)),
+        ("prepare", _) => Act::Prepare(tokens.get(1).map_or_else(Box::default, named), whole(text, tokens)),
         ("deallocate", _) if !tokens.last().is_some_and(|t| t.is_word(text, "all")) => Act::Deallocate(name()),
         ("reset", "all") => Act::ResetAll,
         ("discard", "all") => Act::DiscardAll,
         ("call" | "do", _) => Act::Call,
+        ("execute" | "explain" | "create", _) => {
+            let executed = tokens.iter().skip_while(|t| !t.is_word(text, "execute")).nth(1);
+            executed.map_or(Act::Other, |t| Act::Execute(named(t)))
+        }
         _ => Act::Other,
     }
+}
+
+/// A statement as it is written.
+fn whole(text: &str, tokens: &[Token]) -> Box<str> {
+    let span = tokens.first().zip(tokens.last()).map(|(first, last)| first.start as usize..last.end as usize);
+    span.and_then(|span| text.get(span)).unwrap_or_default().into()
 }
 
 #[cfg(test)]
@@ -149,7 +161,12 @@ mod tests {
         assert_eq!(one("CLOSE \"C\""), Act::Close(Some("C".into())));
         assert_eq!(one("CLOSE \"all\""), Act::Close(Some("all".into())));
         assert_eq!(one("CLOSE ALL"), Act::Close(None));
-        assert_eq!(one("PREPARE P (int) AS SELECT 1"), Act::Prepare("p".into()));
+        let prepare = "PREPARE P (int) AS SELECT 1";
+        assert_eq!(one(&format!(" {prepare} ;")), Act::Prepare("p".into(), prepare.into()));
+        assert_eq!(one("EXECUTE \"P\" (1)"), Act::Execute("P".into()));
+        assert_eq!(one("EXPLAIN (ANALYZE) EXECUTE p"), Act::Execute("p".into()));
+        assert_eq!(one("CREATE TEMP TABLE t AS EXECUTE P(1)"), Act::Execute("p".into()));
+        assert_eq!(one("CREATE TABLE t (id int)"), Act::Other);
         assert_eq!(one("DEALLOCATE PREPARE \"All\""), Act::Deallocate("All".into()));
     }
 

@@ -6,7 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ExecuteStmt, Node, PrepareStmt, a_const};
 
 use super::analyzer::Analyzer;
-use super::lex::{Kind, StringKind};
+use super::lex::{Kind, Lexed, StringKind, Token};
 use super::plan::Source;
 use super::refuse::{self, Detail, Result};
 use super::statement::Outcome;
@@ -32,8 +32,10 @@ pub struct Prepare {
 pub struct Execute {
     /// The statement's name.
     pub name: String,
-    /// `None`: within another statement (EXPLAIN, CREATE TABLE AS).
-    pub arguments: Option<Vec<Argument>>,
+    /// What its parameters are to be.
+    pub arguments: Vec<Argument>,
+    /// It stands within another statement (EXPLAIN, CREATE TABLE AS).
+    pub within: bool,
 }
 
 /// An argument of EXECUTE.
@@ -134,8 +136,8 @@ impl Analyzer<'_> {
             return Err(refuse::unsupported("an argument of EXECUTE that touches encrypted columns is not supported")
                 .hint("Write a constant."));
         }
-        let arguments = alone.then(|| execute.params.iter().map(|node| self.argument(node)).collect());
-        Ok(Outcome::Execute(Execute { name: execute.name.clone(), arguments }))
+        let arguments = execute.params.iter().map(|node| self.argument(node)).collect();
+        Ok(Outcome::Execute(Execute { name: execute.name.clone(), arguments, within: !alone }))
     }
 
     fn argument(&self, node: &Node) -> Argument {
@@ -191,4 +193,56 @@ pub(super) fn executed(kind: &NodeEnum) -> Option<(&ExecuteStmt, bool)> {
 
 fn within(node: &Option<Box<Node>>) -> Option<&ExecuteStmt> {
     executed(tree::kind(tree::child(node)?)?).map(|(execute, _)| execute)
+}
+
+/// The statement that the text of a PREPARE prepares.
+pub fn prepared_query(text: &str, conforming: bool) -> Option<&str> {
+    let lexed = Lexed::new(text, conforming).ok()?;
+    let after = lexed.tokens.iter().position(|t| t.is_word(text, "as"))?;
+    text.get(lexed.tokens.get(after + 1)?.start as usize..)
+}
+
+/// The text of a statement around an EXECUTE, with a query in place of that.
+pub fn in_place(text: &str, query: &str, conforming: bool) -> Option<String> {
+    let tokens = Lexed::new(text, conforming).ok()?.tokens;
+    let execute = tokens.iter().position(|t| t.is_word(text, "execute"))?;
+    let name = tokens.get(execute + 1)?;
+    let end = match tokens.get(execute + 2) {
+        Some(open) if open.text(text) == "(" => closing(text, &tokens[execute + 2..])?.end,
+        _ => name.end,
+    };
+    let (before, after) = (text.get(..tokens[execute].start as usize)?, text.get(end as usize..)?);
+    // A comment may end the query.
+    Some(format!("{before}{query}\n{after}"))
+}
+
+/// The bracket that closes the first of these tokens.
+fn closing<'t>(text: &str, tokens: &'t [Token]) -> Option<&'t Token> {
+    let mut depth = 0i32;
+    tokens.iter().find(|token| {
+        if token.kind == Kind::Punct {
+            match token.text(text) {
+                "(" => depth += 1,
+                ")" => depth -= 1,
+                _ => {}
+            }
+        }
+        depth == 0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_takes_the_place_of_execute() {
+        let put = |text| in_place(text, "SELECT 1", true).unwrap();
+        assert_eq!(put("EXPLAIN (COSTS off) EXECUTE p"), "EXPLAIN (COSTS off) SELECT 1\n");
+        assert_eq!(put("EXPLAIN EXECUTE \"P q\"(')', (1), ')') -- end"), "EXPLAIN SELECT 1\n -- end");
+        assert_eq!(put("CREATE TABLE c AS EXECUTE p (1) WITH NO DATA"), "CREATE TABLE c AS SELECT 1\n WITH NO DATA");
+        assert_eq!(in_place("EXPLAIN EXECUTE p(1", "SELECT 1", true), None);
+        assert_eq!(prepared_query("PREPARE \"as\" (int) AS SELECT 2 AS x", true), Some("SELECT 2 AS x"));
+        assert_eq!(prepared_query("PREPARE p", true), None);
+    }
 }

@@ -180,13 +180,14 @@ impl Seen {
             }
             "deallocate" => (e.deallocates, e.turns) = (second == "all" || (second == "prepare" && self.all), true),
             "execute" => {
-                (e.executes, e.writes, e.settings) = (true, true, true);
+                (e.executes, e.writes, e.settings, e.turns) = (true, true, true, true);
                 out.suspect = true;
             }
             "explain" => {
                 e.writes |= self.writes || self.explain_ddl;
                 e.ddl |= self.explain_ddl;
                 e.executes |= self.executes;
+                e.turns |= self.executes;
                 out.suspect |= self.executes;
             }
             "do" | "call" => {
@@ -207,6 +208,7 @@ impl Seen {
                 e.writes = true;
                 e.temp |= self.temp || first == "drop";
                 e.executes |= self.keeps && first == "create";
+                e.turns |= e.executes;
                 out.suspect |= self.keeps && first == "create";
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");

@@ -1,6 +1,6 @@
 //! PREPARE, EXECUTE and DEALLOCATE by SQL of statements on encrypted columns: as on a plain table.
 
-use crate::support::raw::{bind, execute, parse, query, sync, transcript};
+use crate::support::raw::{bind, close_statement, execute, parse, query, sync, transcript};
 use crate::support::{Pair, Twin};
 
 const TABLES: &str = "
@@ -172,6 +172,15 @@ fn tables_are_made_of_queries() {
             "ROLLBACK",
         ],
         &[
+            "SELECT id, e, 'x' AS label INTO s2 FROM t WHERE e = 'mark-execute' OR i > 15",
+            "TABLE s2",
+            "DROP TABLE s2",
+            "CREATE TABLE s3 AS SELECT id, COALESCE(e, 'mark-execute') AS e FROM t WHERE e IN ('a', 'mark-execute') OR e IS NULL",
+            "SELECT * FROM s3 ORDER BY id",
+            "SELECT id FROM s3 WHERE e = 'mark-execute'",
+            "CREATE TABLE s3 AS SELECT e FROM t WHERE e = 'mark-execute'",
+            "CREATE TABLE IF NOT EXISTS s3 AS SELECT e FROM t WHERE e = 'mark-execute'",
+            "DROP TABLE s3",
             "SELECT e INTO t FROM t",
             "SELECT nothing INTO s FROM t",
             "SELECT x INTO s FROM w",
@@ -192,7 +201,10 @@ fn tables_are_made_of_queries() {
     ] {
         pair.each(script);
     }
-    assert_eq!(pair.sealed.error("SELECT e INTO s FROM t WHERE e = 'mark-execute'").code, "0A000");
+    assert_eq!(
+        pair.sealed.error("CREATE MATERIALIZED VIEW s AS SELECT e FROM t WHERE e = 'mark-execute'").code,
+        "0A000"
+    );
     assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-execute"));
 }
 
@@ -210,10 +222,8 @@ fn what_is_not_followed_is_refused_and_not_sent() {
         "EXECUTE p(true)",
         "EXECUTE i(1.5)",
         "EXECUTE i('1'::numeric)",
-        "EXPLAIN EXECUTE p('mark-execute')",
-        "EXPLAIN (ANALYZE, COSTS OFF) EXECUTE p('mark-execute')",
-        "CREATE TEMP TABLE c AS EXECUTE p('mark-execute')",
-        "EXPLAIN CREATE TABLE c AS EXECUTE p('mark-execute')",
+        "EXPLAIN EXECUTE p(lower('mark-execute'))",
+        "CREATE TEMP TABLE c AS EXECUTE p('mark-execute' || '')",
         "PREPARE x (seal.text_eq) AS SELECT id FROM t WHERE e = $1",
         "PREPARE x (text) AS SELECT id FROM t WHERE e = $1 || 'mark-execute'",
     ] {
@@ -306,4 +316,204 @@ fn a_statement_that_was_plain_is_not_run_once_it_touches() {
     for mark in [&b"mark-path"[..], b"mark-inner"] {
         assert!(!twin.relay.sent().windows(mark.len()).any(|w| w == mark), "{}", String::from_utf8_lossy(mark));
     }
+}
+
+const SEALED: &str = "SELECT e FROM t WHERE e = $1";
+const PLAIN: &str = "SELECT x FROM w WHERE x = $1";
+
+/// What makes or drops statement `p`, and what runs it.
+fn makers() -> Vec<(&'static str, Vec<u8>)> {
+    let by_messages = |sql| [parse("p", sql, &[]), sync()].concat();
+    vec![
+        ("PREPARE of plain columns", query(&format!("PREPARE p AS {PLAIN}"))),
+        ("PREPARE of encrypted columns", query(&format!("PREPARE p AS {SEALED}"))),
+        ("Parse of plain columns", by_messages(PLAIN)),
+        ("Parse of encrypted columns", by_messages(SEALED)),
+        ("DEALLOCATE", query("DEALLOCATE p")),
+        ("Close", [close_statement("p"), sync()].concat()),
+        ("a batch that fails before Close", [parse("", "SELEC", &[]), close_statement("p"), sync()].concat()),
+    ]
+}
+
+fn runs() -> Vec<u8> {
+    [query("EXECUTE p('a')"), bind("", "p", &[Some("a")]), execute("", 0), sync()].concat()
+}
+
+#[test]
+fn names_of_sql_and_of_messages_are_one_in_every_order() {
+    let twin = twin();
+    twin.plain.sql("INSERT INTO w VALUES (2, 'a')");
+    twin.sealed.sql("INSERT INTO w VALUES (2, 'a')");
+    let mut pair = Pair::new(&twin);
+    let makers = makers();
+    for first in &makers {
+        for second in &makers {
+            for third in &makers {
+                let what = format!("{}, {}, {}", first.0, second.0, third.0);
+                pair.each(&["DEALLOCATE ALL"]);
+                // Each is answered before the next is sent.
+                for (name, bytes) in [first, second, third] {
+                    pair.same(&format!("{what}: {name}"), bytes, 1);
+                    pair.same(&format!("{what}: run after {name}"), &runs(), 2);
+                }
+                pair.each(&["DEALLOCATE ALL"]);
+                // All are sent at once.
+                let all = [&first.1, &runs(), &second.1, &runs(), &third.1, &runs()].map(Vec::as_slice).concat();
+                pair.same(&format!("{what}, at once"), &all, 9);
+            }
+        }
+    }
+}
+
+#[test]
+fn names_change_within_one_batch() {
+    let twin = twin();
+    twin.plain.sql("INSERT INTO w VALUES (2, 'a')");
+    twin.sealed.sql("INSERT INTO w VALUES (2, 'a')");
+    let mut pair = Pair::new(&twin);
+    let run = |sql: &str| [parse("", sql, &[]), bind("", "", &[]), execute("", 0)].concat();
+    let bound = [bind("", "p", &[Some("a")]), execute("", 0)].concat();
+    let parsed = |sql: &str| parse("p", sql, &[]);
+    let parts: Vec<(&str, Vec<u8>)> = vec![
+        ("Parse plain", parsed(PLAIN)),
+        ("Parse sealed", parsed(SEALED)),
+        ("Close", close_statement("p")),
+        ("DEALLOCATE", run("DEALLOCATE p")),
+        ("PREPARE plain", run(&format!("PREPARE p AS {PLAIN}"))),
+    ];
+    for first in &parts {
+        for second in &parts {
+            for third in &parts {
+                let all = [&first.1, &bound, &second.1, &bound, &third.1, &bound, &sync()].map(Vec::as_slice).concat();
+                pair.each(&["DEALLOCATE ALL"]);
+                let what = format!("{}, {}, {}", first.0, second.0, third.0);
+                pair.same(&what, &all, 1);
+                pair.same(&format!("{what}, afterwards"), &runs(), 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_execute_that_was_parsed_before_runs_no_plan() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    let run = || [bind("", "x", &[]), execute("", 0), sync()].concat();
+    for execute_text in ["EXECUTE p('mark-plain')", "EXPLAIN EXECUTE p('mark-plain')"] {
+        raw.query("DEALLOCATE ALL");
+        raw.query(&format!("PREPARE p AS {PLAIN}"));
+        raw.ask(&[parse("x", execute_text, &[]), sync()].concat());
+        let answers = transcript(&raw.ask(&run()));
+        assert!(!answers.contains("E ERROR"), "plain: {answers}");
+        // Bound while it is plain, run once it is not.
+        raw.query("BEGIN");
+        raw.ask(&[bind("portal", "x", &[]), sync()].concat());
+        raw.query("DEALLOCATE p");
+        raw.query(&format!("PREPARE p AS {SEALED}"));
+        let answers = transcript(&raw.ask(&[execute("portal", 0), sync()].concat()));
+        assert!(answers.starts_with("E ERROR 0A000"), "{execute_text}: {answers}");
+        raw.query("ROLLBACK");
+        let answers = transcript(&raw.ask(&run()));
+        assert!(answers.starts_with("E ERROR 0A000"), "{execute_text}: {answers}");
+        // The same without waiting for any answer.
+        raw.query("DEALLOCATE p");
+        raw.query(&format!("PREPARE p AS {PLAIN}"));
+        let all = [query("DEALLOCATE p"), query(&format!("PREPARE p AS {SEALED}")), run()];
+        raw.send(&all.concat());
+        let answers: Vec<String> = (0..3).map(|_| transcript(&raw.until_ready())).collect();
+        assert!(answers[2].starts_with("E ERROR 0A000"), "{execute_text}: {answers:?}");
+        assert_eq!(raw.query("EXECUTE p('a')").lines().nth(1), Some("D a"));
+    }
+}
+
+#[test]
+fn statements_prepared_while_columns_were_plain_are_judged_again() {
+    let twin = twin();
+    twin.sealed.sql("CREATE TABLE was (id int, e text)");
+    let mut raw = twin.raw_sealed();
+    let inserting = parse("m", "INSERT INTO was VALUES (1, $1)", &[]);
+    raw.ask(&[inserting, parse("n", "SELECT id FROM w WHERE x = $1", &[]), sync()].concat());
+    raw.query("PREPARE s (text) AS INSERT INTO was VALUES (1, $1)");
+    raw.query("PREPARE r AS SELECT id FROM w WHERE x = $1");
+    let bound = |name: &str, value: &str| [bind("", name, &[Some(value)]), execute("", 0), sync()].concat();
+    twin.sealed.sql("ALTER TABLE was DROP COLUMN e; ALTER TABLE was ADD COLUMN e seal.text_eq");
+    for name in ["m", "s"] {
+        assert_eq!(raw.error(&format!("EXECUTE {name}('mark-again')")).code, "0A000", "{name}");
+    }
+    let answers = transcript(&raw.ask(&bound("s", "mark-again")));
+    assert!(answers.starts_with("E ERROR 0A000"), "{answers}");
+    // Those that are plain still go on, by SQL and by message.
+    for name in ["n", "r"] {
+        assert_eq!(raw.rows(&format!("EXECUTE {name}('plain')")), ["1"], "{name}");
+        assert!(transcript(&raw.ask(&bound(name, "plain"))).contains("D 1"), "{name}");
+    }
+    twin.sealed.sql("CREATE SCHEMA other; CREATE TABLE other.w (id int, x seal.text_eq)");
+    raw.query("SET search_path = other, public");
+    for name in ["n", "r"] {
+        assert_eq!(raw.error(&format!("EXECUTE {name}('mark-again')")).code, "0A000", "{name}");
+    }
+    assert!(transcript(&raw.ask(&bound("r", "mark-again"))).starts_with("E ERROR"), "it means an encrypted column now");
+    assert!(!twin.relay.sent().windows(10).any(|w| w == b"mark-again"));
+}
+
+#[test]
+fn what_an_execute_would_do_is_explained_and_kept() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    for statement in [
+        "PREPARE p AS SELECT id, e FROM t WHERE e = $1 OR i > $2 ORDER BY id",
+        "PREPARE q AS /* as */ SELECT e FROM t WHERE e = 'mark-execute' -- end",
+        "PREPARE w AS INSERT INTO t (id, e) VALUES ($1, $2) RETURNING e",
+    ] {
+        pair.each(&[statement]);
+    }
+    pair.same("by message", &[parse("m", "SELECT id FROM t WHERE e = $1", &[25]), sync()].concat(), 1);
+    for script in [
+        &[
+            "CREATE TABLE c1 AS EXECUTE p('a', 15)",
+            "SELECT * FROM c1 ORDER BY id",
+            "SELECT id FROM c1 WHERE e = 'b'",
+            "DROP TABLE c1",
+        ][..],
+        &["CREATE TEMP TABLE c2 (a, b) AS EXECUTE p('mark-execute', '15') WITH DATA", "TABLE c2", "DROP TABLE c2"],
+        &["CREATE TABLE c4 AS EXECUTE q", "TABLE c4", "CREATE TABLE c4 AS EXECUTE q", "DROP TABLE c4"],
+        &["CREATE TABLE c5 AS EXECUTE m('a')", "TABLE c5", "DROP TABLE c5"],
+        &[
+            "CREATE TABLE c6 AS EXECUTE p('a')",
+            "CREATE TABLE c6 AS EXECUTE p('a', 'x')",
+            "EXPLAIN EXECUTE p('a', 1, 2)",
+        ],
+    ] {
+        pair.each(script);
+    }
+    let sealed = &mut pair.sealed;
+    sealed.rows("CREATE TABLE c3 AS EXECUTE p('a', 5) WITH NO DATA");
+    assert!(sealed.rows("TABLE c3").is_empty());
+    for (explain, marks) in [
+        ("EXPLAIN EXECUTE p('mark-execute', 4)", "Scan"),
+        ("EXPLAIN (VERBOSE, COSTS OFF) EXECUTE q", "Output"),
+        ("EXPLAIN (ANALYZE, COSTS OFF, FORMAT json) EXECUTE p('mark-execute', 1)", "\"Plan\""),
+        ("EXPLAIN (FORMAT yaml) EXECUTE m('mark-execute')", "Plan:"),
+        ("EXPLAIN (FORMAT xml) EXECUTE w(90, 'mark-execute')", "<explain"),
+        ("EXPLAIN CREATE TABLE c AS EXECUTE p('mark-execute', 1)", "Scan"),
+        ("EXPLAIN CREATE TABLE c AS SELECT e FROM t WHERE e = 'mark-execute'", "Scan"),
+        ("EXPLAIN DECLARE c CURSOR FOR SELECT e FROM t WHERE e = 'mark-execute'", "Scan"),
+        ("EXPLAIN (ANALYZE, FORMAT json) UPDATE t SET e = 'mark-execute' WHERE e = 'b'", "\"Plan\""),
+        ("EXPLAIN (FORMAT yaml, VERBOSE) DELETE FROM t WHERE e IN ('mark-execute', 'b') RETURNING e", "Plan:"),
+        (
+            "EXPLAIN (FORMAT xml) MERGE INTO t USING (VALUES ('mark-execute')) v (e) ON t.e = v.e WHEN MATCHED THEN DELETE",
+            "<explain",
+        ),
+        ("EXPLAIN (ANALYZE, VERBOSE) INSERT INTO t (id, e) VALUES (91, 'mark-execute')", "Insert"),
+    ] {
+        let rows = sealed.rows(explain).join("\n");
+        // A value of several lines is shown in hex.
+        let has = |text: &str| rows.contains(text) || rows.contains(&hex::encode(text));
+        assert!(has(marks), "{explain}: {rows}");
+        assert!(!has("mark-execute"), "{explain} shows a value: {rows}");
+    }
+    // ANALYZE runs it.
+    sealed.rows("EXPLAIN ANALYZE EXECUTE w(92, 'mark-execute')");
+    assert_eq!(sealed.rows("SELECT id FROM t WHERE e = 'mark-execute' ORDER BY id"), ["2", "91", "92"]);
+    assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-execute"));
 }
