@@ -196,7 +196,9 @@ where
                     None => return Ok(false),
                 };
                 self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
-                let (results, late) = (prepared.simple_format(), prepared.cursor.is_some());
+                // As of FETCH, what CALL gives is told once it has run.
+                let calls = effects.turns && effects.ddl;
+                let (results, late) = (prepared.simple_format(), prepared.cursor.is_some() || calls);
                 self.run_once(b"", &prepared, &Given::Simple { values: &[], results, late }).await
             }
         }
