@@ -6,7 +6,7 @@ use columnseal::crypto::envelope::{DataKey, Padding};
 use columnseal::crypto::secret::{Key32, TermRoot};
 use columnseal::crypto::split::{Check, ClientShare, Hedge, ServerShare, Tag, keyset_public};
 use columnseal::crypto::term::equality::EqKey;
-use columnseal::crypto::term::order::OrdKey;
+use columnseal::crypto::term::order::{Digits, OrdKey};
 use columnseal::crypto::{Epoch, KeyId, KeysetId, Kref, TypeId};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -42,10 +42,10 @@ fn terms(criterion: &mut Criterion) {
     criterion.bench_function("equality term, 25 bytes", |bencher| {
         bencher.iter(|| key.term(black_box(b"ada.lovelace@example.com.")));
     });
-    let key = OrdKey::new(&TermRoot::new(Key32::new([6; 32])), 0);
+    let key = OrdKey::new(&TermRoot::new(Key32::new([6; 32])), 0, Digits::Short);
     for size in [4, 8, 25] {
         let ordering = vec![7; size];
-        let mut out = Vec::with_capacity(OrdKey::len(size));
+        let mut out = Vec::with_capacity(OrdKey::len(Digits::Short, size));
         criterion.bench_with_input(BenchmarkId::new("order term", size), &ordering, |bencher, ordering| {
             bencher.iter(|| {
                 out.clear();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::routine::Routine;
 use super::snapshot::Facts;
 use crate::crypto::envelope::Padding;
+use crate::crypto::term::order::Digits;
 use crate::crypto::{KeysetId, TypeId};
 use crate::wire::value::PlainType;
 
@@ -67,7 +68,7 @@ pub struct TypeDef {
     pub plain: PlainType,
     /// Search terms it has.
     pub terms: Terms,
-    /// Further options as canonical JSON (`{}` when none): padding, max_len, verify, approximate.
+    /// Further options as canonical JSON (`{}` when none): padding, approximate, hardened.
     pub options: String,
     /// The keyset that values of this type are always sealed under.
     pub keyset: Option<KeysetId>,
@@ -86,6 +87,10 @@ pub struct EncType {
     pub plain_array_oid: Oid,
     /// The definition.
     pub def: TypeDef,
+    /// As which its values are printed: the definition's type, but for results of functions that give another.
+    pub shown: PlainType,
+    /// Digits of its order terms, as the definition says.
+    pub digits: Digits,
     /// How its values are padded, as the definition says.
     pub padding: Padding,
     /// Whether it may be used.
@@ -101,6 +106,15 @@ impl EncType {
 }
 
 impl TypeDef {
+    /// Digits of order terms: longer ones with the option `hardened`.
+    pub fn digits(&self) -> Digits {
+        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
+        match options.get("hardened").and_then(serde_json::Value::as_bool) {
+            Some(true) => Digits::Long,
+            _ => Digits::Short,
+        }
+    }
+
     /// Padding of values: text-like ones hide their exact length unless the options say otherwise.
     pub fn padding(&self) -> Padding {
         let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();

@@ -31,13 +31,13 @@ pub(super) fn operand(
     }
     let mut ordering = Zeroizing::new(Vec::new());
     match value::ordering_operand(enc.def.plain, read, stored, &mut ordering)? {
-        Place::At => keys.ord.term(&ordering, out),
+        Place::At => keys.ord(enc.digits).term(&ordering, out),
         Place::After => {
-            keys.ord.term(&ordering, out);
+            keys.ord(enc.digits).term(&ordering, out);
             out.push(0);
         }
         Place::Below => {}
-        Place::Above => out.resize(out.len() + OrdKey::len(MAX_ORDERING) + 1, 0xff),
+        Place::Above => out.resize(out.len() + OrdKey::len(enc.digits, MAX_ORDERING) + 1, 0xff),
     }
     Ok(())
 }
@@ -95,7 +95,7 @@ pub(super) fn store(
         let mut ordering = Zeroizing::new(Vec::new());
         value::ordering(enc.def.plain, stored, &mut ordering)?;
         attribute_with(BYTEA, out, |out| {
-            keys.ord.term(&ordering, out);
+            keys.ord(enc.digits).term(&ordering, out);
             Ok(())
         })?;
     }

@@ -166,7 +166,7 @@ impl Opener<'_> {
     /// Appends an opened value as the client reads it.
     pub(super) fn print(&self, index: usize, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), RowFault> {
         let Cell::Sealed { enc, format, column, .. } = &self.portal.cells[index] else { return Ok(()) };
-        value::write(enc.def.plain, plaintext, *format, &self.portal.settings, out)
+        value::write_as(enc.shown, (enc.def.plain, plaintext), *format, &self.portal.settings, out)
             .map_err(|fault| errors::unprintable(&fault, column, self.row).into())
     }
 }

@@ -1,6 +1,6 @@
 //! Order terms on a real server: indexes that serve them, values that are too long for them, and what is stored.
 
-use crate::support::Twin;
+use crate::support::{Twin, eventually};
 
 const ROWS: usize = 20_000;
 
@@ -95,4 +95,49 @@ fn a_value_that_is_too_long_is_refused_and_a_longer_operand_is_right() {
         "4|0\n1|8\n7|8\n2|512\n3|8\n"
     );
     assert_eq!(twin.stored("SELECT count(DISTINCT (e).ord), count(DISTINCT (e).c) FROM t WHERE id IN (1, 7)"), "1|2\n");
+}
+
+#[test]
+fn a_hardened_type_sorts_the_same_with_terms_twice_as_long() {
+    let twin = Twin::start();
+    let (url, options) = (twin.direct.url.clone(), r#"{"hardened": true}"#);
+    let create =
+        ["type", "create", "rank", "--as", "text", "--terms", "eq,ord", "--options", options, "--database", &url];
+    twin.workspace.columnseal(&create).ok();
+    let mut raw = twin.raw_sealed();
+    eventually("the type is known", || {
+        raw.query("CREATE TABLE IF NOT EXISTS h (id int, e seal.rank)");
+        raw.query("INSERT INTO h VALUES (0, NULL)").starts_with("C INSERT").then_some(())
+    });
+    raw.query("DELETE FROM h");
+    raw.query("CREATE INDEX h_e ON h (e)");
+    twin.plain.sql("CREATE TABLE h (id int, e text)");
+    let (most, more) = ("m".repeat(64), "m".repeat(65));
+    for database in [&twin.plain, &twin.sealed] {
+        database.sql(&format!(
+            "INSERT INTO h VALUES (1, 'a'), (2, '{most}'), (3, 'z'), (4, ''), (5, NULL), (6, 'ab'), (7, 'a')"
+        ));
+    }
+    for sql in [
+        "SELECT id, e FROM h ORDER BY e, id".to_owned(),
+        "SELECT id FROM h WHERE e > 'a' ORDER BY e DESC, id".into(),
+        "SELECT id FROM h WHERE e = 'a' ORDER BY id".into(),
+        "SELECT id FROM h WHERE e BETWEEN 'a' AND 'b' ORDER BY id".into(),
+        "SELECT max(e), min(e) FROM h".into(),
+        "SELECT max(e) FROM h".into(),
+        "SELECT e, count(*) FROM h GROUP BY e ORDER BY e".into(),
+        format!("SELECT id FROM h WHERE e < '{more}' ORDER BY e, id"),
+        format!("SELECT id FROM h WHERE e >= '{more}' ORDER BY e, id"),
+    ] {
+        assert_eq!(twin.sealed.sql(&sql), twin.plain.sql(&sql), "{sql}");
+    }
+    let stored = "SELECT id, octet_length((e).ord) FROM h WHERE e IS NOT NULL ORDER BY (e).ord, id";
+    assert_eq!(twin.stored(stored), "4|0\n1|16\n7|16\n6|32\n2|1024\n3|16\n");
+    // Whoever takes the option away in the database is noticed.
+    twin.direct.superuser("UPDATE seal.types SET options = '{}' WHERE name = 'rank'");
+    let refused = eventually("the edit is seen", || {
+        let answer = raw.query("SELECT id FROM h WHERE e = 'a'");
+        answer.starts_with("E ").then_some(answer)
+    });
+    assert!(refused.contains("42P17"), "{refused}");
 }

@@ -350,6 +350,8 @@ fn create_type_says_what_is_wrong() {
         ("'email', 'text', '', '{\"padding\": \"32\"}'", &["22023"]),
         ("'email', 'text', '', '{\"keyset\": \"default\"}'", &["22023"]),
         ("'email', 'text', '', '{\"force\": 1}'", &["22023"]),
+        ("'email', 'text', 'eq', '{\"hardened\": true}'", &["22023", "hardened", "\"ord\""]),
+        ("'email', 'text', 'eq,ord', '{\"hardened\": 16}'", &["22023", "hardened"]),
     ] {
         assert_refused(&db, &format!("SELECT seal.create_type({call})"), words);
     }
@@ -359,6 +361,7 @@ fn create_type_says_what_is_wrong() {
         (&format!("'{}', 'character varying', ''", &long[..63]), &format!("{}|varchar||{{}}|∅", &long[..63])),
         ("'flag', 'bool', 'eq', '{\"force\": true}'", "flag|bool|eq|{}|∅"),
         ("'rough', 'text', 'match, ord', '{\"approximate\": true}'", "rough|text|ord,match|{\"approximate\": true}|∅"),
+        ("'score', 'int4', 'ord', '{\"hardened\": true}'", "score|int4|ord|{\"hardened\": true}|∅"),
         ("'secret', 'bytea', NULL, '{\"padding\": \"none\"}'", "secret|bytea||{\"padding\": \"none\"}|∅"),
         (
             "'tenant', 'text', 'eq,eq', '{\"keyset\": \"00000000-0000-0000-0000-0000000000aa\"}'",
@@ -738,6 +741,7 @@ fn edited_definitions_are_noticed() {
         ("UPDATE seal.types SET terms = '' WHERE name = 'email'", "email"),
         ("UPDATE seal.types SET terms = 'eq,ord' WHERE name = 'email'", "email"),
         ("UPDATE seal.types SET options = '{\"padding\": \"none\"}' WHERE name = 'email'", "email"),
+        ("UPDATE seal.types SET options = '{\"hardened\": true}' WHERE name = 'email'", "email"),
         ("UPDATE seal.types SET options = '[]' WHERE name = 'email'", "email"),
         ("UPDATE seal.types SET keyset = gen_random_uuid() WHERE name = 'email'", "email"),
         ("UPDATE seal.types SET options = json_build_object('x', repeat('y', 3000)) WHERE name = 'email'", "email"),

@@ -9,7 +9,7 @@ pub mod order;
 use super::secret::TermRoot;
 use equality::EqKey;
 use matching::MatchKey;
-use order::OrdKey;
+use order::{Digits, OrdKey};
 
 /// One plaintext class per type so far.
 const CLASS: u8 = 0;
@@ -18,15 +18,29 @@ const CLASS: u8 = 0;
 pub struct TermKeys {
     /// Of equality terms.
     pub eq: EqKey,
-    /// Of order terms.
-    pub ord: OrdKey,
     /// Of match terms.
     pub matching: MatchKey,
+    ord: OrdKey,
+    hardened: OrdKey,
 }
 
 impl TermKeys {
     /// Derived from the type's term root.
     pub fn new(root: &TermRoot) -> Self {
-        Self { eq: EqKey::new(root, CLASS), ord: OrdKey::new(root, CLASS), matching: MatchKey::new(root, CLASS) }
+        let ord = |digits| OrdKey::new(root, CLASS, digits);
+        Self {
+            eq: EqKey::new(root, CLASS),
+            matching: MatchKey::new(root, CLASS),
+            ord: ord(Digits::Short),
+            hardened: ord(Digits::Long),
+        }
+    }
+
+    /// Of order terms with such digits.
+    pub fn ord(&self, digits: Digits) -> &OrdKey {
+        match digits {
+            Digits::Short => &self.ord,
+            Digits::Long => &self.hardened,
+        }
     }
 }

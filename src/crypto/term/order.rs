@@ -16,8 +16,24 @@ use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use super::super::derive::{self, TERM_ORDER};
 use super::super::secret::TermRoot;
 
-/// Bytes of one digit: `L / 8`. The label of the key names it.
-const DIGIT: usize = 1;
+/// How long the digits of a term are: `L`. The label of the key names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Digits {
+    /// Of 8 bits.
+    #[default]
+    Short,
+    /// Of 16 bits, hardened: they tell fewer of the bits they stand for, in terms of twice the length.
+    Long,
+}
+
+impl Digits {
+    const fn bytes(self) -> usize {
+        match self {
+            Digits::Short => 1,
+            Digits::Long => 2,
+        }
+    }
+}
 
 /// Bytes whose bits one chaining block covers.
 const CHUNK: usize = 8;
@@ -26,31 +42,34 @@ const CHUNK: usize = 8;
 const CHAIN: u8 = 64;
 
 /// Makes the order terms of one encrypted type in one keyset. Wiped on drop.
-pub struct OrdKey(Aes256Enc);
+pub struct OrdKey {
+    prf: Aes256Enc,
+    digits: Digits,
+}
 
 type Block = Array<u8, aes::cipher::consts::U16>;
 
 impl OrdKey {
     /// `class` as of [`EqKey`](super::equality::EqKey).
-    pub fn new(root: &TermRoot, class: u8) -> Self {
-        let key = derive::expand32(root.as_bytes(), &[TERM_ORDER, &[8 * DIGIT as u8, class]]);
-        Self(Aes256Enc::new(&Array::from(*key.as_bytes())))
+    pub fn new(root: &TermRoot, class: u8, digits: Digits) -> Self {
+        let key = derive::expand32(root.as_bytes(), &[TERM_ORDER, &[8 * digits.bytes() as u8, class]]);
+        Self { prf: Aes256Enc::new(&Array::from(*key.as_bytes())), digits }
     }
 
     /// Bytes of the term of this many ordering bytes.
-    pub const fn len(ordering: usize) -> usize {
-        ordering * 8 * DIGIT
+    pub const fn len(digits: Digits, ordering: usize) -> usize {
+        ordering * 8 * digits.bytes()
     }
 
     /// Appends the term of ordering bytes: [`len`](Self::len) bytes.
     pub fn term(&self, ordering: &[u8], out: &mut Vec<u8>) {
-        out.reserve(Self::len(ordering.len()));
+        out.reserve(Self::len(self.digits, ordering.len()));
         let mut chain = Block::default();
         for chunk in ordering.chunks(CHUNK) {
             self.digits(&chain, chunk, out);
             if chunk.len() == CHUNK {
                 mix(&mut chain, chunk, CHAIN);
-                self.0.encrypt_block(&mut chain);
+                self.prf.encrypt_block(&mut chain);
             }
         }
     }
@@ -66,12 +85,18 @@ impl OrdKey {
             let before = value & !(u64::MAX >> i);
             mix(block, &before.to_be_bytes(), i as u8);
         }
-        self.0.encrypt_blocks(&mut blocks[..bits]);
+        self.prf.encrypt_blocks(&mut blocks[..bits]);
         for (i, block) in blocks[..bits].iter().enumerate() {
             let [a, b, c, d, e, f, g, h, ..] = block.0;
             let random = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
             let bit = (value >> (63 - i)) as u8 & 1;
-            out.push(((u128::from(random) * 255) >> 64) as u8 + bit);
+            match self.digits {
+                Digits::Short => out.push(((u128::from(random) * 0xff) >> 64) as u8 + bit),
+                Digits::Long => {
+                    let digit = ((u128::from(random) * 0xffff) >> 64) as u16 + u16::from(bit);
+                    out.extend_from_slice(&digit.to_be_bytes());
+                }
+            }
         }
     }
 }
@@ -90,7 +115,11 @@ mod tests {
     use crate::crypto::secret::Key32;
 
     fn key(root: u8) -> OrdKey {
-        OrdKey::new(&TermRoot::new(Key32::new([root; 32])), 0)
+        OrdKey::new(&TermRoot::new(Key32::new([root; 32])), 0, Digits::Short)
+    }
+
+    fn hardened(root: u8) -> OrdKey {
+        OrdKey::new(&TermRoot::new(Key32::new([root; 32])), 0, Digits::Long)
     }
 
     fn term(key: &OrdKey, ordering: &[u8]) -> Vec<u8> {
@@ -111,15 +140,29 @@ mod tests {
 
     #[test]
     fn every_pair_of_two_bytes_is_in_order() {
-        let key = key(1);
-        let terms: Vec<Vec<u8>> = (0..=u16::MAX).map(|n| term(&key, &n.to_be_bytes())).collect();
-        assert!(terms.windows(2).all(|pair| pair[0] < pair[1]), "neighbours are in order, so all are");
-        assert!(terms.iter().all(|term| term.len() == OrdKey::len(2)));
+        for key in [key(1), hardened(1)] {
+            let terms: Vec<Vec<u8>> = (0..=u16::MAX).map(|n| term(&key, &n.to_be_bytes())).collect();
+            assert!(terms.windows(2).all(|pair| pair[0] < pair[1]), "neighbours are in order, so all are");
+            assert!(terms.iter().all(|term| term.len() == OrdKey::len(key.digits, 2)));
+        }
+        assert_eq!((OrdKey::len(Digits::Short, 8), OrdKey::len(Digits::Long, 8)), (64, 128));
+    }
+
+    /// Digits of two lengths are those of two keys.
+    #[test]
+    fn hardened_terms_tell_nothing_of_the_others() {
+        let (short, long) = (key(6), hardened(6));
+        let equal = (0..4096u64).filter(|n| {
+            let value = n.wrapping_mul(SCATTER).to_be_bytes();
+            term(&long, &value)[2 * SHARED] == term(&short, &value)[SHARED]
+        });
+        let equal = equal.count();
+        assert!(equal < 4096 / 100, "{equal} of 4096 first halves are the short digit");
     }
 
     #[test]
     fn a_million_pairs_are_in_order() {
-        let key = key(2);
+        let (key, long) = (key(2), hardened(2));
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = || {
             state ^= state << 13;
@@ -133,6 +176,10 @@ mod tests {
             let value = if next() % 2 == 0 { next() } else { before.0 ^ (next() % 1024) };
             let own = term(&key, &value.to_be_bytes());
             assert_eq!(own.cmp(&before.1), value.cmp(&before.0), "{value:x} {:x}", before.0);
+            if next() % 16 == 0 {
+                let (a, b) = (term(&long, &value.to_be_bytes()), term(&long, &before.0.to_be_bytes()));
+                assert_eq!(a.cmp(&b), value.cmp(&before.0), "hardened: {value:x} {:x}", before.0);
+            }
             before = (value, own);
         }
     }
@@ -140,9 +187,10 @@ mod tests {
     proptest! {
         #[test]
         fn strings_of_any_length_are_in_order(a: Vec<u8>, b: Vec<u8>, common: Vec<u8>) {
-            let key = key(3);
             let (a, b) = ([common.clone(), a].concat(), [common, b].concat());
-            prop_assert_eq!(term(&key, &a).cmp(&term(&key, &b)), a.cmp(&b));
+            for key in [key(3), hardened(3)] {
+                prop_assert_eq!(term(&key, &a).cmp(&term(&key, &b)), a.cmp(&b));
+            }
         }
     }
 
@@ -184,6 +232,22 @@ mod tests {
         let distance: i64 = (0..256).map(|d| (counts[0][d] - counts[1][d]).abs()).sum();
         // Noise of sqrt(n) for each of 256 classes, and 2/255 by design.
         assert!((distance as f64) / (total as f64) < 0.03, "{distance} of {total}");
+    }
+
+    /// Of a hardened digit the upper byte tells nothing that can be measured.
+    #[test]
+    fn a_hardened_digit_tells_less_of_its_bit() {
+        let key = hardened(5);
+        let (mut told, mut all) = (0u64, 0u64);
+        for n in 0..20_000u64 {
+            let value = n.wrapping_mul(SCATTER);
+            for digit in term(&key, &value.to_be_bytes()).chunks(2).skip(SHARED) {
+                told += u64::from(digit == [0, 0] || digit == [0xff, 0xff]);
+                all += 1;
+            }
+        }
+        // Expected 1 of 65,535; of digits of 8 bits it is 1 of 255.
+        assert!(told < 4 * all / 65_535, "{told} of {all} digits tell their bit");
     }
 
     #[test]

@@ -269,9 +269,9 @@ BEGIN
     RAISE EXCEPTION 'options must be a JSON object' USING ERRCODE = 'invalid_parameter_value', HINT = 'For example ''{"padding": "none"}''.';
   END IF;
   FOR word IN SELECT k FROM jsonb_object_keys(kept) AS k LOOP
-    IF word <> ALL ('{padding,keyset,force,approximate}') THEN
+    IF word <> ALL ('{padding,keyset,force,approximate,hardened}') THEN
       RAISE EXCEPTION 'there is no option %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value',
-        HINT = 'Available: padding, keyset, force, approximate.';
+        HINT = 'Available: padding, keyset, force, approximate, hardened.';
     END IF;
   END LOOP;
   IF kept ? 'padding' AND kept -> 'padding' <> ALL ('{"\"none\"","\"16\"","\"padme\""}') THEN
@@ -288,6 +288,12 @@ BEGIN
   END IF;
   IF kept ? 'approximate' AND (jsonb_typeof(kept -> 'approximate') <> 'boolean' OR 'match' <> ALL (wanted)) THEN
     RAISE EXCEPTION 'the option approximate is true or false, on a type with the term "match"' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF kept ? 'hardened' AND jsonb_typeof(kept -> 'hardened') <> 'boolean' THEN
+    RAISE EXCEPTION 'the option hardened is true or false' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF kept -> 'hardened' = 'true' AND 'ord' <> ALL (wanted) THEN
+    RAISE EXCEPTION 'the option hardened is for types with the term "ord"' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF wanted && '{eq,ord}' AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
     RAISE EXCEPTION 'a term on a bool shows which rows hold the same of two values, which is almost the plaintext'

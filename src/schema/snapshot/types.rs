@@ -58,8 +58,18 @@ pub(super) fn encrypted(
             let told = (def.plain.oid(), def.plain.array_oid());
             let (plain_oid, plain_array_oid) =
                 if def.plain == PlainType::Citext { citext.unwrap_or(told) } else { told };
-            let padding = def.padding();
-            Arc::new(EncType { oid: t.oid, array_oid: t.array, plain_oid, plain_array_oid, def, padding, standing })
+            let (shown, digits, padding) = (def.plain, def.digits(), def.padding());
+            Arc::new(EncType {
+                oid: t.oid,
+                array_oid: t.array,
+                plain_oid,
+                plain_array_oid,
+                def,
+                shown,
+                digits,
+                padding,
+                standing,
+            })
         })
         .collect()
 }

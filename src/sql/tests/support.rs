@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
+use crate::crypto::term::order::Digits;
 use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
 use crate::schema::routine::Routine;
 use crate::sql::copy::InColumn;
@@ -27,6 +28,8 @@ fn with_terms(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType
         plain_oid: 25,
         plain_array_oid: 1009,
         def: TypeDef { id: TypeId(id), name: name.into(), plain, terms, options: "{}".into(), keyset: None },
+        shown: plain,
+        digits: Digits::Short,
         padding: Padding::None,
         standing: if name == "broken" { Standing::Broken("its copy was edited".into()) } else { Standing::Verified },
     })

@@ -266,6 +266,23 @@ fn receive(plain: PlainType, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// As [`write`], of a value of another type as this one.
+pub fn write_as(
+    shown: PlainType,
+    (plain, stored): (PlainType, &[u8]),
+    format: Format,
+    settings: &Settings,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), ValueError> {
+    if shown == plain {
+        return write(plain, stored, format, settings, out);
+    }
+    let mut converted = Zeroizing::new(Vec::new());
+    let conversion = Conversion { cast: Cast::Assignment, from: plain, to: shown, settings };
+    convert::convert(conversion, stored, &mut converted)?;
+    write(shown, &converted, format, settings, out)
+}
+
 /// Appends what PostgreSQL would print or send for a stored value.
 ///
 /// # Errors
