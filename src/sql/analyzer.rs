@@ -101,6 +101,14 @@ pub(super) struct Analyzer<'a> {
     pub(super) forms: Option<Forms>,
     /// Result columns that must equal a site: (column, site).
     pub(super) checks: Vec<(usize, usize)>,
+    /// Where functions are called that may give another value each time.
+    pub(super) varying: Vec<u32>,
+    /// Window frames of RANGE with an offset that say no order themselves: the window they name, and where they stand.
+    pub(super) ranged: Vec<(String, i32)>,
+    /// How many calls of window functions were seen.
+    pub(super) windows: usize,
+    /// How many times a column was read by which the query groups.
+    pub(super) keys: usize,
     /// Literals (by number) whose value decided the analysis.
     pub(super) fixed: Vec<usize>,
     next_item: u32,
@@ -139,6 +147,10 @@ impl<'a> Analyzer<'a> {
             copy: None,
             forms: None,
             checks: Vec::new(),
+            varying: Vec::new(),
+            ranged: Vec::new(),
+            windows: 0,
+            keys: 0,
             fixed: Vec::new(),
             next_item: 0,
         })

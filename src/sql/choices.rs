@@ -1,15 +1,15 @@
-//! Expressions that choose among values: CASE and NULLIF.
+//! Expressions that choose among values: CASE, NULLIF, GREATEST and LEAST.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExpr, CaseExpr};
+use pg_query::protobuf::{AExpr, CaseExpr, MinMaxExpr, MinMaxOp};
 
 use super::analyzer::Analyzer;
 use super::compare::first_encrypted;
 use super::expr::{Enc, Val};
 use super::refuse::{self, Detail, Result};
-use super::scope::{Scope, Span};
+use super::scope::Scope;
+use super::sort::missing_order;
 use super::tree;
-use crate::wire::sqlstate::SqlState;
 use crate::wire::value::PlainType;
 
 impl Analyzer<'_> {
@@ -35,29 +35,9 @@ impl Analyzer<'_> {
             }
         }
         self.case_values(&tested)?;
-        let span = self.case_span(case.location)?;
+        let first = self.token(case.location)?;
+        let span = self.span(first, self.case_end(first)?);
         self.combine(vals, span, "CASE")
-    }
-
-    /// From CASE to its END.
-    fn case_span(&self, location: i32) -> Result<Span> {
-        let first = self.token(location)?;
-        let (mut depth, mut i) = (0usize, first);
-        while i < self.lexed.tokens.len() {
-            let named = i > 0 && self.is(i - 1, ".");
-            if self.is(i, "(") || self.is(i, "[") {
-                i = self.partner(i)?;
-            } else if !named && self.is_word(i, "case") {
-                depth += 1;
-            } else if !named && self.is_word(i, "end") {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(self.span(first, i));
-                }
-            }
-            i += 1;
-        }
-        Err(refuse::with(SqlState::INTERNAL_ERROR, "a CASE of this statement has no END in its text"))
     }
 
     /// `CASE value WHEN value`: the first is compared with each of the others.
@@ -112,5 +92,48 @@ impl Analyzer<'_> {
         let last = |text: String| Some(format!(" THEN NULL ELSE {text} END)").into());
         self.edits.each(self.span(close, close), last(described), last(executed));
         Ok(Val::Enc(Enc::new(enc.ty, enc.column, self.span(first, close))))
+    }
+
+    /// `GREATEST(e, $1)` becomes the first row, by order term, of a list of its values. NULLs do not count, and of equal
+    /// values the first is taken, as in PostgreSQL.
+    pub(super) fn extreme_of(&mut self, expr: &MinMaxExpr, scope: &Scope<'_>) -> Result<Val> {
+        let least = expr.op() == MinMaxOp::IsLeast;
+        let construct = if least { "LEAST" } else { "GREATEST" };
+        let mut vals = Vec::with_capacity(expr.args.len());
+        let (windows, keys) = (self.windows, self.keys);
+        for arg in &expr.args {
+            vals.push(self.expr(arg, scope)?);
+        }
+        let Some(enc) = first_encrypted(&vals) else { return self.plain_vals(&vals).map(|()| Val::Plain) };
+        if !enc.ty.def.terms.ord {
+            return Err(missing_order(&enc.ty, &enc.column, construct).at(enc.span.0 as i32));
+        }
+        // A subquery sees neither windows nor groups of the query around it.
+        let of = match (self.windows > windows, self.keys > keys) {
+            (true, _) => Some("a window function"),
+            (_, true) => Some("a column by which the query groups"),
+            _ => None,
+        };
+        if let Some(of) = of {
+            return Err(refuse::on_column(&format!("{construct} of {of}"), &enc.column)
+                .hint("Compute that in a subquery in FROM, and use its columns.")
+                .at(enc.span.0 as i32));
+        }
+        let first = self.token(expr.location)?;
+        let (open, close) = (first + 1, self.partner(first + 1)?);
+        let starts = self.list_starts(open)?;
+        let Val::Enc(made) = self.combine(vals, self.span(first, close), construct)? else { return Ok(Val::Plain) };
+        self.edits.both(self.span(first, open), "(SELECT columnseal_g.v FROM (VALUES (1, ");
+        for (n, &start) in starts.iter().enumerate().skip(1) {
+            self.edits.both(self.span(start - 1, start - 1), format!("), ({}, ", n + 1));
+        }
+        let direction = if least { "" } else { " DESC" };
+        self.edits.both(
+            self.span(close, close),
+            format!(
+                ")) AS columnseal_g (n, v) WHERE (columnseal_g.v).ord IS NOT NULL ORDER BY (columnseal_g.v).ord{direction}, columnseal_g.n LIMIT 1)"
+            ),
+        );
+        Ok(Val::Enc(made))
     }
 }

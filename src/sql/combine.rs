@@ -25,6 +25,9 @@ impl Analyzer<'_> {
                 vals.iter().flat_map(|v| if let Val::Open(o) = v { o.sites.to_vec() } else { Vec::new() }).collect();
             return Ok(Val::Open(Open { sites, simple: false, span }));
         };
+        // Of two as which values may be printed PostgreSQL takes the one that functions give.
+        let other = vals.iter().find_map(|v| if let Val::Enc(e) = v { types::shown_otherwise(&e.ty) } else { None });
+        let ty = other.unwrap_or(ty);
         let mut first = true;
         for val in &vals {
             match val {
@@ -81,6 +84,17 @@ impl Analyzer<'_> {
             }
         }
         Ok(Some((first.ty, first.column)))
+    }
+
+    /// The type as which values are stored that were all decided on, and the column for which they were.
+    pub(super) fn stored_as(&self, sites: &[usize]) -> Option<(Arc<EncType>, Rc<str>)> {
+        let stored = |&site: &usize| match &self.sites[site].decision {
+            Some(Decision::Store(ty)) => Some(ty),
+            _ => None,
+        };
+        let ty = stored(sites.first()?)?;
+        let all = sites.iter().all(|site| stored(site).is_some_and(|other| other.oid == ty.oid));
+        all.then(|| (ty.clone(), Rc::from(&*self.sites[sites[0]].column)))
     }
 
     /// Open values become stored ones of this type.

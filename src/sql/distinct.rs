@@ -12,7 +12,7 @@ use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Scope};
 use super::tree;
 
-const COMPUTED: &str = "Compute it in a subquery in FROM, and select its column.";
+const ON: &str = "DISTINCT ON";
 
 impl Analyzer<'_> {
     /// DISTINCT and DISTINCT ON.
@@ -21,7 +21,16 @@ impl Analyzer<'_> {
         if select.distinct_clause.iter().any(|n| tree::kind(n).is_none()) {
             return self.distinct_rows(select, targets);
         }
-        select.distinct_clause.iter().try_for_each(|key| self.distinct_key(key, scope, targets))
+        select.distinct_clause.iter().try_for_each(|key| {
+            let column = self.output_of(key, targets).or_else(|| {
+                let encrypted = |&index: &usize| matches!(targets[index].column.val, ColVal::Enc(..));
+                self.alike(key, &select.target_list).filter(encrypted)
+            });
+            match column {
+                Some(column) => self.distinct_key(key, &targets[column]),
+                None => self.equality_key(key, scope, ON),
+            }
+        })
     }
 
     /// `SELECT DISTINCT` becomes `DISTINCT ON` all columns, of which encrypted ones are told apart by term. PostgreSQL takes
@@ -55,30 +64,25 @@ impl Analyzer<'_> {
     }
 
     /// The term of an output column, for a clause that names it.
-    fn distinct_term(&self, target: &Target, construct: &str, at: i32) -> Result<String> {
+    fn distinct_term(&mut self, target: &Target, construct: &str, at: i32) -> Result<String> {
         let ColVal::Enc(ty, column) = &target.column.val else { return Ok(String::new()) };
         if !ty.def.terms.equal() {
             return Err(no_equality(ty, column, construct).at(at));
         }
-        let bare = target
-            .bare
-            .as_ref()
-            .ok_or_else(|| refuse::on_column(&format!("{construct} of an expression"), column).hint(COMPUTED).at(at))?;
-        Ok(term_of(ty, &bare.text))
+        let text = self.write(&target.written, construct, column).map_err(|r| r.at(at))?;
+        Ok(term_of(ty, &text))
     }
 
-    fn distinct_key(&mut self, key: &Node, scope: &Scope<'_>, targets: &[Target]) -> Result<()> {
-        const ON: &str = "DISTINCT ON";
-        let Some(column) = self.output_of(key, targets) else { return self.equality_key(key, scope, ON) };
-        match &targets[column].column.val {
+    /// A key of DISTINCT ON that is an output column.
+    fn distinct_key(&mut self, key: &Node, target: &Target) -> Result<()> {
+        match &target.column.val {
             ColVal::Plain => Ok(()),
-            ColVal::Open(sites) => self.decide_plain(&sites.clone()),
+            ColVal::Open(sites) => self.decide_plain(sites),
             ColVal::Tainted(column) => Err(refuse::on_column(ON, column)),
             ColVal::Enc(..) => {
-                let at = tree::location(key);
-                let term = self.distinct_term(&targets[column], ON, self.here(at))?;
-                let first = self.token(at)?;
-                self.edits.both(self.span(first, first), term);
+                let term = self.distinct_term(target, ON, self.here(tree::location(key)))?;
+                let (first, last) = self.expression(key)?;
+                self.edits.both(self.span(first, last), term);
                 Ok(())
             }
         }

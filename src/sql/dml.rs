@@ -30,15 +30,18 @@ impl Analyzer<'_> {
                 Some(rows) if is_plain_values(rows) => self.insert_rows(rows, &relation, &targets)?,
                 _ => {
                     let outputs = self.query(node, None)?;
-                    self.insert_outputs(outputs, &relation, &targets)?;
+                    let at = tree::select(node).map_or(-1, |select| self.query_place(select));
+                    self.insert_outputs(outputs, &relation, &targets).map_err(|r| r.at(at))?;
                 }
             }
         }
-        let mut items = vec![item];
+        let mut target = FromTree::one(item);
         if let Some(conflict) = &insert.on_conflict_clause {
-            items = self.on_conflict(conflict, &relation, items)?;
+            target.items = self.on_conflict(conflict, &relation, target.items)?;
         }
-        let outputs = self.returning_fresh(&insert.returning_clause, items, top)?;
+        let star = Star::of(&target);
+        let scope = Scope::new(target.items, None);
+        let outputs = self.returning_fresh(&insert.returning_clause, &scope, &star, top)?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }
@@ -141,25 +144,33 @@ impl Analyzer<'_> {
     }
 
     /// RETURNING of what the statement itself has just written.
-    fn returning_fresh(&mut self, clause: &Option<ReturningClause>, items: Vec<Item>, top: bool) -> Result<Outputs> {
+    fn returning_fresh(
+        &mut self,
+        clause: &Option<ReturningClause>,
+        scope: &Scope<'_>,
+        star: &Star,
+        top: bool,
+    ) -> Result<Outputs> {
         let before = std::mem::replace(&mut self.fresh, true);
-        let outputs = self.returning(clause, items, top);
+        let outputs = self.returning(clause, scope, star, top);
         self.fresh = before;
         outputs
     }
 
-    fn returning(&mut self, clause: &Option<ReturningClause>, items: Vec<Item>, top: bool) -> Result<Outputs> {
+    fn returning(
+        &mut self,
+        clause: &Option<ReturningClause>,
+        scope: &Scope<'_>,
+        star: &Star,
+        top: bool,
+    ) -> Result<Outputs> {
         let Some(clause) = clause else { return Ok(Outputs::default()) };
         if !clause.options.is_empty() {
             return Err(refuse::unsupported(
                 "RETURNING WITH (OLD, NEW) is not supported in a statement on encrypted columns",
             ));
         }
-        let star = (0..items.len()).flat_map(|i| (0..items[i].len()).map(move |c| (i, c))).collect();
-        let tree = FromTree { items, star, merged: false };
-        let star = Star::of(&tree);
-        let scope = Scope::new(tree.items, None);
-        let (targets, opaque) = self.targets(&clause.exprs, &scope, &star, top)?;
+        let (targets, opaque) = self.targets(&clause.exprs, scope, star, top)?;
         let columns = targets.iter().map(|t| t.column.clone()).collect();
         if top {
             self.columns = Some(targets.into_iter().map(|t| t.top).collect());
@@ -175,11 +186,10 @@ impl Analyzer<'_> {
         }
         let item = self.target_item(&update.relation)?;
         let Columns::Relation(relation, _) = item.columns.clone() else { return Err(no_target()) };
-        let items = self.with_from(item, &update.from_clause)?;
-        let scope = Scope::new(items, None);
+        let (scope, star) = self.with_from(item, &update.from_clause)?;
         self.assignments(&update.target_list, &relation, &scope)?;
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
-        let outputs = self.returning_fresh(&update.returning_clause, scope.items, top)?;
+        let outputs = self.returning_fresh(&update.returning_clause, &scope, &star, top)?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }
@@ -191,26 +201,19 @@ impl Analyzer<'_> {
             self.with(with, None)?;
         }
         let item = self.target_item(&delete.relation)?;
-        let items = self.with_from(item, &delete.using_clause)?;
-        let scope = Scope::new(items, None);
+        let (scope, star) = self.with_from(item, &delete.using_clause)?;
         self.plain_some(&delete.where_clause, &scope, "WHERE")?;
-        let outputs = self.returning(&delete.returning_clause, scope.items, top)?;
+        let outputs = self.returning(&delete.returning_clause, &scope, &star, top)?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }
 
-    /// The target and the items of FROM or USING. Merged columns there have no place in `*`, which RETURNING expands.
-    fn with_from(&mut self, target: Item, list: &[Node]) -> Result<Vec<Item>> {
-        let tree = self.from_list(list, None)?;
-        if tree.items.iter().any(|i| i.spelled.is_some()) {
-            return Err(refuse::unsupported(
-                "JOIN ... USING over encrypted columns is not supported in UPDATE and DELETE",
-            )
-            .hint("Write JOIN ... ON a.column = b.column."));
-        }
-        let mut items = vec![target];
-        items.extend(tree.items);
-        Ok(items)
+    /// The target and the items of FROM or USING, and what `*` over them means.
+    fn with_from(&mut self, target: Item, list: &[Node]) -> Result<(Scope<'static>, Star)> {
+        let mut tree = FromTree::one(target);
+        tree.join(self.from_list(list, None)?);
+        let star = Star::of(&tree);
+        Ok((Scope::new(tree.items, None), star))
     }
 
     /// `SET a = …, (b, c) = …`.
@@ -269,7 +272,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::SubLink(link)) => match tree::child(&link.subselect) {
                 Some(query) => {
                     let outputs = self.query(query, Some(scope))?;
-                    self.insert_outputs(outputs, relation, columns)
+                    self.insert_outputs(outputs, relation, columns).map_err(|r| r.at(self.here(link.location)))
                 }
                 None => Err(no_target()),
             },

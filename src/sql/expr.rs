@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AConst, BoolExprType, ColumnRef, FuncCall, Node, NullTestType, SubLink, SubLinkType, TypeCast, TypeName, WindowDef,
-    a_const,
+    AConst, BoolExprType, ColumnRef, FuncCall, Node, NullTestType, SubLink, SubLinkType, TypeCast, TypeName, a_const,
 };
 
 use super::analyzer::Analyzer;
@@ -22,6 +21,7 @@ use super::scope::{ColVal, Found, Scope, Span};
 use super::tree;
 use super::types::{self, Named};
 use super::untouched::{names_ours, runs_sql};
+use super::windows;
 use crate::schema::catalog::EncType;
 use crate::wire::value::PlainType;
 
@@ -87,6 +87,11 @@ impl Analyzer<'_> {
     /// Any expression.
     pub(super) fn expr(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Val> {
         let Some(kind) = tree::kind(node) else { return Ok(Val::Plain) };
+        if !scope.group.computed.is_empty()
+            && let Some(key) = self.computed_key(node, scope)?
+        {
+            return Ok(Val::Enc(key));
+        }
         match kind {
             NodeEnum::ColumnRef(column) => self.column(column, scope),
             NodeEnum::ParamRef(param) => {
@@ -121,6 +126,7 @@ impl Analyzer<'_> {
             NodeEnum::FuncCall(call) => self.call(call, scope),
             NodeEnum::SubLink(link) => self.sublink(link, false, scope),
             NodeEnum::CaseExpr(case) => self.case(case, scope),
+            NodeEnum::MinMaxExpr(expr) => self.extreme_of(expr, scope),
             NodeEnum::CoalesceExpr(expr) => {
                 let vals = expr.args.iter().map(|a| self.expr(a, scope)).collect::<Result<Vec<_>>>()?;
                 let first = self.token(expr.location)?;
@@ -134,7 +140,6 @@ impl Analyzer<'_> {
     /// Kinds that take and give plain values only.
     fn plain_kinds(&mut self, kind: &NodeEnum, scope: &Scope<'_>) -> Result<Val> {
         match kind {
-            NodeEnum::MinMaxExpr(expr) => self.plain_all(&expr.args, scope, "GREATEST or LEAST")?,
             NodeEnum::RowExpr(expr) => {
                 for arg in &expr.args {
                     match self.expr(arg, scope)? {
@@ -224,11 +229,16 @@ impl Analyzer<'_> {
     }
 
     pub(super) fn found(&mut self, found: Found, span: Span) -> Result<Val> {
+        // A column of `*` stands nowhere by itself.
+        let at = if span.1 > 0 { span.0 as i32 } else { -1 };
         Ok(match found.val {
             ColVal::Plain => Val::Plain,
-            ColVal::Open(sites) => Val::Open(Open { sites, simple: false, span }),
+            ColVal::Open(sites) => match self.stored_as(&sites) {
+                Some((ty, column)) => Val::Enc(Enc { origin: found.origin, ..Enc::new(ty, column, span) }),
+                None => Val::Open(Open { sites, simple: false, span }),
+            },
             ColVal::Enc(ty, column) => {
-                self.usable(&ty)?;
+                self.usable(&ty).map_err(|r| r.at(at))?;
                 self.touched = true;
                 Val::Enc(Enc { origin: found.origin, ..Enc::new(ty, column, span) })
             }
@@ -236,7 +246,8 @@ impl Analyzer<'_> {
                 return Err(refuse::unsupported(format!(
                     "{column} is made from encrypted values in a way that cannot be followed; statements cannot use it"
                 ))
-                .at(span.0 as i32));
+                .hint("Select the encrypted column itself, and compute on the values read.")
+                .at(at));
             }
         })
     }
@@ -465,6 +476,13 @@ impl Analyzer<'_> {
         if let (true, "starts_with", [value, prefix]) = (builtin, name, call.args.as_slice()) {
             return self.starts_with(call, (value, prefix), scope);
         }
+        self.note_call(call, name, builtin);
+        if call.agg_within_group {
+            return self.ordered_set(call, name, scope);
+        }
+        if builtin && call.over.is_some() && windows::gives_value(name) {
+            return self.window_value(call, name, scope);
+        }
         let single = builtin && call.args.len() == 1;
         if single && name == "count" {
             self.counted(&call.args[0], call.agg_distinct, scope)?;
@@ -493,21 +511,7 @@ impl Analyzer<'_> {
     /// FILTER and OVER.
     pub(super) fn call_tail(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<()> {
         self.plain_some(&call.agg_filter, scope, "FILTER")?;
-        call.over.as_deref().map_or(Ok(()), |window| self.window(window, scope))
-    }
-
-    pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Result<()> {
-        for key in &window.partition_clause {
-            self.equality_key(key, scope, "PARTITION BY")?;
-        }
-        let ordered = self.order_all(&window.order_clause, scope, "ORDER BY in a window")?;
-        if let Some(column) = ordered.filter(|_| super::sort::has_range_offset(window)) {
-            return Err(refuse::on_column("a window frame of RANGE with an offset", &column)
-                .hint("Use ROWS or GROUPS.")
-                .at(self.here(window.location)));
-        }
-        self.plain_some(&window.start_offset, scope, "a window frame")?;
-        self.plain_some(&window.end_offset, scope, "a window frame")
+        call.over.as_deref().map_or(Ok(()), |window| self.window(window, scope).map(drop))
     }
 
     fn sublink(&mut self, link: &SubLink, negated: bool, scope: &Scope<'_>) -> Result<Val> {
@@ -529,7 +533,7 @@ impl Analyzer<'_> {
             SubLinkType::AnySublink | SubLinkType::AllSublink => self.quantified(link, query, negated, scope),
             SubLinkType::ArraySublink => {
                 let outputs = self.query(query, Some(scope))?;
-                self.plain_outputs(&outputs, "ARRAY(SELECT ...)")?;
+                self.plain_outputs(&outputs, "ARRAY(SELECT ...)").map_err(|r| r.at(self.here(link.location)))?;
                 Ok(Val::Plain)
             }
             _ => Err(refuse::unsupported("this kind of subquery is not supported in a statement on encrypted columns")),

@@ -135,13 +135,7 @@ impl Analyzer<'_> {
             // The same with or without; composites have no equality of their own.
             self.edits.both(self.span(name_end + 2, name_end + 2), "");
         }
-        let mut last = self.partner(name_end + 1)?;
-        if self.is_word(last + 1, "filter") && self.is(last + 2, "(") {
-            last = self.partner(last + 2)?;
-        }
-        if call.over.is_some() && self.is_word(last + 1, "over") {
-            last = if self.is(last + 2, "(") { self.partner(last + 2)? } else { last + 2 };
-        }
+        let last = self.call_end(call)?;
         Ok(Val::Enc(Enc::new(result_type(enc.ty), enc.column, self.span(first, last))))
     }
 }
@@ -154,20 +148,18 @@ fn check(name: &str, enc: &Enc) -> Result<()> {
             let message = format!("function {name}({}) does not exist", plain.sql_name());
             Err(refuse::with(refuse::UNDEFINED_FUNCTION, message).at(at))
         }
-        // Of type inet, as which it would have to be printed.
-        PlainType::Cidr => Err(refuse::on_column(&format!("function {name}"), &enc.column).at(at)),
         _ if !enc.ty.def.terms.ord => Err(missing_order(&enc.ty, &enc.column, name).at(at)),
         _ => Ok(()),
     }
 }
 
-/// The type of the result: PostgreSQL has these functions for text and not for varchar.
+/// The type of the result: PostgreSQL has these functions for text and not for varchar, and for inet and not for cidr.
 fn result_type(ty: Arc<EncType>) -> Arc<EncType> {
-    match ty.def.plain {
-        PlainType::Varchar => {
-            let (plain_oid, plain_array_oid) = (PlainType::Text.oid(), PlainType::Text.array_oid());
-            Arc::new(EncType { plain_oid, plain_array_oid, ..EncType::clone(&ty) })
-        }
-        _ => ty,
-    }
+    let shown = match ty.def.plain {
+        PlainType::Varchar => PlainType::Text,
+        PlainType::Cidr => PlainType::Inet,
+        _ => return ty,
+    };
+    let (plain_oid, plain_array_oid) = (shown.oid(), shown.array_oid());
+    Arc::new(EncType { plain_oid, plain_array_oid, shown, ..EncType::clone(&ty) })
 }

@@ -21,12 +21,12 @@ pub(super) struct FromTree {
 }
 
 impl FromTree {
-    fn one(item: Item) -> Self {
+    pub(super) fn one(item: Item) -> Self {
         let star = (0..item.len()).map(|i| (0, i)).collect();
         FromTree { items: vec![item], star, merged: false }
     }
 
-    fn join(&mut self, other: FromTree) {
+    pub(super) fn join(&mut self, other: FromTree) {
         let base = self.items.len();
         self.items.extend(other.items);
         self.star.extend(other.star.into_iter().map(|(i, c)| (i + base, c)));
@@ -217,22 +217,21 @@ impl Analyzer<'_> {
             checked?;
         }
         match &join.alias {
-            Some(alias) => self.join_alias(tree, alias),
+            Some(alias) => self.join_alias(join, tree, alias),
             None => Ok(tree),
         }
     }
 
     /// JOIN … USING and NATURAL JOIN: the named columns of both sides become one.
     fn merge_columns(&mut self, join: &JoinExpr, mut left: FromTree, right: FromTree) -> Result<FromTree> {
-        if join.join_using_alias.is_some() {
-            return Err(refuse::unsupported("an alias for USING is not supported in a statement on encrypted columns"));
-        }
         let name = |tree: &FromTree, &(i, c): &(usize, usize)| tree.items[i].name(c).to_string();
         let names: Vec<String> = if join.is_natural {
             if left.items.iter().chain(&right.items).any(|i| i.opaque) {
                 return Err(refuse::unsupported(
                     "NATURAL JOIN with a function is not supported in a statement on encrypted columns",
-                ));
+                )
+                .hint("Write JOIN ... ON, or name the function's columns in a subquery.")
+                .at(self.right_place(join)));
             }
             left.star
                 .iter()
@@ -245,13 +244,10 @@ impl Analyzer<'_> {
         let encrypted = |side: &FromTree| {
             side.star.iter().any(|at| names.contains(&name(side, at)) && side.items[at.0].val(at.1).is_encrypted())
         };
-        if encrypted(&left) || encrypted(&right) {
-            let at = tree::child(&join.rarg).map_or(-1, tree::location);
-            return self.merge_encrypted(join, left, right, &names).map_err(|r| r.at(self.here(at)));
-        }
-        if left.items.iter().chain(&right.items).any(|i| i.spelled.is_some()) {
-            return Err(refuse::unsupported("JOIN ... USING after one over encrypted columns is not supported")
-                .hint("Write JOIN ... ON a.column = b.column."));
+        let written_out = left.items.iter().chain(&right.items).any(|i| i.spelled.is_some());
+        if written_out || encrypted(&left) || encrypted(&right) {
+            let at = self.right_place(join);
+            return self.merge_encrypted(join, left, right, &names).map_err(|r| r.at(at));
         }
         for side in [&left, &right] {
             for at in side.star.iter().filter(|at| names.contains(&name(side, at))) {
@@ -271,15 +267,19 @@ impl Analyzer<'_> {
             item.merged.extend(names.iter().cloned());
             item
         }));
+        if let Some(alias) = &join.join_using_alias {
+            let columns = names.iter().map(|name| Derived { name: name.clone(), val: ColVal::Plain });
+            let columns = Columns::Derived(columns.collect());
+            left.items.push(Item { qualified_only: true, ..Item::new(self.item_id(), &alias.aliasname, columns) });
+        }
         left.merged = true;
         Ok(left)
     }
 
     /// `(a JOIN b …) AS j`: the items inside are hidden behind one.
-    fn join_alias(&mut self, tree: FromTree, alias: &Alias) -> Result<FromTree> {
+    fn join_alias(&mut self, join: &JoinExpr, tree: FromTree, alias: &Alias) -> Result<FromTree> {
         if tree.items.iter().any(|i| i.spelled.is_some()) {
-            return Err(refuse::unsupported("an alias of a JOIN ... USING over encrypted columns is not supported")
-                .hint("Write JOIN ... ON a.column = b.column."));
+            self.spell_query(join, &tree)?;
         }
         let renamed: Vec<String> = alias.colnames.iter().filter_map(tree::string).map(str::to_string).collect();
         let columns: Rc<[Derived]> = tree

@@ -9,19 +9,22 @@ use pg_query::protobuf::{CoercionForm, FuncCall, Node, ResTarget, SelectStmt};
 use super::analyzer::Analyzer;
 use super::compare::{attribute, no_equality, term_of};
 use super::expr::{Enc, Val};
-use super::outputs::{Slot, Star};
+use super::outputs::{Slot, Star, Target, Written};
 use super::refuse::{self, Detail, Result};
-use super::scope::{ColVal, Derived, Found, Scope, Seen};
+use super::rewrite::Part;
+use super::scope::{ColVal, Computed, Found, Scope, Seen};
 use super::tree;
 use super::types;
 use crate::schema::catalog::EncType;
 use crate::schema::registry::attributes;
 
+const GROUP_BY: &str = "GROUP BY";
+
 /// What the attribute `v` of every value holds.
 const GUARD: &str = "'1'";
 
 /// PostgreSQL's own aggregates: what stands in their arguments is looked at row by row.
-const AGGREGATES: &[&str] = &[
+pub(super) const AGGREGATES: &[&str] = &[
     "any_value",
     "array_agg",
     "avg",
@@ -121,7 +124,7 @@ pub(super) struct Output<'n> {
 
 impl Analyzer<'_> {
     /// Notes how the query at hand sees a column.
-    pub(super) fn see(&self, mut enc: Enc, text: &str, scope: &Scope<'_>) -> Result<Enc> {
+    pub(super) fn see(&mut self, mut enc: Enc, text: &str, scope: &Scope<'_>) -> Result<Enc> {
         let Some(origin) = enc.origin else { return Ok(enc) };
         match scope.sees(origin) {
             Seen::OuterKey => {
@@ -134,13 +137,17 @@ impl Analyzer<'_> {
             }
             seen => enc.grouped = seen == Seen::Key,
         }
+        self.keys += usize::from(enc.grouped);
         enc.bare = Some(Bare { column: origin, text: text.to_string() }.into());
         Ok(enc)
     }
 
     /// A value as the term that comparisons use, in both forms.
     pub(super) fn term(&mut self, enc: &Enc) {
-        self.edits.wrap_both(enc.span, "(", attribute(&enc.ty));
+        match enc.bare.as_ref().filter(|_| enc.grouped) {
+            Some(bare) => self.edits.both(enc.span, term_of(&enc.ty, &bare.text)),
+            None => self.edits.wrap_both(enc.span, "(", attribute(&enc.ty)),
+        }
     }
 
     /// An operand of a comparison: of its type in the described form, its term in the executed one.
@@ -201,6 +208,7 @@ impl Analyzer<'_> {
             self.group_key(key, select, scope, star, (&mut keys, &mut outputs))?;
         }
         scope.group.keys = keys;
+        scope.group.outputs = outputs.iter().map(|output| output.column).collect();
         Ok(outputs)
     }
 
@@ -222,12 +230,16 @@ impl Analyzer<'_> {
         if let Some(parts) = parts {
             return parts.iter().try_for_each(|k| self.group_key(k, select, scope, star, (&mut *keys, &mut *outputs)));
         }
-        let Some(column) = self.output_named(key, select, scope, star)? else {
+        let named = match self.output_named(key, select, scope, star)? {
+            None => self.alike(key, &select.target_list),
+            named => named,
+        };
+        let Some(column) = named else {
             return match self.expr(key, scope)? {
                 Val::Plain => Ok(()),
                 Val::Open(open) => self.decide_plain(&open.sites),
                 Val::Enc(enc) => {
-                    self.needs_equality(&enc, "GROUP BY")?;
+                    self.needs_equality(&enc, GROUP_BY)?;
                     self.term(&enc);
                     keys.extend(enc.bare.map(|b| b.column));
                     Ok(())
@@ -236,7 +248,7 @@ impl Analyzer<'_> {
         };
         match self.slot_column(&star.slots(&select.target_list, scope), column, scope)? {
             Some(enc) => {
-                self.needs_equality(&enc, "GROUP BY")?;
+                self.needs_equality(&enc, GROUP_BY)?;
                 let first = self.token(tree::location(key))?;
                 let bare = enc.bare.as_ref().map_or("", |b| &b.text);
                 self.edits.both(self.span(first, self.name_end(first)), term_of(&enc.ty, bare));
@@ -295,19 +307,71 @@ impl Analyzer<'_> {
         Some((found, text))
     }
 
-    /// Keys that are output columns and no columns of FROM: plain ones.
-    pub(super) fn group_outputs(&mut self, outputs: &[Output<'_>], columns: &[Derived]) -> Result<()> {
+    /// Keys that are output columns and no columns of FROM. Gives those that are computed of encrypted values.
+    pub(super) fn group_outputs(
+        &mut self,
+        outputs: &[Output<'_>],
+        targets: &[Target],
+        list: &[Node],
+    ) -> Result<Vec<Computed>> {
+        let mut computed = Vec::new();
         for output in outputs {
-            match columns.get(output.column).map(|c| &c.val) {
-                Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
-                    return Err(refuse::on_column("GROUP BY of an expression that is selected", column)
-                        .hint("Compute it in a subquery in FROM, and group by its column.")
-                        .at(self.here(tree::location(output.node))));
+            let Some(target) = targets.get(output.column) else { continue };
+            let at = self.here(tree::location(output.node));
+            let key = match &target.column.val {
+                ColVal::Enc(ty, column) => {
+                    if let Some(words) = self.words_of_item(list, output.column) {
+                        let (ty, column, written) = (ty.clone(), column.clone(), target.written.clone());
+                        computed.push(Computed { words, ty, column, written });
+                    }
+                    let text = self.write(&target.written, GROUP_BY, column).map_err(|r| r.at(at))?;
+                    term_of(ty, &text)
                 }
-                Some(ColVal::Open(sites)) => self.decide_plain(&sites.clone())?,
-                Some(ColVal::Plain) | None => {}
+                ColVal::Tainted(column) => return Err(refuse::on_column(GROUP_BY, column).at(at)),
+                val => {
+                    if let ColVal::Open(sites) = val {
+                        self.decide_plain(sites)?;
+                    }
+                    // Of an expression that is written twice the values would be two parameters.
+                    (output.column + 1).to_string()
+                }
+            };
+            let named = matches!(tree::kind(output.node), Some(NodeEnum::ColumnRef(_) | NodeEnum::AConst(_)));
+            if !named || matches!(target.column.val, ColVal::Enc(..)) {
+                let (first, last) = self.expression(output.node)?;
+                self.edits.both(self.span(first, last), key);
             }
         }
+        Ok(computed)
+    }
+
+    /// The key by which the query groups that is written as this expression is.
+    pub(super) fn computed_key(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Option<Enc>> {
+        for key in scope.group.computed.iter().filter(|_| !scope.group.inside.get()) {
+            let Ok(words) = self.expression(node) else { return Ok(None) };
+            if self.same(words, key.words) {
+                let text = self.write(&key.written, GROUP_BY, &key.column)?;
+                let bare = Some(Bare { column: (u32::MAX, 0), text }.into());
+                self.keys += 1;
+                let enc = Enc::new(key.ty.clone(), key.column.clone(), self.span(words.0, words.1));
+                return Ok(Some(Enc { bare, grouped: true, ..enc }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A select item by which the query groups becomes one value of its group, computed where it stands.
+    pub(super) fn grouped_by(&mut self, enc: &Enc, part: Part, reduced: bool) -> Result<()> {
+        self.needs_equality(enc, GROUP_BY)?;
+        let (start, end) = enc.span;
+        let text = self.write(&Written::Copy(part), GROUP_BY, &enc.column).map_err(|r| r.at(start as i32))?;
+        let around = |made: String| {
+            let (before, after) = made.rsplit_once(&text).unwrap_or_default();
+            (before.to_string(), after.to_string())
+        };
+        let (described, executed) = (around(described(&enc.ty, &text)), around(one_of(&enc.ty, &text, "", reduced)));
+        self.edits.each((start, start), Some(described.0.into()), Some(executed.0.into()));
+        self.edits.each((end, end), Some(described.1.into()), Some(executed.1.into()));
         Ok(())
     }
 

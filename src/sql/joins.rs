@@ -9,8 +9,9 @@ use super::compare::term_of;
 use super::expr::{Enc, Open, Val};
 use super::from::FromTree;
 use super::refuse::{self, Detail, Result};
-use super::scope::{ColVal, Columns, Derived, Item};
+use super::scope::{ColVal, Columns, Derived, Item, Spelled};
 use super::tree;
+use super::types::always_quoted;
 
 /// A column of an item.
 type At = (usize, usize);
@@ -36,6 +37,7 @@ impl Analyzer<'_> {
                 ColVal::Enc(ref ty, _) => format!("{} OPERATOR(pg_catalog.=) {}", term_of(ty, &lt), term_of(ty, &rt)),
                 _ => format!("{lt} = {rt}"),
             });
+            let type_oid = left.items[l.0].type_oid(l.1);
             let (text, item) = match join.jointype() {
                 JoinType::JoinRight => (rt, &right.items[r.0]),
                 JoinType::JoinFull => (format!("COALESCE({lt}, {rt})"), &left.items[l.0]),
@@ -43,7 +45,7 @@ impl Analyzer<'_> {
             };
             nullable |= item.nullable;
             columns.push(Derived { name: name.clone(), val });
-            spelled.push(text);
+            spelled.push(Spelled { text, type_oid });
         }
         self.spell_out(join, &format!("ON {}", conditions.join(" AND ")))?;
         let common = |tree: &FromTree, at: &At| names.iter().any(|n| n == tree.items[at.0].name(at.1));
@@ -60,7 +62,7 @@ impl Analyzer<'_> {
         }
         let merged = Item {
             id: self.item_id(),
-            alias: String::new(),
+            alias: join.join_using_alias.as_ref().map(|alias| alias.aliasname.clone()).unwrap_or_default(),
             columns: Columns::Derived(columns.into()),
             opaque: false,
             nullable,
@@ -93,7 +95,7 @@ impl Analyzer<'_> {
         })?
         else {
             // Where the two have one type, so has the common column.
-            return match (type_of(left), type_of(right)) {
+            return match (left.0.type_oid(left.1), right.0.type_oid(right.1)) {
                 (Some(l), Some(r)) if l == r => Ok(ColVal::Plain),
                 _ => Err(refuse::unsupported(format!(
                     "{construct} over encrypted columns and column {}, whose types on the two sides may differ, is not supported",
@@ -118,12 +120,15 @@ impl Analyzer<'_> {
 
     /// Puts a condition in place of USING or NATURAL.
     fn spell_out(&mut self, join: &JoinExpr, condition: &str) -> Result<()> {
-        let (first, last) = tree::child(&join.rarg).and_then(|n| self.right_side(n)).ok_or_else(unknown)?;
+        let (first, last) = self.right_side(join).ok_or_else(unknown)?;
         if !join.is_natural {
             if !self.is_word(last + 1, "using") {
                 return Err(unknown());
             }
-            let close = self.partner(last + 2)?;
+            let mut close = self.partner(last + 2)?;
+            if join.join_using_alias.is_some() && self.is_word(close + 1, "as") {
+                close += 2;
+            }
             self.edits.both(self.span(last + 1, close), condition.to_string());
             return Ok(());
         }
@@ -135,8 +140,9 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// First and last token of a table or subquery in FROM, its alias included.
-    fn right_side(&self, node: &Node) -> Option<(usize, usize)> {
+    /// First and last token of the right side of a join, its alias included.
+    fn right_side(&self, join: &JoinExpr) -> Option<(usize, usize)> {
+        let node = tree::child(&join.rarg)?;
         let (first, last, alias): (usize, usize, &Option<Alias>) = match tree::kind(node)? {
             NodeEnum::RangeVar(range) if range.inh => {
                 let first = self.token(range.location).ok()?;
@@ -144,8 +150,15 @@ impl Analyzer<'_> {
                 (first, last + usize::from(self.is(last + 1, "*")), &range.alias)
             }
             NodeEnum::RangeSubselect(sub) => {
-                let open = self.bracket_of(tree::select(tree::child(&sub.subquery)?)?)?;
+                let open = self.leaf_of(node)?;
                 (open, self.partner(open).ok()?, &sub.alias)
+            }
+            NodeEnum::JoinExpr(right) => {
+                let left = self.leaf_of(tree::child(&join.larg)?)?;
+                let around = |open: &usize| (*open..=self.partner[*open] as usize).contains(&left);
+                let brackets = self.levels(self.leaf_of(node)?).into_iter().skip(1);
+                let open = brackets.take_while(|open| !around(open)).last()?;
+                (open, self.partner(open).ok()?, &right.alias)
             }
             _ => return None,
         };
@@ -155,6 +168,45 @@ impl Analyzer<'_> {
             true => Some((first, name)),
             false => Some((first, self.partner(name + 1).ok()?)),
         }
+    }
+
+    /// Where the right side of a join begins.
+    pub(super) fn right_place(&self, join: &JoinExpr) -> i32 {
+        let leaf = tree::child(&join.rarg).and_then(|node| self.leaf_of(node));
+        leaf.map_or(-1, |token| self.lexed.tokens[token].start as i32)
+    }
+
+    /// The first token of what stands leftmost in an item of FROM.
+    fn leaf_of(&self, node: &Node) -> Option<usize> {
+        match tree::kind(node)? {
+            NodeEnum::RangeVar(range) => self.token(range.location).ok(),
+            NodeEnum::RangeSubselect(sub) => self.bracket_of(tree::select(tree::child(&sub.subquery)?)?),
+            NodeEnum::JoinExpr(join) => self.leaf_of(tree::child(&join.larg)?),
+            NodeEnum::RangeFunction(function) => match tree::kind(function.functions.first()?)? {
+                NodeEnum::List(list) => self.token(tree::location(list.items.first()?)).ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `(a JOIN b USING (e)) AS j` becomes a query in FROM: its columns are those of the join as it was written.
+    pub(super) fn spell_query(&mut self, join: &JoinExpr, tree: &FromTree) -> Result<()> {
+        let leaf = |side| tree::child(side).and_then(|n| self.leaf_of(n)).ok_or_else(unknown);
+        let (left, right) = (leaf(&join.larg)?, leaf(&join.rarg)?);
+        let outside = self.levels(right);
+        let open = self.levels(left).into_iter().skip(1).find(|open| outside.contains(open)).ok_or_else(unknown)?;
+        if tree.items.iter().any(|i| i.opaque) {
+            return Err(unknown());
+        }
+        let column = |&(i, c): &At| {
+            let text = reference(tree, (i, c))?;
+            Ok(format!("{text} AS {}", always_quoted(tree.items[i].name(c))))
+        };
+        let columns = tree.star.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let at = self.lexed.tokens[open].end;
+        self.edits.both((at, at), format!("SELECT {} FROM ", columns.join(", ")));
+        Ok(())
     }
 }
 
@@ -181,14 +233,6 @@ fn reference(tree: &FromTree, at: At) -> Result<String> {
     match item.spelled.is_some() || (!item.alias.is_empty() && twins == 1) {
         true => Ok(item.written(at.1)),
         false => Err(unknown()),
-    }
-}
-
-/// The type of a plain column, where it is one of a table.
-fn type_of((item, column): (&Item, usize)) -> Option<u32> {
-    match &item.columns {
-        Columns::Relation(relation, _) => Some(relation.columns[column].type_oid),
-        Columns::Derived(_) => None,
     }
 }
 

@@ -8,8 +8,8 @@ use pg_query::protobuf::{Node, ResTarget, SubLinkType};
 use super::analyzer::{Analyzer, Label, TopColumn};
 use super::expr::Val;
 use super::from::FromTree;
-use super::group::Bare;
 use super::refuse::{self, Detail, Result};
+use super::rewrite::{MARK, Part};
 use super::scope::{ColVal, Derived, Found, Item, Scope, Seen};
 use super::tree;
 use super::types::always_quoted;
@@ -39,13 +39,24 @@ pub(super) struct Target {
     pub(super) origin: Option<(u32, usize)>,
     /// The result column, when this is the outermost statement.
     pub(super) top: TopColumn,
-    /// How an encrypted column is written.
-    pub(super) bare: Option<Rc<Bare>>,
+    /// How an encrypted one is written where another clause names it.
+    pub(super) written: Written,
+}
+
+/// How the value of an output column is written in another clause of its query.
+#[derive(Clone)]
+pub(super) enum Written {
+    /// So.
+    Text(String),
+    /// As the part of the text that computes it.
+    Copy(Part),
+    /// There is no way.
+    Not,
 }
 
 impl Target {
     fn new(name: String, val: ColVal, top: TopColumn) -> Target {
-        Target { column: Derived { name, val }, origin: None, top, bare: None }
+        Target { column: Derived { name, val }, origin: None, top, written: Written::Not }
     }
 }
 
@@ -65,7 +76,7 @@ impl Analyzer<'_> {
             let Some(NodeEnum::ResTarget(target)) = tree::kind(node) else { continue };
             match star_of(target) {
                 Some(names) => opaque |= self.star(target, &names, scope, star, top, &mut targets)?,
-                None => targets.push(self.target(target, scope, top)?),
+                None => targets.push(self.target(target, scope, top, targets.len())?),
             }
         }
         if top && opaque {
@@ -75,7 +86,8 @@ impl Analyzer<'_> {
         Ok((targets, opaque))
     }
 
-    fn target(&mut self, target: &ResTarget, scope: &Scope<'_>, top: bool) -> Result<Target> {
+    /// `index`: which output column it is.
+    fn target(&mut self, target: &ResTarget, scope: &Scope<'_>, top: bool, index: usize) -> Result<Target> {
         let Some(node) = tree::child(&target.val) else {
             return Err(refuse::unsupported(
                 "an empty select item is not supported in a statement on encrypted columns",
@@ -107,12 +119,14 @@ impl Analyzer<'_> {
                 Target::new(name, val, TopColumn::Open(open.sites))
             }
             Val::Enc(enc) => {
-                if top {
-                    self.enveloped(&enc)
-                } else {
-                    self.kept(&enc)
+                let part = self.edits.part(enc.span);
+                let key = scope.group.outputs.contains(&index) && !enc.grouped;
+                match (key, top) {
+                    (true, _) => self.grouped_by(&enc, part, top)?,
+                    (false, true) => self.enveloped(&enc),
+                    (false, false) => self.kept(&enc),
                 }
-                if target.name.is_empty() && (top || !simple || enc.grouped) {
+                if target.name.is_empty() && (top || !simple || enc.grouped || key) {
                     // The rewriting would change the column's name, which ORDER BY and outer queries may use.
                     let at = self.target_end(target, enc.span)?;
                     let text = format!(" AS {}", always_quoted(&name));
@@ -122,8 +136,9 @@ impl Analyzer<'_> {
                 let val = ColVal::Enc(enc.ty.clone(), enc.column.clone());
                 let top = TopColumn::Envelope(enc.ty.clone(), enc.column.clone());
                 // Between groups of several keys one may be NULL for reasons of its own.
-                let origin = enc.origin.filter(|_| !(enc.grouped && scope.group.sets));
-                Target { column: Derived { name, val }, origin, top, bare: enc.bare }
+                let origin = enc.origin.filter(|_| !(enc.grouped && scope.group.sets || key));
+                let written = enc.bare.map_or(Written::Copy(part), |bare| Written::Text(bare.text.clone()));
+                Target { column: Derived { name, val }, origin, top, written }
             }
         })
     }
@@ -234,8 +249,24 @@ impl Analyzer<'_> {
             Val::Enc(enc) if reduced => TopColumn::Envelope(enc.ty, enc.column),
             Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
         };
-        let bare = origin.zip(text).map(|(column, text)| Rc::new(Bare { column, text }));
-        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, bare })
+        let written = text.map_or(Written::Not, Written::Text);
+        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, written })
+    }
+
+    /// Text that gives the value of an encrypted output column in another clause of its query.
+    pub(super) fn write(&mut self, written: &Written, construct: &str, column: &str) -> Result<String> {
+        let no = |construct: String| {
+            refuse::on_column(&construct, column)
+                .hint("Compute it in a subquery in FROM: SELECT ... FROM (SELECT ... AS x FROM ...) AS q ORDER BY q.x.")
+        };
+        match written {
+            Written::Text(text) => Ok(text.clone()),
+            Written::Copy(part) if self.varying.iter().any(|&at| (part.span.0..part.span.1).contains(&at)) => {
+                Err(no(format!("{construct} of an expression with a function that may give another value each time")))
+            }
+            Written::Copy(part) if !self.text.contains(MARK) => Ok(self.edits.copy(*part)),
+            Written::Copy(_) | Written::Not => Err(no(format!("{construct} of this output column"))),
+        }
     }
 
     /// Outputs of which none may be encrypted.

@@ -183,13 +183,7 @@ fn serves(name: &str, ty: &EncType) -> bool {
 /// The parts of a row, if each stands in the text.
 pub(super) fn row(node: &Node) -> Option<&[Node]> {
     match tree::kind(node)? {
-        NodeEnum::RowExpr(row) if !row.args.iter().any(is_star) => Some(&row.args),
+        NodeEnum::RowExpr(row) if !row.args.iter().any(tree::is_star) => Some(&row.args),
         _ => None,
     }
-}
-
-/// `t.*`
-fn is_star(node: &Node) -> bool {
-    let Some(NodeEnum::ColumnRef(reference)) = tree::kind(node) else { return false };
-    reference.fields.last().is_some_and(|field| matches!(tree::kind(field), Some(NodeEnum::AStar(_))))
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use pg_query::protobuf::ColumnRef;
 
+use super::outputs::Written;
 use super::refuse::{self, AMBIGUOUS_COLUMN, Detail, Result, UNDEFINED_COLUMN};
 use super::tree::strings;
 use super::types::always_quoted;
-use crate::schema::catalog::{EncType, Relation};
+use crate::schema::catalog::{EncType, Oid, Relation};
 
 /// Bytes of the statement.
 pub(super) type Span = (u32, u32);
@@ -70,10 +71,32 @@ pub(super) struct Item {
     /// Bare names never mean its columns.
     pub(super) qualified_only: bool,
     /// It stands nowhere in the text: what is to be written where its columns are named.
-    pub(super) spelled: Option<Rc<[String]>>,
+    pub(super) spelled: Option<Rc<[Spelled]>>,
+}
+
+/// How a column is written that stands nowhere in the text.
+#[derive(Clone, Debug)]
+pub(super) struct Spelled {
+    pub(super) text: String,
+    /// Its type, where it is known.
+    pub(super) type_oid: Option<Oid>,
 }
 
 impl Item {
+    /// One that stands in the text as it is.
+    pub(super) fn new(id: u32, alias: &str, columns: Columns) -> Item {
+        Item {
+            id,
+            alias: alias.to_string(),
+            columns,
+            opaque: false,
+            nullable: false,
+            merged: Vec::new(),
+            qualified_only: false,
+            spelled: None,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match &self.columns {
             Columns::Relation(r, _) => r.columns.len(),
@@ -98,8 +121,17 @@ impl Item {
     /// How a column can be written.
     pub(super) fn written(&self, i: usize) -> String {
         match &self.spelled {
-            Some(spelled) => spelled[i].clone(),
+            Some(spelled) => spelled[i].text.clone(),
             None => format!("{}.{}", always_quoted(&self.alias), always_quoted(self.name(i))),
+        }
+    }
+
+    /// The type of a column, where it is known.
+    pub(super) fn type_oid(&self, i: usize) -> Option<Oid> {
+        match (&self.columns, &self.spelled) {
+            (Columns::Relation(r, _), _) => Some(r.columns[i].type_oid),
+            (_, Some(spelled)) => spelled[i].type_oid,
+            _ => None,
         }
     }
 
@@ -143,10 +175,23 @@ pub(super) struct Scope<'p> {
 pub(super) struct Group {
     /// Item and column.
     pub(super) keys: Vec<(u32, usize)>,
+    /// Output columns, by number, that are keys and are no columns of FROM.
+    pub(super) outputs: Vec<usize>,
+    /// The same, once they are known: how HAVING and what follows may write them again.
+    pub(super) computed: Vec<Computed>,
     /// ROLLUP, CUBE or GROUPING SETS: a key may be NULL where its group is not.
     pub(super) sets: bool,
     /// What is looked at stands within an aggregate, which sees the rows of a group.
     pub(super) inside: Cell<bool>,
+}
+
+/// A key of groups that is computed of encrypted values.
+pub(super) struct Computed {
+    /// First and last token.
+    pub(super) words: (usize, usize),
+    pub(super) ty: Arc<EncType>,
+    pub(super) column: Rc<str>,
+    pub(super) written: Written,
 }
 
 /// How a query that stands at some place sees a column.
@@ -199,7 +244,7 @@ impl<'p> Scope<'p> {
     /// What is to be written for a column whose item stands nowhere in the text.
     pub(super) fn spelled(&self, origin: (u32, usize)) -> Option<&str> {
         match self.items.iter().find(|i| i.id == origin.0) {
-            Some(item) => item.spelled.as_ref().map(|spelled| spelled[origin.1].as_str()),
+            Some(item) => item.spelled.as_ref().map(|spelled| spelled[origin.1].text.as_str()),
             None => self.parent.and_then(|p| p.spelled(origin)),
         }
     }

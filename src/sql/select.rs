@@ -7,7 +7,7 @@ use super::analyzer::{Analyzer, Cte, TopColumn};
 use super::expr::Val;
 use super::extreme;
 use super::from::rename;
-use super::outputs::{Outputs, Star, Target};
+use super::outputs::{Outputs, Star, Target, Written};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Scope};
 use super::site::Decision;
@@ -71,10 +71,6 @@ impl Analyzer<'_> {
     }
 
     fn cte(&mut self, cte: &CommonTableExpr, recursive: bool, outer: Option<&Scope<'_>>) -> Result<()> {
-        if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
-            return Err(refuse::unsupported("SEARCH and CYCLE are not supported in a statement on encrypted columns")
-                .at(self.here(cte.location)));
-        }
         let Some(query) = tree::child(&cte.ctequery) else { return Ok(()) };
         let names: Vec<String> = cte.aliascolnames.iter().filter_map(tree::string).map(str::to_string).collect();
         let depth = self.ctes.len();
@@ -94,7 +90,7 @@ impl Analyzer<'_> {
                     Some(right) => self.select(right, outer, false)?,
                     None => Outputs::default(),
                 };
-                self.set_tail(select, outer, Keys { columns: &first.columns, references: &[] })?;
+                self.set_tail(select, outer, Keys { columns: &first.columns, list: &[], written: &[] })?;
                 if let Some(column) = first.encrypted().or(second.encrypted()).filter(|_| !select.all) {
                     return Err(refuse::on_column("UNION in a recursive query", column)
                         .hint("UNION ALL works, with a condition that ends the recursion.")
@@ -105,12 +101,42 @@ impl Analyzer<'_> {
             _ => self.query(query, outer)?,
         };
         self.ctes.truncate(depth);
-        self.declare(Cte {
-            name: cte.ctename.clone(),
-            columns: Some(rename(outputs.columns.into(), &names)),
-            opaque: outputs.opaque,
-        });
+        let mut columns = rename(outputs.columns.into(), &names);
+        if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
+            columns = self.search_and_cycle(cte, columns.to_vec())?.into();
+        }
+        self.declare(Cte { name: cte.ctename.clone(), columns: Some(columns), opaque: outputs.opaque });
         Ok(())
+    }
+
+    /// SEARCH and CYCLE go by rows of the columns that they name, which must be plain, and add columns of their own.
+    fn search_and_cycle(&mut self, cte: &CommonTableExpr, mut columns: Vec<Derived>) -> Result<Vec<Derived>> {
+        let (search, cycle) = (cte.search_clause.as_ref(), cte.cycle_clause.as_ref());
+        let by = search.iter().flat_map(|s| &s.search_col_list).map(|name| ("SEARCH", name));
+        let by = by.chain(cycle.iter().flat_map(|c| &c.cycle_col_list).map(|name| ("CYCLE", name)));
+        for (construct, name) in by {
+            match columns.iter().find(|c| tree::string(name) == Some(&c.name)).map(|c| &c.val) {
+                Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
+                    return Err(refuse::on_column(&format!("{construct} by a column"), column)
+                        .hint("Name plain columns, such as a primary key.")
+                        .at(self.here(cte.location)));
+                }
+                Some(ColVal::Open(sites)) => self.decide_plain(sites)?,
+                Some(ColVal::Plain) | None => {}
+            }
+        }
+        let scope = Scope::new(Vec::new(), None);
+        let marks = cycle.iter().flat_map(|c| [tree::child(&c.cycle_mark_value), tree::child(&c.cycle_mark_default)]);
+        // Those that are not written stand nowhere.
+        for mark in marks.flatten().filter(|mark| tree::location(mark) >= 0) {
+            if let Val::Open(open) = self.expr(mark, &scope)? {
+                self.decide_firm(&open.sites)?;
+            }
+        }
+        let added = search.iter().map(|s| &s.search_seq_column);
+        let added = added.chain(cycle.iter().flat_map(|c| [&c.cycle_mark_column, &c.cycle_path_column]));
+        columns.extend(added.map(|name| Derived { name: name.clone(), val: ColVal::Plain }));
+        Ok(columns)
     }
 
     /// Columns of the outermost statement where they cannot be reduced to envelopes.
@@ -164,7 +190,7 @@ impl Analyzer<'_> {
             columns.push(Derived { name: format!("column{}", i + 1), val: self.values_column(vals)? });
         }
         let outputs = Outputs { columns, opaque: false };
-        self.set_tail(select, outer, Keys { columns: &outputs.columns, references: &[] })?;
+        self.set_tail(select, outer, Keys { columns: &outputs.columns, list: &[], written: &[] })?;
         if top {
             self.top_composites(&outputs)?;
         }
@@ -194,20 +220,16 @@ impl Analyzer<'_> {
         {
             return Ok(outputs);
         }
+        let frames = self.ranged.len();
         let outputs = self.group_by(select, &mut scope, &star)?;
         let (targets, opaque) = self.targets(&select.target_list, &scope, &star, top)?;
         let columns: Vec<Derived> = targets.iter().map(|t| t.column.clone()).collect();
-        let reference = |t: &Target| t.bare.as_ref().map(|bare| bare.text.clone());
-        let references: Vec<Option<String>> = targets.iter().map(reference).collect();
-        let keys = Keys { columns: &columns, references: &references };
-        self.group_outputs(&outputs, &columns)?;
+        let written: Vec<Written> = targets.iter().map(|t| t.written.clone()).collect();
+        let keys = Keys { columns: &columns, list: &select.target_list, written: &written };
+        scope.group.computed = self.group_outputs(&outputs, &targets, &select.target_list)?;
         self.distinct(select, &scope, &targets)?;
         self.plain_some(&select.having_clause, &scope, "HAVING")?;
-        for window in &select.window_clause {
-            if let Some(NodeEnum::WindowDef(window)) = tree::kind(window) {
-                self.window(window, &scope)?;
-            }
-        }
+        self.windows(&select.window_clause, &scope, frames)?;
         for sort in &select.sort_clause {
             self.sort_key(sort, &scope, keys, "ORDER BY")?;
         }

@@ -8,13 +8,13 @@ use super::analyzer::{Analyzer, TopColumn};
 use super::compare::{no_equality, term_of};
 use super::expr::Open;
 use super::group;
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Written};
 use super::plan::Source;
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
 use super::scope::{ColVal, Derived, Scope};
 use super::sort::{Keys, names_encrypted};
 use super::tree;
-use super::types::always_quoted;
+use super::types::{always_quoted, shown_otherwise};
 
 /// What a set operation keeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,12 @@ impl Analyzer<'_> {
         if rebuilt {
             self.rebuild(select, keeps, &outputs.columns, order, top)?;
         }
-        let name = |i: usize| rebuilt.then(|| format!("columnseal_u.c{}", i + 1));
-        let references: Vec<Option<String>> = (0..outputs.columns.len()).map(name).collect();
-        self.set_tail(select, outer, Keys { columns: &outputs.columns, references: &references })?;
+        let name = |i: usize| match rebuilt {
+            true => Written::Text(format!("columnseal_u.c{}", i + 1)),
+            false => Written::Not,
+        };
+        let written: Vec<Written> = (0..outputs.columns.len()).map(name).collect();
+        self.set_tail(select, outer, Keys { columns: &outputs.columns, list: &[], written: &written })?;
         if top {
             self.top_composites(&outputs)?;
         }
@@ -169,7 +172,9 @@ impl Analyzer<'_> {
                 self.join_values(&Open { sites, simple: false, span: (0, 0) }, true, &ty, &column, name)?;
                 ColVal::Enc(ty, column)
             }
-            (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => ColVal::Enc(l, column),
+            (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => {
+                ColVal::Enc(shown_otherwise(&r).unwrap_or(l), column)
+            }
             (ColVal::Enc(_, column) | ColVal::Tainted(column), _)
             | (_, ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
                 return Err(refuse::on_column(&format!("{name} with a column of another type"), &column));

@@ -187,6 +187,7 @@ impl Analyzer<'_> {
         let mut order: Vec<usize> = (0..self.sites.len()).collect();
         order.sort_unstable_by_key(|&i| self.sites[i].span.0);
         let mut params = Vec::new();
+        self.edits.values_follow();
         let gone = self.place_alone(&mut params);
         let mut index = vec![None; self.sites.len()];
         let mut plain: Vec<Option<usize>> = vec![None; self.client_params];
@@ -286,6 +287,13 @@ impl Analyzer<'_> {
         Some(k - 1)
     }
 
+    /// Where the client's `$n` is used for an encrypted column.
+    fn place_of(&self, n: usize) -> i32 {
+        let sealed =
+            |s: &&Site| s.source == Some(Source::Client(n)) && s.decision.as_ref().is_some_and(|d| d.enc().is_some());
+        self.sites.iter().find(sealed).map_or(-1, |site| site.span.0 as i32)
+    }
+
     fn check_params(&self, params: &[Param]) -> Result<()> {
         let mut used = vec![false; self.client_params];
         for site in &self.sites {
@@ -328,7 +336,8 @@ impl Analyzer<'_> {
                         n + 1,
                         p.column
                     ))
-                    .hint("Compute what depends on the value before sending it."));
+                    .hint("Compute what depends on the value before sending it.")
+                    .at(self.place_of(n)));
                 }
                 _ => {}
             }

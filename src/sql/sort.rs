@@ -9,6 +9,7 @@ use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
 use super::analyzer::Analyzer;
 use super::compare::attribute;
 use super::expr::Val;
+use super::outputs::Written;
 use super::plan::Refusal;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Scope};
@@ -23,8 +24,10 @@ const FRAME_RANGE: i32 = 0x2;
 #[derive(Clone, Copy)]
 pub(super) struct Keys<'a> {
     pub(super) columns: &'a [Derived],
-    /// By column: text that names it in an expression, where it is an encrypted column itself.
-    pub(super) references: &'a [Option<String>],
+    /// What makes them.
+    pub(super) list: &'a [Node],
+    /// By column: how an encrypted one is written in an expression.
+    pub(super) written: &'a [Written],
 }
 
 /// The attribute by which rows are ordered, or told apart.
@@ -82,7 +85,12 @@ impl Analyzer<'_> {
             self.fixed.push(literal);
         }
         match meant(node, outputs.columns).as_slice() {
-            [] => self.order_by(node, sort, scope, construct).map(|_| ()),
+            [] => match self.alike(node, outputs.list) {
+                Some(index) if matches!(outputs.columns[index].val, ColVal::Enc(..)) => {
+                    self.output_sort_key(node, sort, (outputs, index), construct)
+                }
+                _ => self.order_by(node, sort, scope, construct).map(|_| ()),
+            },
             [index] if matches!(outputs.columns[*index].val, ColVal::Enc(..)) => {
                 self.output_sort_key(node, sort, (outputs, *index), construct)
             }
@@ -90,13 +98,16 @@ impl Analyzer<'_> {
         }
     }
 
+    /// One of several output columns that a key may mean.
     fn plain_key(&mut self, column: &Derived, construct: &str, node: &Node) -> Result<()> {
         match &column.val {
             ColVal::Plain => Ok(()),
             ColVal::Open(sites) => self.decide_plain(sites),
-            ColVal::Enc(_, name) | ColVal::Tainted(name) => {
-                Err(refuse::on_column(construct, name).at(self.here(tree::location(node))))
+            ColVal::Enc(..) => {
+                let message = format!("{construct} \"{}\" is ambiguous", column.name);
+                Err(refuse::with(refuse::AMBIGUOUS_COLUMN, message).at(self.here(tree::location(node))))
             }
+            ColVal::Tainted(name) => Err(refuse::on_column(construct, name).at(self.here(tree::location(node)))),
         }
     }
 
@@ -110,13 +121,10 @@ impl Analyzer<'_> {
         let ColVal::Enc(ty, column) = &outputs.columns[index].val else { return Ok(()) };
         let at = self.here(tree::location(node));
         let attribute = self.sort_attribute(ty, column, sort, construct).map_err(|r| r.at(at))?;
-        let Some(Some(reference)) = outputs.references.get(index) else {
-            return Err(refuse::on_column(&format!("{construct} of a computed output column"), column)
-                .hint("Sort by the column itself, or in a query around this one: SELECT ... FROM (this query) AS q ORDER BY q.column.")
-                .at(at));
-        };
-        let first = self.token(tree::location(node))?;
-        self.edits.both(self.span(first, first), format!("({reference}{attribute}"));
+        let written = outputs.written.get(index).unwrap_or(&Written::Not);
+        let reference = self.write(written, construct, column).map_err(|r| r.at(at))?;
+        let (first, last) = self.expression(node)?;
+        self.edits.both(self.span(first, last), format!("({reference}{attribute}"));
         Ok(())
     }
 
@@ -137,11 +145,8 @@ impl Analyzer<'_> {
     pub(super) fn order_all(&mut self, keys: &[Node], scope: &Scope<'_>, construct: &str) -> Result<Option<Rc<str>>> {
         let mut found = None;
         for key in keys {
-            let (node, sort) = match tree::kind(key) {
-                Some(NodeEnum::SortBy(sort)) => (tree::child(&sort.node), Some(&**sort)),
-                _ => (Some(key), None),
-            };
-            if let Some(node) = node {
+            let sort = if let Some(NodeEnum::SortBy(sort)) = tree::kind(key) { Some(&**sort) } else { None };
+            if let Some(node) = tree::sorted(key) {
                 found = self.order_by(node, sort, scope, construct)?.or(found);
             }
         }

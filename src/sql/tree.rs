@@ -50,6 +50,20 @@ pub(super) fn is_set_operation(select: &SelectStmt) -> bool {
     !matches!(select.op(), SetOperation::Undefined | SetOperation::SetopNone)
 }
 
+/// The expression that a key of ORDER BY is.
+pub(super) fn sorted(key: &Node) -> Option<&Node> {
+    match kind(key) {
+        Some(NodeEnum::SortBy(sort)) => child(&sort.node),
+        _ => Some(key),
+    }
+}
+
+/// `*` or `t.*`
+pub(super) fn is_star(node: &Node) -> bool {
+    let Some(NodeEnum::ColumnRef(reference)) = kind(node) else { return false };
+    reference.fields.last().is_some_and(|field| matches!(kind(field), Some(NodeEnum::AStar(_))))
+}
+
 /// Where a node stands, if it says.
 pub(super) fn location(node: &Node) -> i32 {
     let Some(node) = kind(node) else { return -1 };

@@ -262,6 +262,11 @@ pub(super) fn is_identity(plain: PlainType, cast: PlainType) -> bool {
     }
 }
 
+/// This type, if its values are printed as those of another.
+pub(super) fn shown_otherwise(ty: &Arc<EncType>) -> Option<Arc<EncType>> {
+    (ty.shown != ty.def.plain).then(|| ty.clone())
+}
+
 /// The type's name as SQL: `seal.email`.
 pub(super) fn sql_name(t: &EncType) -> String {
     format!("seal.{}", quoted(&t.def.name))

@@ -8,13 +8,15 @@ use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectSt
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::execute;
+use super::outputs::Outputs;
 use super::own;
 use super::refuse::{self, Detail, Result};
-use super::scope::{Item, Scope};
+use super::scope::{ColVal, Derived, Item, Scope};
 use super::site::{Decision, Site};
 use super::statement::Outcome;
 use super::tree;
 use super::untouched::names_ours;
+use crate::wire::value::PlainType;
 
 impl Analyzer<'_> {
     /// Any statement but SELECT, INSERT, UPDATE, DELETE and MERGE.
@@ -143,7 +145,8 @@ impl Analyzer<'_> {
     /// A query that the server keeps and runs later: only one that holds no value of an encrypted column.
     fn stored_query(&mut self, query: &Option<Box<Node>>, construct: &str) -> Result<Outcome> {
         let Some(query) = tree::child(query) else { return Ok(Outcome::Forward) };
-        self.query(query, None)?;
+        let outputs = self.query(query, None)?;
+        keeps_types(&outputs, construct)?;
         self.kept_query(construct)
     }
 
@@ -158,7 +161,8 @@ impl Analyzer<'_> {
     /// CREATE TABLE AS: the query runs at once, and its values are parameters.
     fn table_of(&mut self, query: Option<&Node>) -> Result<Outcome> {
         if let Some(query) = query {
-            self.query(query, None)?;
+            let outputs = self.query(query, None)?;
+            keeps_types(&outputs, "CREATE TABLE AS")?;
         }
         Ok(self.kept_rows())
     }
@@ -166,7 +170,8 @@ impl Analyzer<'_> {
     /// SELECT INTO: as CREATE TABLE AS.
     pub(super) fn select_into(&mut self, select: &SelectStmt) -> Result<Outcome> {
         let query = SelectStmt { into_clause: None, ..select.clone() };
-        self.select(&query, None, false)?;
+        let outputs = self.select(&query, None, false)?;
+        keeps_types(&outputs, "SELECT INTO")?;
         Ok(self.kept_rows())
     }
 
@@ -242,4 +247,19 @@ fn refused(kind: &NodeEnum) -> Box<super::plan::Refusal> {
         ),
     };
     refuse::unsupported(format!("{what} is not supported")).hint(hint)
+}
+
+/// What the server keeps is of the column's own type; of min and max of a cidr it would have to be inet.
+fn keeps_types(outputs: &Outputs, construct: &str) -> Result<()> {
+    let kept = |c: &Derived| match &c.val {
+        ColVal::Enc(ty, column) if ty.shown == PlainType::Inet && ty.def.plain == PlainType::Cidr => {
+            Some(column.clone())
+        }
+        _ => None,
+    };
+    match outputs.columns.iter().find_map(kept) {
+        Some(column) => Err(refuse::on_column(&format!("min or max of cidr in {construct}"), &column)
+            .hint("Take the minimum or maximum in the statements that use it.")),
+        None => Ok(()),
+    }
 }

@@ -1,12 +1,14 @@
-//! Where the words of a query stand, which the tree does not say.
+//! Where the words of a query or an expression stand, which the tree does not say.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::SelectStmt;
+use pg_query::protobuf::{AExprKind, FuncCall, Node, SelectStmt, SubLinkType};
 
 use super::analyzer::Analyzer;
+use super::lex::Kind;
 use super::plan::Refusal;
 use super::refuse::{self, Result};
 use super::tree;
+use crate::wire::sqlstate::SqlState;
 
 /// Where the parts of a set operation stand, as tokens.
 pub(super) struct Arms {
@@ -85,6 +87,11 @@ impl Analyzer<'_> {
         self.select_word(select)
     }
 
+    /// Where a query begins, parentheses and WITH aside.
+    pub(super) fn query_place(&self, select: &SelectStmt) -> i32 {
+        self.leaf(select).map_or(-1, |token| self.lexed.tokens[token].start as i32)
+    }
+
     /// First tokens of the items of a list in brackets, of which this one opens.
     pub(super) fn list_starts(&self, open: usize) -> Result<Vec<usize>> {
         let close = self.partner(open)?;
@@ -106,7 +113,7 @@ impl Analyzer<'_> {
     }
 
     /// A token and the brackets around it, inside out.
-    fn levels(&self, token: usize) -> Vec<usize> {
+    pub(super) fn levels(&self, token: usize) -> Vec<usize> {
         std::iter::successors(Some(token), |&t| self.enclosing(t)).collect()
     }
 
@@ -123,6 +130,110 @@ impl Analyzer<'_> {
             }
         }
         None
+    }
+
+    /// First and last token of a name, a number, or an expression of a kind that ends in a bracket or a word of its own.
+    pub(super) fn expression(&self, node: &Node) -> Result<(usize, usize)> {
+        let first = self.token(tree::location(node))?;
+        let last = match tree::kind(node) {
+            Some(NodeEnum::ColumnRef(_)) => self.name_end(first),
+            Some(NodeEnum::AConst(_)) => first,
+            Some(NodeEnum::FuncCall(call)) => self.call_end(call)?,
+            Some(NodeEnum::SubLink(link)) if link.sub_link_type() == SubLinkType::ExprSublink => self.partner(first)?,
+            Some(NodeEnum::CaseExpr(_)) => self.case_end(first)?,
+            Some(NodeEnum::CoalesceExpr(_) | NodeEnum::MinMaxExpr(_)) => self.partner(first + 1)?,
+            Some(NodeEnum::AExpr(expr)) if expr.kind() == AExprKind::AexprNullif => self.partner(first + 1)?,
+            _ => return Err(unknown()),
+        };
+        Ok((first, last))
+    }
+
+    /// The last token of a call: its bracket, or that of what follows it.
+    pub(super) fn call_end(&self, call: &FuncCall) -> Result<usize> {
+        let mut last = self.partner(self.name_end(self.token(call.location)?) + 1)?;
+        if call.agg_within_group && self.is_word(last + 1, "within") && self.is(last + 3, "(") {
+            last = self.partner(last + 3)?;
+        }
+        if self.is_word(last + 1, "filter") && self.is(last + 2, "(") {
+            last = self.partner(last + 2)?;
+        }
+        if call.over.is_some() && self.is_word(last + 1, "over") {
+            last = if self.is(last + 2, "(") { self.partner(last + 2)? } else { last + 2 };
+        }
+        Ok(last)
+    }
+
+    /// The END of a CASE.
+    pub(super) fn case_end(&self, first: usize) -> Result<usize> {
+        let (mut depth, mut i) = (0usize, first);
+        while i < self.lexed.tokens.len() {
+            let named = i > 0 && self.is(i - 1, ".");
+            if self.is(i, "(") || self.is(i, "[") {
+                i = self.partner(i)?;
+            } else if !named && self.is_word(i, "case") {
+                depth += 1;
+            } else if !named && self.is_word(i, "end") {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(i);
+                }
+            }
+            i += 1;
+        }
+        Err(refuse::with(SqlState::INTERNAL_ERROR, "a CASE of this statement has no END in its text"))
+    }
+
+    /// The item of a select list, by number, that is written as this expression is, word by word.
+    pub(super) fn alike(&mut self, node: &Node, list: &[Node]) -> Option<usize> {
+        let computed = |node: &Node| match tree::kind(node) {
+            Some(NodeEnum::CoalesceExpr(_) | NodeEnum::CaseExpr(_) | NodeEnum::MinMaxExpr(_)) => true,
+            Some(NodeEnum::AExpr(expr)) => expr.kind() == AExprKind::AexprNullif,
+            _ => false,
+        };
+        if !computed(node) || list.iter().any(|target| item(target).is_none_or(tree::is_star)) {
+            return None;
+        }
+        let own = self.expression(node).ok()?;
+        let mut found = None;
+        for (index, target) in list.iter().enumerate() {
+            let value = item(target).filter(|value| computed(value));
+            let Some(other) = value.and_then(|value| self.expression(value).ok()) else { continue };
+            if self.same(own, other) && found.is_none() {
+                found = Some(index);
+            }
+        }
+        found
+    }
+
+    /// First and last token of an item of a select list without `*`.
+    pub(super) fn words_of_item(&self, list: &[Node], index: usize) -> Option<(usize, usize)> {
+        if list.iter().any(|target| item(target).is_none_or(tree::is_star)) {
+            return None;
+        }
+        self.expression(item(list.get(index)?)?).ok()
+    }
+
+    /// Two parts of the text are the same, word by word. Where they are but for literals, that is for these literals alone.
+    pub(super) fn same(&mut self, one: (usize, usize), other: (usize, usize)) -> bool {
+        if !self.same_words(one, other, false) {
+            return false;
+        }
+        let literals = (one.0..=one.1).chain(other.0..=other.1).filter_map(|token| self.literal(token));
+        let literals: Vec<usize> = literals.collect();
+        self.fixed.extend(literals);
+        self.same_words(one, other, true)
+    }
+
+    /// The same tokens, of which literals count by their text or not at all.
+    fn same_words(&self, one: (usize, usize), other: (usize, usize), literals: bool) -> bool {
+        let words = |(first, last): (usize, usize)| {
+            self.lexed.tokens[first..=last].iter().map(move |t| match t.kind {
+                Kind::Word => t.text(self.text).to_ascii_lowercase(),
+                _ if t.is_literal() && !literals => String::new(),
+                _ => t.text(self.text).to_string(),
+            })
+        };
+        words(one).eq(words(other))
     }
 
     /// The token `SELECT`, `VALUES` or `TABLE` of a query that is no set operation.
@@ -158,6 +269,14 @@ impl Analyzer<'_> {
             true => Ok(0),
             false => Err(unknown()),
         }
+    }
+}
+
+/// What a select item computes.
+fn item(target: &Node) -> Option<&Node> {
+    match tree::kind(target)? {
+        NodeEnum::ResTarget(target) => tree::child(&target.val),
+        _ => None,
     }
 }
 

@@ -1,24 +1,9 @@
 //! What equality carries: groups, distinct rows, set operations, partitions, rows compared part by part, joins by name, upserts
 //! and MERGE. Each statement by the simple and by the extended protocol, on both sides.
 
+use super::cases::{Case, filled, simple, steps};
 use super::generate;
-use super::replay::{Mode, Pair, Step};
 use crate::support::Twin;
-
-/// Few values, so that equal ones meet; equal ones are spelled alike, since which of a group is shown is PostgreSQL's choice.
-const DATA: &[&str] = &[
-    "INSERT INTO a (id, grp, t, i, n, s, req) VALUES (1, 0, 'x', 1, 1.5, 's', 'r'), (2, 1, 'y', 1, 2, 's', 'r'), (3, 1, 'x', 2, 1.5, NULL, 'q'),
-     (4, 2, NULL, NULL, NULL, 'u', 'q'), (5, 2, 'O''Brien', 2, 3, 'v', 'r'), (6, 0, NULL, 1, 2, 'v', 'p'), (7, 0, 'x', 1, 1.5, 'w', 'p'), (8, 1, '', 3, 0, '', '')",
-    "INSERT INTO b (id, grp, t, i, u, z, p) VALUES (1, 0, 'x', 1, '00000000-0000-0000-0000-000000000001', '2000-01-01 00:00:00+00', 'x'),
-     (2, 1, 'x', 2, '00000000-0000-0000-0000-000000000002', NULL, 'y'), (3, 0, 'z', 1, NULL, '2000-01-01 00:00:00+00', 'z'),
-     (4, 2, NULL, NULL, NULL, NULL, NULL), (5, 2, 'y', 9, '00000000-0000-0000-0000-000000000005', '1970-01-01 00:00:00+00', 'x'), (9, 1, '', 3, NULL, NULL, '')",
-    "INSERT INTO o (id, grp, o_int4, o_text, o_date) VALUES (1, 0, 5, 'b', '2000-01-01'), (2, 1, -3, 'a', NULL), (3, 0, 5, 'B', '1999-12-31'), (4, 2, NULL, NULL, NULL),
-     (5, 1, 2147483647, 'b', '2000-01-01'), (6, 2, 0, '', 'infinity'), (7, 0, -3, 'a', '2000-01-01')",
-    "INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g",
-];
-
-/// Statements and the parameters they take, as text.
-type Case = (&'static str, &'static [Option<&'static str>]);
 
 const GROUPS: &[Case] = &[
     ("SELECT t, count(*) FROM a GROUP BY t", &[]),
@@ -254,48 +239,18 @@ const VIEWS: &[Case] = &[
     ("SELECT * FROM vm", &[]),
 ];
 
-fn steps(cases: &[Case]) -> impl Iterator<Item = Step> {
-    cases.iter().flat_map(|&(sql, values)| {
-        // One that ends in ORDER BY with an id fixes the order.
-        let ordered = sql.rfind("ORDER BY").is_some_and(|at| !sql[at..].contains(')') && sql[at..].contains("id"))
-            || sql.contains("o_") && sql.contains("ORDER BY");
-        let step = |mode| Step { sql: sql.to_owned(), mode, ordered, outside: false };
-        let bound = |results| Mode::Extended {
-            declared: Vec::new(),
-            values: values.iter().map(|v| (v.map(|v| v.as_bytes().to_vec()), 0)).collect(),
-            results,
-        };
-        let simple = values.is_empty().then(|| step(Mode::Simple));
-        let mut all: Vec<Step> = simple.into_iter().collect();
-        all.extend([step(bound(0)), step(bound(1))]);
-        // What one way writes must not be in the way of the next.
-        let control = |word: &str| Step { sql: word.into(), mode: Mode::Simple, ordered: true, outside: false };
-        all.into_iter().flat_map(move |s| [control("BEGIN"), s, control("ROLLBACK")]).collect::<Vec<_>>()
-    })
-}
-
 #[test]
 fn what_equality_carries_is_the_same_as_on_plain_tables() {
     let twin = Twin::start();
     twin.create(generate::SCHEMA);
-    let mut script: Vec<Step> = DATA
-        .iter()
-        .map(|sql| Step { sql: (*sql).to_owned(), mode: Mode::Simple, ordered: true, outside: false })
-        .collect();
-    let mut pair = Pair::new(&twin);
-    let mut differences = pair.run_all(&script);
+    let mut pair = filled(&twin);
     twin.create(KEPT);
-    script.clear();
+    let mut script = Vec::new();
     for cases in [GROUPS, DISTINCT, SETS, ROWS, JOINS, ORDERED, VIEWS, WRITES] {
         script.extend(steps(cases));
     }
     // Writes once more, one upon the other.
-    script.extend(WRITES.iter().filter(|c| c.1.is_empty()).map(|(sql, _)| Step {
-        sql: (*sql).to_owned(),
-        mode: Mode::Simple,
-        ordered: sql.contains("ORDER BY"),
-        outside: false,
-    }));
-    differences.extend(pair.run_all(&script));
+    script.extend(WRITES.iter().filter(|c| c.1.is_empty()).map(|(sql, _)| simple(sql, sql.contains("ORDER BY"))));
+    let differences = pair.run_all(&script);
     assert!(differences.is_empty(), "{} statements differ:\n{}", differences.len(), differences.join("\n"));
 }

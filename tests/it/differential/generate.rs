@@ -1,5 +1,6 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
+mod computed;
 mod equality;
 mod hostile;
 mod order;
@@ -163,10 +164,12 @@ impl<'v> Generator<'v> {
             let step = match self.random.below(100) {
                 0..16 => self.step(Generator::select),
                 16..22 => self.step(Generator::searched),
-                22..33 => self.step(Generator::ordered),
-                33..43 => self.step(Generator::equality),
-                43..45 => self.step(Generator::equality_write),
-                45..58 => self.step(Generator::insert),
+                22..31 => self.step(Generator::ordered),
+                31..39 => self.step(Generator::equality),
+                39..41 => self.step(Generator::equality_write),
+                41..48 => self.step(Generator::computed),
+                48..51 => self.step(Generator::computed_write),
+                51..58 => self.step(Generator::insert),
                 58..70 => self.step(Generator::update),
                 70..75 => self.step(Generator::delete),
                 75..81 => self.step(Generator::with),

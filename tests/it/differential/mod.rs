@@ -4,6 +4,7 @@
 //! `COLUMNSEAL_DIFF_SEED` picks the seed and `COLUMNSEAL_DIFF_COUNT` how many scripts are run; `COLUMNSEAL_DIFF_SECONDS` lets hostile ones
 //! run for that long. A difference is shown with its seed and the fewest steps that still show it.
 
+mod cases;
 mod equality;
 mod generate;
 mod hostile;
@@ -11,6 +12,7 @@ mod indexes;
 mod plans;
 mod random;
 mod replay;
+mod statements;
 mod values;
 mod watch;
 

@@ -3,7 +3,7 @@
 use super::{Column, Generator, O};
 
 impl Generator<'_> {
-    fn ordered_column(&mut self) -> &'static Column {
+    pub(super) fn ordered_column(&mut self) -> &'static Column {
         self.random.pick(O.columns)
     }
 
@@ -23,10 +23,18 @@ impl Generator<'_> {
         }
     }
 
-    fn direction(&mut self) -> String {
+    pub(super) fn direction(&mut self) -> String {
         let direction = *self.random.pick(&["", " ASC", " DESC"]);
         let nulls = *self.random.pick(&["", "", " NULLS FIRST", " NULLS LAST"]);
         format!("{direction}{nulls}")
+    }
+
+    /// A column whose equal values are written in one way: of others any one stands for its group.
+    pub(super) fn single(&mut self) -> &'static Column {
+        let several = |kind: &str| matches!(kind, "bpchar" | "numeric" | "interval" | "float4" | "float8");
+        let columns: Vec<&'static Column> = O.columns.iter().filter(|c| !several(c.kind)).collect();
+        let picked: &&'static Column = self.random.pick(&columns);
+        picked
     }
 
     /// A query whose rows, or their order, go by values.
@@ -35,14 +43,10 @@ impl Generator<'_> {
         let (c, kind, e) = (first.name, first.kind, second.name);
         let (up, down) = (self.direction(), self.direction());
         let condition = self.condition(&O, "x", 1);
-        // What PostgreSQL has min and max of, cidr aside, whose are of type inet.
-        let extreme = O.columns.iter().filter(|c| !matches!(c.kind, "uuid" | "bytea" | "cidr"));
+        // What PostgreSQL has min and max of.
+        let extreme = O.columns.iter().filter(|c| !matches!(c.kind, "uuid" | "bytea"));
         let extreme: Vec<&str> = extreme.map(|c| c.name).collect();
-        // Equal values that are written in one way: of others any one stands for its group.
-        let single = O.columns.iter().map(|c| c.name);
-        let single =
-            single.filter(|c| !matches!(*c, "o_bpchar" | "o_numeric" | "o_interval" | "o_float4" | "o_float8"));
-        let g = *self.random.pick(&single.collect::<Vec<_>>());
+        let g = self.single().name;
         let (m, n) = (*self.random.pick(&extreme), *self.random.pick(&extreme));
         let sql = match self.random.below(23) {
             0 => format!("SELECT id, {c} FROM o x WHERE {condition} ORDER BY {c}{up}, id"),
