@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use columnseal::crypto::TypeId;
 use columnseal::crypto::envelope::Padding;
+use columnseal::crypto::term::order::Digits;
 use columnseal::schema::catalog::{Catalog, Column, EncType, Relation, RelationKind, Standing, Terms, TypeDef};
 use columnseal::sql::plan::SessionState;
 use columnseal::sql::{PlanCache, analyze};
@@ -26,6 +27,8 @@ fn catalog() -> Catalog {
             options: "{}".into(),
             keyset: None,
         },
+        shown: PlainType::Text,
+        digits: Digits::Short,
         padding: Padding::Padme,
         standing: Standing::Verified,
     });

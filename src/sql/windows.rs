@@ -21,62 +21,10 @@ use super::types;
 const VALUES: &[&str] = &["lag", "lead", "first_value", "last_value", "nth_value"];
 
 /// Functions of PostgreSQL's own, beside aggregates, that give the same each time that they are called in a statement.
-const STEADY: &[&str] = &[
-    "abs",
-    "btrim",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "concat",
-    "concat_ws",
-    "cume_dist",
-    "current_setting",
-    "date_part",
-    "date_trunc",
-    "dense_rank",
-    "extract",
-    "first_value",
-    "floor",
-    "initcap",
-    "lag",
-    "last_value",
-    "lead",
-    "left",
-    "length",
-    "lower",
-    "lpad",
-    "ltrim",
-    "md5",
-    "mod",
-    "now",
-    "nth_value",
-    "ntile",
-    "percent_rank",
-    "position",
-    "power",
-    "rank",
-    "regexp_replace",
-    "repeat",
-    "replace",
-    "right",
-    "round",
-    "row_number",
-    "rpad",
-    "rtrim",
-    "sign",
-    "split_part",
-    "starts_with",
-    "strpos",
-    "substr",
-    "substring",
-    "to_char",
-    "to_date",
-    "to_number",
-    "to_timestamp",
-    "trim",
-    "trunc",
-    "upper",
-];
+const STEADY: &str = "abs btrim ceil ceiling char_length concat concat_ws cume_dist current_setting date_part date_trunc dense_rank \
+    extract first_value floor initcap lag last_value lead left length lower lpad ltrim mod now nth_value ntile \
+    percent_rank position power rank regexp_replace repeat replace right round row_number rpad rtrim sign \
+    split_part starts_with strpos substr substring to_char to_date to_number to_timestamp trim trunc upper";
 
 /// The function gives one of its values.
 pub(super) fn gives_value(name: &str) -> bool {
@@ -86,7 +34,7 @@ pub(super) fn gives_value(name: &str) -> bool {
 impl Analyzer<'_> {
     /// Notes a call that may give another value each time, and one of a window.
     pub(super) fn note_call(&mut self, call: &FuncCall, name: &str, builtin: bool) {
-        let steady = builtin && (STEADY.contains(&name) || AGGREGATES.contains(&name));
+        let steady = builtin && (STEADY.split(' ').any(|steady| steady == name) || AGGREGATES.contains(&name));
         if let (false, Ok(at)) = (steady, self.token(call.location)) {
             self.varying.push(self.lexed.tokens[at].start);
         }
@@ -116,9 +64,7 @@ impl Analyzer<'_> {
         self.combine(vals, span, name)
     }
 
-    /// What OVER and WINDOW say.
-    ///
-    /// Gives an encrypted column by which it orders.
+    /// What OVER and WINDOW say. Gives an encrypted column by which a window orders.
     pub(super) fn window(&mut self, window: &WindowDef, scope: &Scope<'_>) -> Result<Option<Rc<str>>> {
         for key in &window.partition_clause {
             self.equality_key(key, scope, "PARTITION BY")?;
@@ -152,13 +98,8 @@ impl Analyzer<'_> {
 
     /// `percentile_disc(0.5) WITHIN GROUP (ORDER BY e)` and the like: the values that are ordered are also what comes out.
     pub(super) fn ordered_set(&mut self, call: &FuncCall, name: &str, scope: &Scope<'_>) -> Result<Val> {
-        let mut vals = Vec::with_capacity(call.args.len() + call.agg_order.len());
-        for arg in &call.args {
-            match self.expr(arg, scope)? {
-                Val::Open(open) => self.decide_firm(&open.sites)?,
-                val => vals.push(val),
-            }
-        }
+        self.plain_all(&call.args, scope, "the direct argument of an aggregate WITHIN GROUP")?;
+        let mut vals = Vec::with_capacity(call.agg_order.len());
         for node in call.agg_order.iter().filter_map(tree::sorted) {
             vals.push(self.expr(node, scope)?);
         }
