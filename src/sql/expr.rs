@@ -72,7 +72,13 @@ impl Analyzer<'_> {
         match self.expr(node, scope)? {
             Val::Plain => Ok(()),
             Val::Open(open) => self.decide_plain(&open.sites),
-            Val::Enc(enc) => Err(refuse::on_column(construct, &enc.column).at(enc.span.0 as i32)),
+            Val::Enc(enc) => {
+                let refusal = refuse::on_column(construct, &enc.column).at(enc.span.0 as i32);
+                Err(match enc.ty.def.plain {
+                    PlainType::Bool => refusal.hint("Compare it: column = true, which needs term eq."),
+                    _ => refusal,
+                })
+            }
         }
     }
 
