@@ -172,6 +172,27 @@ pub struct Column {
     pub generated: bool,
 }
 
+/// An index of a relation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Index {
+    /// Name; its schema is the relation's.
+    pub name: String,
+    /// It is the relation's primary key.
+    pub primary: bool,
+    /// Of a unique index without condition over terms of encrypted columns, which stands for a constraint: what it keeps
+    /// unique. Else empty.
+    pub unique: Vec<Key>,
+}
+
+/// A column that an index is over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Name of the column.
+    pub column: String,
+    /// The term of it that the index holds, where the column is encrypted.
+    pub term: Option<&'static str>,
+}
+
 /// A relation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Relation {
@@ -185,6 +206,8 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Live columns by attribute number.
     pub columns: Vec<Column>,
+    /// Indexes, those of constraints included.
+    pub indexes: Vec<Index>,
     /// In the closure of encrypted columns: has one, or is a view, rule, child or parent over one.
     pub touching: bool,
     /// Why every statement on this relation is refused, where it is (a pin that does not hold).
@@ -221,6 +244,13 @@ pub struct Catalog {
     pub type_names: HashMap<Oid, (String, String)>,
     /// What the snapshot keeps so that the closure can be computed again once pins are checked.
     pub facts: Arc<Facts>,
+}
+
+impl Relation {
+    /// The unique index of this name over encrypted columns.
+    pub fn unique(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|i| i.name == name && !i.unique.is_empty())
+    }
 }
 
 impl Catalog {

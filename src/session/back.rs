@@ -11,6 +11,7 @@ use super::ledger::{Await, Entry, Reader, Undo};
 use super::prepared::Statement;
 use super::rows::{self, Missing, RowFault};
 use super::state::State;
+use super::steps::STEP;
 use crate::keys::Ring;
 use crate::wire::client::{self, Kind};
 use crate::wire::error::{ErrorView, PgError, Severity};
@@ -236,7 +237,7 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
         out.client.extend_from_slice(frame.raw);
         return Ok(());
     };
-    let ends = matches!(entry.what, Await::Execute(_));
+    let ends = matches!(entry.what, Await::Execute(_) | Await::Step(_));
     if let (Await::Execute(Some(portal)), tag::PORTAL_SUSPENDED) = (&entry.what, frame.tag) {
         portal.rows.fetch_add(state.row, Ordering::Relaxed);
     }
@@ -247,6 +248,17 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
         // The query that answers in place of SHOW is not the client's.
         Await::Execute(Some(portal)) if portal.prepared.plan.shows() && frame.tag == tag::COMMAND_COMPLETE => {
             server::put_command_complete(out.client, b"SHOW").expect("a short tag");
+        }
+        // Of a statement in steps the client sees the end.
+        Await::Execute(Some(portal)) if let Some(steps) = &portal.prepared.plan.steps => {
+            if steps.after.is_empty() {
+                server::put_command_complete(out.client, steps.tag.as_bytes()).expect("a short tag");
+            }
+        }
+        Await::Step(tag) => {
+            if let Some(tag) = tag {
+                server::put_command_complete(out.client, tag.as_bytes()).expect("a short tag");
+            }
         }
         // Nor is the query in place of COPY.
         Await::Execute(Some(portal)) if portal.printer().is_some() => {
@@ -316,6 +328,10 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
         Some(Entry { what: Await::Execute(Some(portal)), .. }) => {
             errors::translate(view, Some(&portal.prepared), &state.view.catalog, out.client)
                 .map_err(|_| unexpected(frame))?;
+        }
+        Some(Entry { what: Await::Step(_), .. }) => {
+            state.surplus.push(STEP.into());
+            errors::translate_step(view, out.client).map_err(|_| unexpected(frame))?;
         }
         Some(_) if !state.view.catalog.is_plain() => {
             errors::translate(view, None, &state.view.catalog, out.client).map_err(|_| unexpected(frame))?;

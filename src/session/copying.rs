@@ -21,6 +21,10 @@ where
 {
     /// Runs a portal of a plan to its end.
     pub(super) async fn execute_plan(&mut self, name: &[u8], portal: Arc<Portal>) -> Result<(), Fault> {
+        let plan = Arc::clone(&portal.prepared.plan);
+        if let Some(steps) = &plan.steps {
+            self.send_steps(&steps.before, None)?;
+        }
         client::execute(&mut self.pipe.server.output, name, 0)?;
         self.state.batch.opens |= portal.prepared.opens();
         if portal.prepared.plan.cursor.is_some() {
@@ -30,6 +34,9 @@ where
         self.state.counted.encrypted += 1;
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Execute(Some(Arc::clone(&portal))));
+        if let Some(steps) = &plan.steps {
+            self.send_steps(&steps.after, Some(steps.tag))?;
+        }
         if portal.prepared.plan.copy_in().is_some() {
             self.copy_in(Some(portal)).await?;
         }

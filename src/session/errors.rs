@@ -464,6 +464,18 @@ pub(super) fn translate(
     })
 }
 
+/// As [`translate`], of a statement that the client did not write.
+///
+/// # Errors
+/// A field with NUL, which the server cannot have sent.
+pub(super) fn translate_step(view: ErrorView<'_>, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    view.rewrite(out, tag::ERROR_RESPONSE, |code, text| match code {
+        field::POSITION | field::INTERNAL_POSITION | field::INTERNAL_QUERY | field::CONTEXT => Edit::Drop,
+        field::DETAIL => detail(text),
+        _ => Edit::Keep,
+    })
+}
+
 /// `COPY users, line 2: "1\t(...)"`: the place stays, the row, or what is left of it, goes.
 fn copy_context<'e>(text: &[u8]) -> Edit<'e> {
     let last = text.rsplit(|b| *b == b'\n').next().unwrap_or_default();
@@ -500,20 +512,23 @@ fn row_is_plain(view: &ErrorView<'_>, untouched: bool, catalog: &Catalog) -> boo
     }
 }
 
+/// Terms as PostgreSQL prints what an index is over: `((email).eq)`.
+const TERMS: [&str; 4] = [").eq)", ").ord)", ").m)", ").j)"];
+
 /// `Key (((email).eq))=(…) already exists.` becomes `Key (email)=(encrypted) already exists.`; whole rows are dropped.
 fn detail<'e>(text: &[u8]) -> Edit<'e> {
     let Ok(text) = std::str::from_utf8(text) else { return Edit::Drop };
     if text.starts_with("Failing row contains") {
         return Edit::Drop;
     }
-    if !text.contains(").eq)") && !text.contains(").eq,") {
+    if !TERMS.iter().any(|term| text.contains(term)) {
         return Edit::Keep;
     }
     let Some((head, tail)) = text.strip_prefix("Key (").and_then(|rest| rest.split_once(")=(")) else {
         return Edit::Drop;
     };
     let Some(end) = tail.rfind(") ") else { return Edit::Drop };
-    let columns: String = head.replace("((", "").replace(").eq)", "");
+    let columns = TERMS.iter().fold(head.replace("((", ""), |head, term| head.replace(term, ""));
     Edit::Replace(format!("Key ({columns})=(encrypted){}", &tail[end + 1..]).into_bytes().into())
 }
 
@@ -535,6 +550,9 @@ mod tests {
         assert_eq!(after(detail).as_deref(), Some("Key (email)=(encrypted) already exists."));
         let detail = "Key (tenant, ((email).eq))=(7, 0b5d6c1e-0000-0000-0000-000000000000) already exists.";
         assert_eq!(after(detail).as_deref(), Some("Key (tenant, email)=(encrypted) already exists."));
+        let detail =
+            "Key (((a).ord), b, ((\"C d\").eq))=(\\x00ff, 7, 0b5d6c1e-0000-0000-0000-000000000000) is duplicated.";
+        assert_eq!(after(detail).as_deref(), Some("Key (a, b, \"C d\")=(encrypted) is duplicated."));
         assert_eq!(after("Key (id)=(1) already exists.").as_deref(), Some("Key (id)=(1) already exists."));
     }
 

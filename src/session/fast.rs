@@ -292,7 +292,9 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
             }
             None
         }
-        Some(Bound::Plan(portal)) if portal.copy.is_some() => return Verdict::Look,
+        Some(Bound::Plan(portal)) if portal.copy.is_some() || portal.prepared.plan.steps.is_some() => {
+            return Verdict::Look;
+        }
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
             if portal.prepared.plan.cursor.is_some() {

@@ -56,6 +56,8 @@ pub(super) enum Await {
     DescribeQuietly,
     /// Execute: rows of a plan, or forwarded.
     Execute(Option<Arc<Portal>>),
+    /// Execute of a step of a statement; what the client is told, where it is the last.
+    Step(Option<&'static str>),
     /// Simple query, forwarded: ends with ReadyForQuery.
     Query,
     /// Function call: ends with ReadyForQuery.

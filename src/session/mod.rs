@@ -45,6 +45,7 @@ mod shown;
 mod simple;
 mod startup;
 mod state;
+mod steps;
 
 pub mod settings;
 pub mod upstream;

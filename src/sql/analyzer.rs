@@ -8,11 +8,12 @@ use pg_query::protobuf::RangeVar;
 
 use super::copy::{Copy, Forms};
 use super::lex::{Kind, Lexed};
-use super::plan::{OutColumn, Refusal, SessionState};
+use super::plan::{OutColumn, Refusal, SessionState, Template};
 use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
 use super::rewrite::Edits;
 use super::scope::{Derived, Span};
 use super::site::Site;
+use super::steps::Steps;
 use super::unnest::Unnest;
 use crate::schema::catalog::{Catalog, EncType, Oid, Relation, Standing};
 use crate::wire::sqlstate::SqlState;
@@ -99,6 +100,10 @@ pub(super) struct Analyzer<'a> {
     pub(super) copy: Option<Copy>,
     /// What is sent, where edits do not make it.
     pub(super) forms: Option<Forms>,
+    /// What runs in place of the statement.
+    pub(super) instead: Option<Template>,
+    /// What runs with it.
+    pub(super) steps: Option<Steps>,
     /// Result columns that must equal a site: (column, site).
     pub(super) checks: Vec<(usize, usize)>,
     /// Where functions are called that may give another value each time.
@@ -146,6 +151,8 @@ impl<'a> Analyzer<'a> {
             out_columns: None,
             copy: None,
             forms: None,
+            instead: None,
+            steps: None,
             checks: Vec::new(),
             varying: Vec::new(),
             ranged: Vec::new(),

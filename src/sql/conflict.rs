@@ -7,6 +7,7 @@ use pg_query::protobuf::{IndexElem, InferClause, OnConflictClause};
 
 use super::analyzer::Analyzer;
 use super::compare::{attribute, no_equality};
+use super::ddl::list;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Columns, Item, Scope};
 use super::tree;
@@ -22,6 +23,7 @@ impl Analyzer<'_> {
         let mut scope = Scope::new(std::mem::take(&mut items), None);
         if let Some(infer) = &conflict.infer {
             self.conflict_target(infer, &scope)?;
+            self.conflict_constraint(infer, relation)?;
         }
         let excluded = Item {
             id: self.item_id(),
@@ -51,6 +53,16 @@ impl Analyzer<'_> {
             }
         }
         self.plain_some(&infer.where_clause, scope, "ON CONFLICT ... WHERE")
+    }
+
+    /// `ON CONSTRAINT name` of what is a unique index: by what it keeps unique.
+    fn conflict_constraint(&mut self, infer: &InferClause, relation: &Relation) -> Result<()> {
+        let Some(index) = relation.unique(&infer.conname) else { return Ok(()) };
+        // ON CONSTRAINT name
+        let first = self.token(infer.location)?;
+        self.touched = true;
+        self.edits.both(self.span(first, first + 2), format!("({})", list(&index.unique)));
+        Ok(())
     }
 
     fn conflict_element(&mut self, elem: &IndexElem, token: usize, scope: &Scope<'_>) -> Result<()> {

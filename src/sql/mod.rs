@@ -53,6 +53,7 @@ mod site;
 mod skeleton;
 mod sort;
 mod statement;
+pub mod steps;
 mod touch;
 mod tree;
 mod types;

@@ -146,6 +146,7 @@ impl Show {
             client_params,
             columns: Some(vec![OutColumn::Plain; columns]),
             copy: None,
+            steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
             cursor: None,

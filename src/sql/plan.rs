@@ -16,6 +16,7 @@ use super::literal::Literals;
 use super::own::{Show, Wish};
 use super::pattern::Search;
 use super::shape::Shape;
+use super::steps::Steps;
 
 /// What analysis needs to know of a session.
 #[derive(Clone, Debug)]
@@ -120,6 +121,8 @@ pub struct Plan {
     pub columns: Option<Vec<OutColumn>>,
     /// It is a COPY, run as this says.
     pub copy: Option<Copy>,
+    /// What runs with it.
+    pub steps: Option<Steps>,
     /// Decrypted result columns that must equal an operand: a row that does not is an error (a hostile writer swapped terms).
     pub checks: Vec<Check>,
     /// Conditions that the proxy decides before the statement runs.
@@ -192,6 +195,7 @@ impl Plan {
             client_params: 0,
             columns: self.columns.clone(),
             copy: None,
+            steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
             cursor: None,

@@ -268,6 +268,7 @@ impl Analyzer<'_> {
             described = forms.described;
             executed = forms.executed.unwrap_or(executed);
         }
+        executed = self.instead.take().unwrap_or(executed);
         let described = (!matches!(kind, Outcome::Utility)).then_some(described);
         let (cursor, prepares) = match kind {
             Outcome::Cursor(cursor) => (Some(cursor), None),
@@ -282,6 +283,7 @@ impl Analyzer<'_> {
             client_params: self.client_params,
             columns,
             copy: self.copy.take(),
+            steps: self.steps.take(),
             checks,
             searches,
             cursor,

@@ -38,6 +38,9 @@ impl Analyzer<'_> {
         match kind {
             NodeEnum::DoStmt(_) => return self.body("DO", true),
             kind if let Some((execute, alone)) = execute::executed(kind) => return self.execute(execute, alone),
+            NodeEnum::CommentStmt(comment) if comment.objtype() == ObjectType::ObjectTabconstraint => {
+                return Ok(self.comment_on_constraint(comment));
+            }
             NodeEnum::FetchStmt(fetch) if !fetch.ismove => return self.fetch(fetch),
             NodeEnum::CreateFunctionStmt(create) if !self.touches_but_for_name(create) => {
                 return self.body("CREATE FUNCTION", false).or_else(|refusal| match self.create_routine(create) {
@@ -49,6 +52,9 @@ impl Analyzer<'_> {
             _ => {}
         }
         match kind {
+            NodeEnum::RenameStmt(rename) if rename.rename_type() == ObjectType::ObjectTabconstraint => {
+                Ok(self.rename_constraint(rename))
+            }
             // Names and options alone.
             NodeEnum::DropStmt(_)
             | NodeEnum::TruncateStmt(_)

@@ -94,9 +94,13 @@ impl Analyzer<'_> {
 
     /// First tokens of the items of a list in brackets, of which this one opens.
     pub(super) fn list_starts(&self, open: usize) -> Result<Vec<usize>> {
-        let close = self.partner(open)?;
-        let (mut starts, mut i) = (vec![open + 1], open + 1);
-        while i < close {
+        self.item_starts(open + 1, self.partner(open)?)
+    }
+
+    /// First tokens of items between commas.
+    pub(super) fn item_starts(&self, first: usize, end: usize) -> Result<Vec<usize>> {
+        let (mut starts, mut i) = (vec![first], first);
+        while i < end {
             if self.is(i, "(") || self.is(i, "[") {
                 i = self.partner(i)?;
             } else if self.is(i, ",") {
@@ -118,7 +122,7 @@ impl Analyzer<'_> {
     }
 
     /// The bracket that opens around a token.
-    fn enclosing(&self, token: usize) -> Option<usize> {
+    pub(super) fn enclosing(&self, token: usize) -> Option<usize> {
         let mut at = token;
         while at > 0 {
             at -= 1;

@@ -632,6 +632,41 @@ fn snapshot_knows_what_touches() {
 }
 
 #[test]
+fn snapshot_knows_what_keeps_encrypted_columns_unique() {
+    for cluster in clusters() {
+        let db = installed(&cluster, "shop");
+        db.sql(
+            r#"
+            CREATE TABLE t (id int PRIMARY KEY, email seal.text_eq, n seal.int4_ord, gone int, note text, "E m" seal.text_eq, UNIQUE (note));
+            ALTER TABLE t DROP COLUMN gone;
+            CREATE UNIQUE INDEX one ON t (((email).eq)) INCLUDE (id);
+            CREATE UNIQUE INDEX "Two Keys" ON t (note, ((n).ord), (("E m").eq));
+            CREATE INDEX not_unique ON t (((email).eq));
+            CREATE UNIQUE INDEX partial ON t (((email).eq)) WHERE id > 5;
+            CREATE UNIQUE INDEX other_term ON t (((n).eq));
+            CREATE UNIQUE INDEX envelope ON t (((email).c));
+            CREATE UNIQUE INDEX computed ON t (((email).eq), lower(note));
+            CREATE UNIQUE INDEX checked ON t (((email).eq), id);
+            ALTER TABLE t ADD CONSTRAINT checked CHECK (id > 0)"#,
+        );
+        let catalog = load(&db, &[], &[]);
+        let t = relation(&catalog, "public", "t");
+        let shown = |name: &str| {
+            let keys = t.unique(name)?.unique.iter();
+            Some(keys.map(|k| format!("{} {}", k.column, k.term.unwrap_or("plain"))).collect::<Vec<_>>().join(", "))
+        };
+        assert_eq!(shown("one").as_deref(), Some("email eq"));
+        assert_eq!(shown("Two Keys").as_deref(), Some("note plain, n ord, E m eq"));
+        for name in ["t_pkey", "t_note_key", "not_unique", "partial", "other_term", "envelope", "computed", "checked"] {
+            assert_eq!(shown(name), None, "{name}");
+            assert!(t.indexes.iter().any(|i| i.name == name), "{name}");
+        }
+        let primary: Vec<&str> = t.indexes.iter().filter(|i| i.primary).map(|i| i.name.as_str()).collect();
+        assert_eq!(primary, ["t_pkey"]);
+    }
+}
+
+#[test]
 fn dynamic_functions_are_harmless_while_nothing_is_encrypted() {
     let cluster = Cluster::plain();
     let db = installed(&cluster, "shop");
@@ -671,6 +706,7 @@ fn the_change_probe_notices_ddl_and_nothing_else() {
             "ANALYZE t",
             "VACUUM t",
             "CREATE INDEX t_id ON t (id)",
+            "CREATE INDEX t_note ON t (lower(note))",
             "SELECT 1",
         ] {
             client.batch_execute(quiet).await.unwrap();
@@ -679,6 +715,9 @@ fn the_change_probe_notices_ddl_and_nothing_else() {
         for ddl in [
             "CREATE TABLE n (id int)",
             "ALTER TABLE n ADD COLUMN e seal.text_eq",
+            "CREATE UNIQUE INDEX k ON n (((e).eq))",
+            "ALTER INDEX k RENAME TO n_e_key",
+            "DROP INDEX n_e_key",
             "ALTER TABLE n RENAME COLUMN e TO f",
             "ALTER TABLE n ALTER COLUMN f TYPE seal.text USING NULL",
             "ALTER TABLE n DROP COLUMN f",

@@ -4,6 +4,7 @@
 
 mod closure;
 mod facts;
+mod indexes;
 mod queries;
 mod rows;
 mod taint;
@@ -53,11 +54,12 @@ pub fn build(
     {
         return Err(SchemaError::Registry);
     }
-    let [_, types, relations, attributes, family, rules, trees, functions, triggers, registry] = rows else {
+    let [_, types, relations, attributes, family, rules, trees, functions, triggers, indexes, registry] = rows else {
         return Err(SchemaError::Answer("answers are missing"));
     };
     let types = types::read(types)?;
-    let known = Known::read(&types, relations, attributes, registry, signed)?;
+    let mut known = Known::read(&types, relations, attributes, registry, signed)?;
+    indexes::read(indexes, &mut known.relations)?;
     catalog.types = known.encrypted.iter().map(|e| (e.oid, Arc::clone(e))).collect();
     catalog.array_types = known.encrypted.iter().map(|e| (e.array_oid, Arc::clone(e))).collect();
     catalog.type_names = types.iter().map(|t| (t.oid, (t.schema.clone(), t.name.clone()))).collect();
@@ -186,6 +188,7 @@ fn relation(row: Row<'_>) -> Result<Relation, SchemaError> {
         name: row.text(2)?.to_owned(),
         kind,
         columns: Vec::new(),
+        indexes: Vec::new(),
         touching: false,
         alarm: None,
     })

@@ -99,6 +99,19 @@ op_contained}'))";
 pub(super) const TRIGGERS: &str = "\
 SELECT g.tgrelid::pg_catalog.text, g.tgfoid::pg_catalog.text FROM pg_catalog.pg_trigger g WHERE NOT g.tgisinternal";
 
+/// Indexes of tables: table, name, whether it is the primary key, number of key columns, columns, expressions. The last two
+/// only where it is unique, valid, without condition, and no constraint of its name is on the table.
+pub(super) const INDEXES: &str = "\
+SELECT i.indrelid::pg_catalog.text, c.relname::pg_catalog.text, i.indisprimary::pg_catalog.text, i.indnkeyatts::pg_catalog.text, \
+  (CASE WHEN u.stands THEN i.indkey END)::pg_catalog.text, (CASE WHEN u.stands THEN i.indexprs END)::pg_catalog.text \
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
+  JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid \
+  CROSS JOIN LATERAL (SELECT i.indisunique AND i.indisvalid AND i.indexprs IS NOT NULL AND i.indpred IS NULL AND NOT EXISTS (\
+    SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid OPERATOR(pg_catalog.=) i.indrelid \
+      AND o.conname OPERATOR(pg_catalog.=) c.relname) AS stands) u \
+WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND t.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}') \
+  AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)";
+
 /// The registry: each row as one JSON array of name, id, plain, terms, options, keyset. A statement that names
 /// `seal.types` fails where it is not there, and a failed statement would end the transaction of the session that
 /// asks; `ts_stat` is the function of PostgreSQL's own that runs a query only if it is given one.
@@ -116,10 +129,10 @@ SELECT s.word::pg_catalog.text FROM pg_catalog.ts_stat(CASE WHEN (\
 
 /// All queries in the order in which `build` wants their answers. None of them fails, whatever the database holds.
 pub const SNAPSHOT_QUERIES: &[&str] =
-    &[HEAD, TYPES, RELATIONS, ATTRIBUTES, FAMILY, RULES, TREES, FUNCTIONS, TRIGGERS, REGISTRY];
+    &[HEAD, TYPES, RELATIONS, ATTRIBUTES, FAMILY, RULES, TREES, FUNCTIONS, TRIGGERS, INDEXES, REGISTRY];
 
 /// One row with one text that changes whenever DDL that matters is committed: anything on types, relations,
-/// columns, inheritance, rules, triggers, functions and schemas outside the system's and temporary ones, or a row
+/// unique indexes over expressions, columns, inheritance, rules, triggers, functions and schemas outside the system's and temporary ones, or a row
 /// of the registry (that one seen through the statistics, so up to seconds later). VACUUM, ANALYZE, TRUNCATE and
 /// data changes leave it as it is.
 pub const CHANGE_PROBE: &str = "\
@@ -142,6 +155,10 @@ SELECT pg_catalog.concat_ws('.', \
    FROM pg_catalog.pg_rewrite r WHERE r.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(i.inhparent), i.inhrelid::pg_catalog.int8))) \
    FROM pg_catalog.pg_inherits i), \
+  (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(c.oid, ' ', c.relname, ' ', i.indisvalid), 3))) \
+   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
+   WHERE i.indisunique AND i.indexprs IS NOT NULL AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid \
+     AND c.relpersistence OPERATOR(pg_catalog.<>) 't'), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(g.xmin::pg_catalog.text, g.oid::pg_catalog.int8))) \
    FROM pg_catalog.pg_trigger g WHERE NOT g.tgisinternal), \
   (SELECT pg_catalog.concat(pg_catalog.pg_stat_get_tuples_inserted(c.oid), '/', pg_catalog.pg_stat_get_tuples_updated(c.oid), \

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
 use crate::crypto::term::order::Digits;
-use crate::schema::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind, Standing, Terms, TypeDef};
+use crate::schema::catalog::{
+    Catalog, Column, EncType, Index, Key, Oid, Relation, RelationKind, Standing, Terms, TypeDef,
+};
 use crate::schema::routine::Routine;
 use crate::sql::copy::InColumn;
 use crate::sql::pattern::Search;
@@ -48,12 +50,14 @@ fn add(catalog: &mut Catalog, schema: &str, name: &str, kind: RelationKind, colu
     let oid = 20_000 + catalog.relations.values().map(|r| r.len() as u32).sum::<u32>();
     let columns = columns.into_iter().enumerate().map(|(i, c)| Column { attnum: i as i16 + 1, ..c }).collect();
     let alarm = (name == "alarmed").then(|| "relation public.alarmed does not hold its pins".to_string());
-    let relation = Relation { oid, schema: schema.into(), name: name.into(), kind, columns, touching, alarm };
+    let (schema, name) = (schema.to_string(), name.to_string());
+    let relation = Relation { oid, schema, name, kind, columns, indexes: Vec::new(), touching, alarm };
     if touching {
-        catalog.touching_names.insert(name.into());
-        catalog.touching_types.insert(name.into());
+        catalog.touching_names.insert(relation.name.clone());
+        catalog.touching_types.insert(relation.name.clone());
     }
-    catalog.relations.entry(schema.into()).or_default().insert(name.into(), Arc::new(relation));
+    let relations = catalog.relations.entry(relation.schema.clone()).or_default();
+    relations.insert(relation.name.clone(), Arc::new(relation));
 }
 
 fn routine(catalog: &mut Catalog, name: &str, routine: Routine) {
@@ -142,6 +146,11 @@ pub(crate) fn catalog() -> Catalog {
         vec![plain("id", 20), sealed("day", &date), sealed("score", &score), sealed("email", &email), plain("v", 23)];
     add(&mut c, "public", "ranked", table, ranked);
     add(&mut c, "pg_catalog", "pg_class", table, vec![plain("oid", 26), plain("relname", 19)]);
+    index(&mut c, "users", "users_pkey", true, &[]);
+    index(&mut c, "users", "users_email_key", false, &[("email", Some("eq"))]);
+    index(&mut c, "users", "Odd Name", false, &[("id", None), ("ssn", Some("eq"))]);
+    index(&mut c, "ranked", "ranked_pkey", false, &[("day", Some("ord"))]);
+    index(&mut c, "Quoted Name", "q", false, &[("E-mail", Some("eq")), ("Id", None)]);
     c.touching_functions.insert("find_user".into());
     let outputs = vec![("id".to_string(), 20), ("email".to_string(), email.oid)];
     routine(&mut c, "find_email", Routine { inputs: vec![email.oid], result: 20, ..Routine::default() });
@@ -159,6 +168,14 @@ pub(crate) fn catalog() -> Catalog {
     }
     c.unknown_functions.insert("user_fn".into());
     c
+}
+
+/// Gives a relation of schema `public` an index.
+fn index(catalog: &mut Catalog, relation: &str, name: &str, primary: bool, unique: &[(&str, Option<&'static str>)]) {
+    let found = catalog.relations.get_mut("public").and_then(|r| r.get_mut(relation)).expect("a relation of its own");
+    let key = |&(column, term): &(&str, Option<&'static str>)| Key { column: column.into(), term };
+    let unique = unique.iter().map(key).collect();
+    Arc::make_mut(found).indexes.push(Index { name: name.into(), primary, unique });
 }
 
 /// The path that fixtures are analysed under.
@@ -212,6 +229,11 @@ fn show(plan: &Plan, text: &str) -> String {
         _ = writeln!(out, "  D: {}", described.render(text, &literals).sql);
     }
     _ = writeln!(out, "  E: {}", plan.executed.render(text, &literals).sql);
+    if let Some(steps) = &plan.steps {
+        steps.before.iter().for_each(|sql| _ = writeln!(out, "  before: {sql}"));
+        steps.after.iter().for_each(|sql| _ = writeln!(out, "  after: {sql}"));
+        _ = writeln!(out, "  tag: {}", steps.tag);
+    }
     for (i, p) in plan.params.iter().enumerate() {
         _ = writeln!(out, "  ${}: {}", i + 1, param(p));
     }

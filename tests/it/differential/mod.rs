@@ -5,6 +5,7 @@
 //! run for that long. A difference is shown with its seed and the fewest steps that still show it.
 
 mod cases;
+mod constraints;
 mod equality;
 mod generate;
 mod hostile;

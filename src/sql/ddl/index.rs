@@ -1,0 +1,125 @@
+//! CREATE INDEX where encrypted columns take part.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{IndexElem, IndexStmt, Node};
+
+use super::super::analyzer::Analyzer;
+use super::super::plan::Refusal;
+use super::super::refuse::{self, Detail, Result};
+use super::super::scope::{ColVal, Scope};
+use super::super::site::Decision;
+use super::super::statement::Outcome;
+use super::super::{tree, types};
+use super::STORED;
+use crate::schema::catalog::EncType;
+
+impl Analyzer<'_> {
+    /// CREATE INDEX: an encrypted column is indexed by the term that its comparisons use.
+    pub(in crate::sql) fn create_index(&mut self, index: &IndexStmt) -> Result<Outcome> {
+        let Some(range) = &index.relation else { return Ok(Outcome::Forward) };
+        let item = self.range_var(range, true)?;
+        let scope = Scope::new(vec![item], None);
+        let elements = self.index_elements()?;
+        for (node, token) in index.index_params.iter().zip(elements) {
+            if let Some(NodeEnum::IndexElem(elem)) = tree::kind(node) {
+                self.index_element(elem, token, &index.access_method, &scope)?;
+            }
+        }
+        for node in &index.index_including_params {
+            if let Some(NodeEnum::IndexElem(elem)) = tree::kind(node) {
+                self.plain_key_column(&elem.name, &scope, "INCLUDE")?;
+            }
+        }
+        let edited = !self.edits.is_empty();
+        self.plain_some(&index.where_clause, &scope, "an index condition")?;
+        if self.sites.iter().any(|s| !matches!(s.decision, None | Some(Decision::Plain))) {
+            return Err(refuse::unsupported(
+                "an index condition that holds a value of an encrypted column is not supported",
+            )
+            .hint(STORED));
+        }
+        Ok(if edited { Outcome::Utility } else { Outcome::Forward })
+    }
+
+    /// First tokens of the index's elements.
+    fn index_elements(&self) -> Result<Vec<usize>> {
+        let on = (0..self.lexed.tokens.len()).find(|&i| self.is_word(i, "on")).unwrap_or_default();
+        let open = (on..self.lexed.tokens.len()).find(|&i| self.is(i, "(")).unwrap_or_default();
+        self.list_starts(open)
+    }
+
+    /// An index over the match term. The operator class that a plain text would need is left away.
+    fn match_index(&mut self, elem: &IndexElem, token: usize, column: &str) -> Result<()> {
+        let class = tree::strings(&elem.opclass);
+        if !class.is_empty() {
+            if class.last() != Some(&"gin_trgm_ops") || !elem.opclassopts.is_empty() {
+                return Err(refuse::on_column("an operator class of an index", column)
+                    .at(self.lexed.tokens[token].start as i32));
+            }
+            self.edits.both(self.span(token + 1, self.name_end(token + 1)), "");
+        }
+        self.edits.wrap(self.span(token, token), "((", ").m)");
+        Ok(())
+    }
+
+    fn index_element(&mut self, elem: &IndexElem, token: usize, method: &str, scope: &Scope<'_>) -> Result<()> {
+        if tree::child(&elem.expr).is_some_and(|expr| is_term(expr, scope)) {
+            return Ok(());
+        }
+        let sites = self.sites.len();
+        self.plain_some(&elem.expr, scope, "an index expression")?;
+        if self.sites[sites..].iter().any(|s| !matches!(s.decision, None | Some(Decision::Plain)))
+            || elem.name.is_empty()
+        {
+            return match self.edits.is_empty() || elem.name.is_empty() && self.sites.len() == sites {
+                true => Ok(()),
+                false => Err(refuse::unsupported("an index expression over encrypted columns is not supported")),
+            };
+        }
+        let item = &scope.items[0];
+        let found = (0..item.len()).find(|&i| item.name(i) == elem.name).map(|i| item.val(i));
+        let at = self.lexed.tokens[token].start as i32;
+        match found {
+            Some(ColVal::Enc(ty, column)) => {
+                self.usable(&ty)?;
+                if method == "gin" && ty.def.terms.matching {
+                    return self.match_index(elem, token, &column);
+                }
+                if method == "gin" || !ty.def.terms.equal() {
+                    return Err(no_index(&ty, &column, method).at(at));
+                }
+                if !elem.opclass.is_empty() || !elem.collation.is_empty() {
+                    return Err(refuse::on_column("an operator class or collation of an index", &column).at(at));
+                }
+                self.edits.wrap(self.span(token, token), "((", if ty.def.terms.ord { ").ord)" } else { ").eq)" });
+                Ok(())
+            }
+            Some(ColVal::Tainted(column)) => Err(refuse::on_column("an index", &column).at(at)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An index by a term that the type does not have.
+fn no_index(ty: &EncType, column: &str, method: &str) -> Box<Refusal> {
+    let term = if method == "gin" { "match" } else { "eq or ord" };
+    let refusal = refuse::unsupported(format!(
+        "an index USING {method} on encrypted column {column} needs term {term}, which is missing (type {})",
+        types::sql_name(ty)
+    ));
+    if ty.def.terms.matching { refusal.hint("LIKE is served by an index USING gin (column).") } else { refusal }
+}
+
+/// `(e).eq` of an encrypted column: what such an index is, as the server prints it and a dump holds it.
+fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
+    const TERMS: [&str; 4] = ["eq", "ord", "m", "j"];
+    let Some(NodeEnum::AIndirection(taken)) = tree::kind(expr) else { return false };
+    let Some(NodeEnum::ColumnRef(column)) = taken.arg.as_deref().and_then(tree::kind) else { return false };
+    let (names, attributes) = (tree::strings(&column.fields), tree::strings(&taken.indirection));
+    match (&names[..], &attributes[..]) {
+        ([name], [term]) if TERMS.contains(term) => {
+            scope.bare(name).is_ok_and(|found| matches!(found.val, ColVal::Enc(..)))
+        }
+        _ => false,
+    }
+}
