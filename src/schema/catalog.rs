@@ -246,6 +246,13 @@ pub struct Catalog {
     pub facts: Arc<Facts>,
 }
 
+impl Index {
+    /// It is a primary key, or stands for one, as its name then tells.
+    pub fn is_primary(&self) -> bool {
+        self.primary || (!self.unique.is_empty() && self.name.ends_with("_pkey"))
+    }
+}
+
 impl Relation {
     /// The unique index of this name over encrypted columns.
     pub fn unique(&self, name: &str) -> Option<&Index> {

@@ -8,6 +8,10 @@ use super::plan::Refusal;
 pub(super) const SYNTAX_ERROR: SqlState = SqlState("42601");
 /// `undefined_table`.
 pub(super) const UNDEFINED_TABLE: SqlState = SqlState("42P01");
+/// `duplicate_column`.
+pub(super) const DUPLICATE_COLUMN: SqlState = SqlState("42701");
+/// `invalid_table_definition`.
+pub(super) const INVALID_TABLE_DEFINITION: SqlState = SqlState("42P16");
 /// `undefined_column`.
 pub(super) const UNDEFINED_COLUMN: SqlState = SqlState("42703");
 /// `ambiguous_column`.

@@ -9,14 +9,14 @@ use pg_query::protobuf::{
 
 use super::super::analyzer::{Analyzer, lookup};
 use super::super::plan::Template;
-use super::super::refuse::{self, Detail, Result};
+use super::super::refuse::{self, Detail, INVALID_TABLE_DEFINITION, Result};
 use super::super::statement::Outcome;
 use super::super::steps::Steps;
 use super::super::tree;
 use super::super::types::always_quoted;
 use super::Table;
 use super::unique::Target;
-use crate::schema::catalog::Relation;
+use crate::schema::catalog::{Key, Relation};
 
 const TAG: &str = "ALTER TABLE";
 
@@ -42,6 +42,7 @@ impl Analyzer<'_> {
         }
         let outcome = self.unedited(TAG)?;
         let (Some(range), Some(relation)) = (range, relation) else { return Ok(outcome) };
+        stays_not_null(alter, &relation)?;
         let indexes_dropped = self.dropped(alter, &relation)?;
         let target = Target {
             schema: Some(&relation.schema),
@@ -228,6 +229,23 @@ fn names_dropped(alter: &AlterTableStmt) -> Vec<&str> {
         _ => None,
     };
     alter.cmds.iter().filter_map(one).collect()
+}
+
+/// Refused where a column of a primary key over encrypted columns would no longer be NOT NULL.
+fn stays_not_null(alter: &AlterTableStmt, relation: &Relation) -> Result<()> {
+    let dropped = names_dropped(alter);
+    let primary = relation.indexes.iter().filter(|i| i.is_primary() && !dropped.contains(&i.name.as_str()));
+    let keys: Vec<&Key> = primary.flat_map(|i| &i.unique).collect();
+    for node in &alter.cmds {
+        if let Some(NodeEnum::AlterTableCmd(command)) = tree::kind(node)
+            && command.subtype() == AlterTableType::AtDropNotNull
+            && keys.iter().any(|key| key.column == command.name)
+        {
+            let message = format!("column \"{}\" is in a primary key", command.name);
+            return Err(refuse::with(INVALID_TABLE_DEFINITION, message));
+        }
+    }
+    Ok(())
 }
 
 fn unknown() -> Box<super::super::plan::Refusal> {

@@ -7,13 +7,12 @@ use pg_query::protobuf::{ConstrType, Constraint};
 
 use super::super::analyzer::Analyzer;
 use super::super::compare::no_equality;
-use super::super::refuse::{self, Detail, Result, UNDEFINED_COLUMN};
+use super::super::refuse::{self, DUPLICATE_COLUMN, Detail, INVALID_TABLE_DEFINITION, Result, UNDEFINED_COLUMN};
 use super::super::scope::ColVal;
 use super::super::tree;
 use super::super::types::always_quoted;
 use super::{Table, names};
 use crate::schema::catalog::{Index, Key, Relation};
-use crate::wire::sqlstate::SqlState;
 
 /// A constraint that becomes a unique index.
 pub(super) struct Unique {
@@ -27,6 +26,18 @@ pub(super) struct Unique {
     pub(super) of_column: bool,
     /// First and last token.
     pub(super) tokens: (usize, usize),
+}
+
+impl Unique {
+    /// Its name in a table, that which PostgreSQL would give it if it has none.
+    fn name_in(&self, table: &str, taken: impl Fn(&str) -> bool) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let columns = self.keys.iter().map(|k| &k.column).chain(&self.included);
+        let columns: Vec<&str> = columns.filter(|_| !self.primary).map(String::as_str).collect();
+        names::choose(table, &columns, if self.primary { "pkey" } else { "key" }, taken)
+    }
 }
 
 /// The table that constraints are for.
@@ -82,6 +93,11 @@ impl Analyzer<'_> {
         }
         if keys.iter().all(|key| key.term.is_none()) {
             return Ok(());
+        }
+        if let Some((_, twice)) = keys.iter().enumerate().find(|&(i, key)| keys[..i].contains(key)) {
+            let kind = if primary { "primary key" } else { "unique" };
+            let message = format!("column \"{}\" appears twice in {kind} constraint", twice.column);
+            return Err(refuse::with(DUPLICATE_COLUMN, message).at(at));
         }
         if let Some(missing) = keys.iter().find(|key| table.column(&key.column).is_none()) {
             let message = format!("column \"{}\" named in key does not exist", missing.column);
@@ -205,11 +221,11 @@ impl Analyzer<'_> {
     /// Refused where a table would have two primary keys and one of them is over encrypted columns.
     pub(super) fn one_primary_key(&self, table: &Table, target: &Target<'_>) -> Result<()> {
         let there = target.relation.iter().flat_map(|r| &r.indexes).filter(|i| !target.dropped.contains(&&*i.name));
-        let there: Vec<&Index> = there.filter(|i| is_primary(i)).collect();
+        let there: Vec<&Index> = there.filter(|i| i.is_primary()).collect();
         let sealed = table.uniques.iter().any(|u| u.primary) || there.iter().any(|i| !i.primary);
         match sealed && table.primary > 0 && table.primary + there.len() > 1 {
             true => Err(refuse::with(
-                SqlState("42P16"),
+                INVALID_TABLE_DEFINITION,
                 format!("multiple primary keys for table \"{}\" are not allowed", target.name),
             )),
             false => Ok(()),
@@ -217,39 +233,22 @@ impl Analyzer<'_> {
     }
 
     /// The statements that make the indexes.
-    pub(super) fn indexes(&self, mut uniques: Vec<Unique>, target: &Target<'_>) -> Vec<String> {
-        uniques = distinct(uniques);
+    pub(super) fn indexes(&self, uniques: Vec<Unique>, target: &Target<'_>) -> Vec<String> {
+        let table = format!("{}{}", if target.only { "ONLY " } else { "" }, target.sql());
+        let unless_there = if target.unless_there { "IF NOT EXISTS " } else { "" };
         let mut made: Vec<String> = Vec::new();
         let mut statements = Vec::new();
-        for unique in uniques {
-            let columns =
-                unique.keys.iter().map(|k| k.column.as_str()).chain(unique.included.iter().map(String::as_str));
-            let columns: Vec<&str> = columns.collect();
-            let name = unique.name.unwrap_or_else(|| {
-                let (columns, label) = if unique.primary { (&[][..], "pkey") } else { (&columns[..], "key") };
-                names::choose(target.name, columns, label, |name| {
-                    made.iter().any(|n| n == name) || self.is_taken(target, name)
-                })
-            });
+        for unique in distinct(uniques) {
             if unique.primary && !unique.of_column {
-                let columns =
-                    unique.keys.iter().map(|k| format!("ALTER COLUMN {} SET NOT NULL", always_quoted(&k.column)));
-                let only = if target.only { "ONLY " } else { "" };
-                statements.push(format!(
-                    "ALTER TABLE {only}{} {}",
-                    target.sql(),
-                    columns.collect::<Vec<_>>().join(", ")
-                ));
+                let one = |key: &Key| format!("ALTER COLUMN {} SET NOT NULL", always_quoted(&key.column));
+                let columns: Vec<String> = unique.keys.iter().map(one).collect();
+                statements.push(format!("ALTER TABLE {table} {}", columns.join(", ")));
             }
-            statements.push(format!(
-                "CREATE UNIQUE INDEX {}{} ON {}{} ({}){}",
-                if target.unless_there { "IF NOT EXISTS " } else { "" },
-                always_quoted(&name),
-                if target.only { "ONLY " } else { "" },
-                target.sql(),
-                list(&unique.keys),
-                unique.rest
-            ));
+            let taken = |name: &str| made.iter().any(|n| n == name) || self.is_taken(target, name);
+            let name = unique.name_in(target.name, taken);
+            let index = always_quoted(&name);
+            let (keys, rest) = (list(&unique.keys), &unique.rest);
+            statements.push(format!("CREATE UNIQUE INDEX {unless_there}{index} ON {table} ({keys}){rest}"));
             made.push(name);
         }
         statements
@@ -284,9 +283,4 @@ fn distinct(uniques: Vec<Unique>) -> Vec<Unique> {
         }
     }
     kept
-}
-
-/// A primary key, one of encrypted columns by its name.
-fn is_primary(index: &Index) -> bool {
-    index.primary || (!index.unique.is_empty() && index.name.ends_with("_pkey"))
 }

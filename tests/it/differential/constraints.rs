@@ -48,6 +48,9 @@ const SCRIPT: &[&str] = &[
     "ALTER TABLE u ADD COLUMN IF NOT EXISTS y seal.text_eq UNIQUE",
     "ALTER TABLE u ADD CONSTRAINT pair UNIQUE (email)",
     "ALTER TABLE u ADD UNIQUE (nothing, email)",
+    "ALTER TABLE u ADD UNIQUE (email, k, email)",
+    "ALTER TABLE u ADD CONSTRAINT c PRIMARY KEY (y, y)",
+    "CREATE TABLE n (e seal.text_eq, UNIQUE (e, e))",
     "ALTER TABLE nothing ADD UNIQUE (email)",
     "ALTER TABLE u ALTER COLUMN y SET NOT NULL",
     "ALTER TABLE u ALTER COLUMN email DROP NOT NULL, ALTER COLUMN email SET DEFAULT NULL, ALTER COLUMN k SET DEFAULT 4",
@@ -66,9 +69,11 @@ const SCRIPT: &[&str] = &[
     "INSERT INTO p VALUES ('mark-e', 3) ON CONFLICT (e) DO UPDATE SET v = excluded.v RETURNING e, v",
     "ALTER TABLE p ADD PRIMARY KEY (v)",
     "ALTER TABLE p ADD PRIMARY KEY (v, e)",
-    "ALTER TABLE p DROP CONSTRAINT p_pkey",
+    "ALTER TABLE p ALTER COLUMN e DROP NOT NULL",
+    "ALTER TABLE p DROP CONSTRAINT p_pkey, ALTER COLUMN e DROP NOT NULL",
     "ALTER TABLE p ADD PRIMARY KEY (v, e)",
     "INSERT INTO p VALUES ('mark-e', 3)",
+    "ALTER TABLE p ALTER COLUMN v DROP NOT NULL",
     "CREATE TABLE pp (a int, e seal.int4_ord, b text, CONSTRAINT key2 PRIMARY KEY (a, e) INCLUDE (b), UNIQUE NULLS NOT DISTINCT (b, e))",
     "INSERT INTO pp VALUES (1, 1, 'x'), (1, 2, NULL)",
     "INSERT INTO pp VALUES (1, 1, 'y')",
@@ -162,12 +167,14 @@ const SCRIPT: &[&str] = &[
 /// Statements with a word of their own where nothing may be sent in plain.
 const MARK: &[u8] = b"mark-";
 
-/// Everything a client may go by: tags, rows, and of errors all but the words and the values.
+/// Everything a client may go by: tags, rows, and of errors all but the values. The step at which one comes is left out.
 fn shown(messages: &[Message]) -> String {
-    let mut out = transcript(messages);
+    let failed = messages.iter().any(|m| m.tag == b'E');
+    let steps = |m: &&Message| !(failed && matches!(m.tag, b'1' | b'2' | b'n'));
+    let mut out = transcript(&messages.iter().filter(steps).cloned().collect::<Vec<_>>());
     for error in messages.iter().filter_map(Message::error) {
         // Schema, table, column and constraint.
-        let names = error.all.iter().filter(|(field, _)| "stcn".contains(*field));
+        let names = error.all.iter().filter(|(field, name)| "stcn".contains(*field) && !name.starts_with("pg_temp_"));
         let names: Vec<String> = names.map(|(field, name)| format!("{field} {name}")).collect();
         out += &format!("\n{} ({})", error.message, names.join(", "));
     }
@@ -218,7 +225,7 @@ fn a_constraint_is_its_transactions_own_until_that_commits() {
     one.query("BEGIN");
     assert_eq!(one.query("CREATE TABLE c (id int, e seal.text_eq UNIQUE)"), "C CREATE TABLE\nZ T");
     assert_eq!(one.query("INSERT INTO c VALUES (1, 'mark-1')"), "C INSERT 0 1\nZ T");
-    assert_eq!(two.error("INSERT INTO c VALUES (1, 'mark-1')").code, "42P01");
+    assert_eq!(two.error("INSERT INTO c VALUES (1, 'of no table')").code, "42P01");
     let again = "INSERT INTO c VALUES (2, 'mark-1') ON CONFLICT ON CONSTRAINT c_e_key DO NOTHING";
     assert_eq!(one.query(again), "C INSERT 0 0\nZ T");
     one.query("COMMIT");
@@ -287,4 +294,37 @@ fn copies_and_partitions_keep_values_unique() {
     assert_eq!(raw.error("INSERT INTO p VALUES (1, NULL)").code, "23502");
     assert_eq!(raw.query("INSERT INTO p1 VALUES (1, 'mark-1') ON CONFLICT (id, e) DO NOTHING"), "C INSERT 0 0\nZ I");
     assert_eq!(raw.error("CREATE TABLE bad (e seal.text_eq) PARTITION BY LIST (e)").code, "0A000");
+    // In another schema, of another owner.
+    raw.query("CREATE SCHEMA other; ALTER TABLE t SET SCHEMA other; ALTER TABLE other.t OWNER TO app");
+    raw.query("INSERT INTO other.t VALUES (1, 'mark-1', 1)");
+    let again = "INSERT INTO other.t VALUES (2, 'mark-1', 2) ON CONFLICT ON CONSTRAINT t_e_key DO NOTHING";
+    assert_eq!(raw.query(again), "C INSERT 0 0\nZ I");
+    assert_eq!(raw.query("ALTER TABLE other.t DROP CONSTRAINT t_e_key"), "C ALTER TABLE\nZ I");
+    assert_eq!(raw.query(&again.replace(" ON CONFLICT ON CONSTRAINT t_e_key DO NOTHING", "")), "C INSERT 0 1\nZ I");
+}
+
+#[test]
+fn errors_point_into_the_clients_text() {
+    let twin = Twin::start();
+    let mut raw = twin.raw_sealed();
+    raw.query("CREATE TABLE t (id int, e seal.text_eq)");
+    for (sql, at) in [
+        (
+            "CREATE TABLE n (e seal.text_eq CONSTRAINT long_name UNIQUE NULLS NOT DISTINCT, x no_such_type)",
+            "no_such_type",
+        ),
+        ("SELECT 1; CREATE TABLE n (UNIQUE (e), e seal.text_eq, CHECK (no_such_column > 0))", "no_such_column"),
+        ("ALTER TABLE t ADD CONSTRAINT c UNIQUE (e), ADD COLUMN x no_such_type", "no_such_type"),
+        ("ALTER TABLE t ADD UNIQUE (e), ADD UNIQUE (e, no_such_column)", "UNIQUE (e, no"),
+    ] {
+        assert_eq!(raw.error(sql).position, sql.find(at).map(|at| at + 1), "{sql}");
+    }
+    // A statement of ours has no place in the client's text.
+    raw.query("INSERT INTO t VALUES (1, 'mark-1'), (2, 'mark-1')");
+    let twice = raw.error("ALTER TABLE t ADD COLUMN x int, ADD UNIQUE (e)");
+    assert_eq!((twice.code.as_str(), twice.position), ("23505", None));
+    assert_eq!(twice.detail.as_deref(), Some("Key (e)=(encrypted) is duplicated."));
+    let internals: Vec<_> = twice.all.iter().filter(|(field, _)| "pqW".contains(*field)).collect();
+    assert!(internals.is_empty(), "{internals:?}");
+    assert!(raw.rows("SELECT name FROM pg_prepared_statements").is_empty(), "nothing of ours is left");
 }
