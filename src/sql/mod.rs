@@ -7,7 +7,7 @@
 //! values through the tree and note `site`s and edits: queries in `select`, `setops`, `from`, `joins`, `outputs`, `group`, `distinct`, `sort`, `extreme`;
 //! expressions in `expr`, `combine`, `choices`, `compare`, `search`, `rows`, `alone`, `windows`; other statements in `dml`, `copy`, `conflict`, `merge`, `ddl`, `utility`,
 //! `cursor`, `execute`, `own`;
-//! `rewrite` makes templates of the edits, [`render`] a statement of a template. [`cache`] keeps what was found. [`shape`] is
+//! `rewrite` makes templates of the edits, [`render`] a statement of a template, [`steps`] several where one does not do. [`cache`] keeps what was found. [`shape`] is
 //! what an audit may say of a statement.
 
 mod acts;
