@@ -50,6 +50,7 @@ fn catalog() -> Catalog {
             name: name.into(),
             kind: RelationKind::Table,
             columns,
+            indexes: Vec::new(),
             touching,
             alarm: None,
         }
