@@ -22,18 +22,8 @@ impl Analyzer<'_> {
     /// Any statement but SELECT, INSERT, UPDATE, DELETE and MERGE.
     pub(super) fn utility(&mut self, node: &Node) -> Result<Outcome> {
         let Some(kind) = tree::kind(node) else { return Ok(Outcome::Forward) };
-        match kind {
-            NodeEnum::VariableSetStmt(set) if names_ours(&set.name) => return self.set_own(set),
-            NodeEnum::VariableShowStmt(show) if names_ours(&show.name) => {
-                return own::show(&show.name).map(Outcome::Show);
-            }
-            // Strings with what the server is to run, or a setting for later sessions and calls.
-            NodeEnum::DoStmt(_) if self.holds_own_setting() => return Err(own::not_followed("DO")),
-            NodeEnum::VariableSetStmt(_) | NodeEnum::VariableShowStmt(_) | NodeEnum::DoStmt(_) => {}
-            _ if (own::may_keep(kind) || self.calls_set_config()) && self.holds_own_setting() => {
-                return Err(own::not_followed("this statement"));
-            }
-            _ => {}
+        if let Some(outcome) = self.of_settings(kind) {
+            return outcome;
         }
         match kind {
             NodeEnum::DoStmt(_) => return self.body("DO", true),
@@ -100,6 +90,23 @@ impl Analyzer<'_> {
             }
             NodeEnum::CreateTableAsStmt(create) => self.stored_query(&create.query, "CREATE MATERIALIZED VIEW"),
             other => Err(refused(other)),
+        }
+    }
+
+    /// What sets or shows a setting of ours, or may.
+    fn of_settings(&mut self, kind: &NodeEnum) -> Option<Result<Outcome>> {
+        match kind {
+            NodeEnum::VariableSetStmt(set) if names_ours(&set.name) => Some(self.set_own(set)),
+            NodeEnum::VariableShowStmt(show) if names_ours(&show.name) => {
+                Some(own::show(&show.name).map(Outcome::Show))
+            }
+            // Strings with what the server is to run, or a setting for later sessions and calls.
+            NodeEnum::DoStmt(_) if self.holds_own_setting() => Some(Err(own::not_followed("DO"))),
+            NodeEnum::VariableSetStmt(_) | NodeEnum::VariableShowStmt(_) | NodeEnum::DoStmt(_) => None,
+            _ if (own::may_keep(kind) || self.calls_set_config()) && self.holds_own_setting() => {
+                Some(Err(own::not_followed("this statement")))
+            }
+            _ => None,
         }
     }
 
