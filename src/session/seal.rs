@@ -190,12 +190,18 @@ pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Resu
 }
 
 /// The type that an operand is read as: that of the comparison PostgreSQL would make.
-fn operand_type(enc: &EncType, cast: Option<u32>, declared: u32) -> PlainType {
+fn operand_type(enc: &EncType, cast: Option<u32>, declared: u32, listed: bool) -> PlainType {
     let own = enc.def.plain.compared();
     let int = |plain: PlainType| matches!(plain, PlainType::Int2 | PlainType::Int4 | PlainType::Int8);
     let given = cast.or(Some(declared)).and_then(PlainType::from_oid);
-    // Integers of any size are compared as they are.
-    if int(own) && given.is_some_and(int) { PlainType::Int8 } else { own }
+    match (own, given) {
+        // Integers of any size are compared as they are.
+        (own, Some(given)) if int(own) && int(given) => PlainType::Int8,
+        // PostgreSQL takes the operator of text: blanks at the operand's end count, and no stored value has any. A list is of
+        // the column's type.
+        (PlainType::Bpchar, Some(PlainType::Text)) if !listed => PlainType::Text,
+        (own, _) => own,
+    }
 }
 
 /// The column of a sealed text whose value is also bound where it is sent in plain and belongs to no column.
@@ -468,7 +474,7 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
         self.scratch.clear();
-        let plain = operand_type(enc, param.cast, raw.declared);
+        let plain = operand_type(enc, param.cast, raw.declared, param.listed);
         value::read_operand(plain, raw.declared, param.cast, raw.format, bytes, self.settings, &mut self.scratch)?;
         self.fit(param)?;
         let keys = self.keys.terms(enc).ok_or(SealFault::Terms)?;
@@ -489,7 +495,7 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
         let keys = self.keys.terms(enc).ok_or(SealFault::Terms)?;
-        let plain = operand_type(enc, None, PlainType::element_of(raw.declared));
+        let plain = operand_type(enc, None, PlainType::element_of(raw.declared), false);
         let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
         let one = |stored: &[u8]| {
             let mut term = Vec::new();

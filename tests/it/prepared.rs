@@ -517,3 +517,28 @@ fn what_an_execute_would_do_is_explained_and_kept() {
     assert_eq!(sealed.rows("SELECT id FROM t WHERE e = 'mark-execute' ORDER BY id"), ["2", "91", "92"]);
     assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-execute"));
 }
+
+/// A `bpchar` is compared as text with what is declared text: blanks at the operand's end count.
+#[test]
+fn blanks_count_where_an_operand_is_text() {
+    let twin = Twin::start();
+    twin.create("CREATE TABLE k (id int, e seal.bpchar_eq, o seal.bpchar_ord); INSERT INTO k VALUES (1, 'x', 'x'), (2, 'x  ', 'x  ')");
+    let mut pair = Pair::new(&twin);
+    for condition in ["e = $1", "o = $1", "o < $1", "o >= $1", "e IN ($1, $1)", "$1 <> e"] {
+        let sql = format!("SELECT count(*) FROM k WHERE {condition}");
+        for declared in [0, 25, 1043, 1042] {
+            for value in ["x", "x ", "x    "] {
+                let what = format!("{condition} with {value:?} declared {declared}");
+                let asked =
+                    [parse("", &sql, &[declared]), bind("", "", &[Some(value)]), execute("", 0), sync()].concat();
+                pair.same(&what, &asked, 1);
+            }
+        }
+    }
+    pair.each(&[
+        "SELECT count(*) FROM k WHERE e = 'x  '",
+        "PREPARE q (text) AS SELECT count(*) FROM k WHERE e = $1",
+        "EXECUTE q('x')",
+        "EXECUTE q('x ')",
+    ]);
+}

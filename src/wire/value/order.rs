@@ -77,7 +77,8 @@ pub fn ordering_operand(
         return Ok(Place::At);
     }
     let start = out.len();
-    append(own, stored, out)?;
+    // What is read as text beside a bpchar keeps the blanks at its end.
+    append(if own == PlainType::Bpchar { read } else { own }, stored, out)?;
     if out.len() - start > MAX_ORDERING {
         out.truncate(start + MAX_ORDERING);
         return Ok(Place::After);
