@@ -14,6 +14,9 @@ use crate::wire::server::tag;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::ValueError;
 
+/// Begins the names of the session's own statements and portals.
+const OWN: &[u8] = b"\"_columnseal_";
+
 /// `invalid_parameter_value`.
 const INVALID_VALUE: SqlState = SqlState("22023");
 
@@ -458,6 +461,8 @@ pub(super) fn translate(
         },
         field::DETAIL if is_row(text) && row_is_plain(&view, prepared.is_none(), catalog) => Edit::Keep,
         field::DETAIL => detail(text),
+        // Of what the session itself asked.
+        field::CONTEXT if text.windows(OWN.len()).any(|part| part == OWN) => Edit::Drop,
         field::CONTEXT if prepared.is_some_and(|p| p.plan.copy_in().is_some()) => copy_context(text),
         field::INTERNAL_POSITION | field::INTERNAL_QUERY | field::CONTEXT if prepared.is_some() => Edit::Drop,
         _ => Edit::Keep,

@@ -35,7 +35,8 @@ const SETTINGS: [&str; 7] = [
     "standard_conforming_strings",
 ];
 
-const VARS: &str = "SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text, \
+const VARS: &str = "SELECT pg_catalog.array_to_json(pg_catalog.array_remove(pg_catalog.array_append( \
+     pg_catalog.current_schemas(true), pg_catalog.current_schema()), NULL))::pg_catalog.text, \
      pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('bytea_output'), \
      pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('DateStyle'), \
      pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('client_encoding'), \
@@ -61,6 +62,7 @@ where
         if !self.settled().await? {
             return Ok(None);
         }
+        self.clear_own()?;
         let out = &mut self.pipe.server.output;
         client::parse(out, OWN, sql.as_bytes(), [])?;
         BindBuilder::new(out, OWN, OWN, [])?.finish([])?;
@@ -93,6 +95,9 @@ where
     ) -> Answer<(Vec<Vec<u8>>, bool)> {
         if query.is_some() && !self.settled().await? {
             return Ok(None);
+        }
+        if query.is_some() {
+            self.clear_own()?;
         }
         let out = &mut self.pipe.server.output;
         if let Some((sql, oid, value)) = query {
@@ -132,6 +137,13 @@ where
         Ok(())
     }
 
+    /// A question that failed before may have left its statement behind. Closing one that is not there is no error.
+    fn clear_own(&mut self) -> Result<(), Fault> {
+        client::close(&mut self.pipe.server.output, Kind::Statement, OWN)?;
+        self.state.expect_own(Await::Close(Undo::None), None);
+        Ok(())
+    }
+
     /// Has PostgreSQL describe a statement that is not run.
     pub(super) async fn ask_description(
         &mut self,
@@ -142,6 +154,7 @@ where
         if !self.settled().await? {
             return Ok(None);
         }
+        self.clear_own()?;
         let out = &mut self.pipe.server.output;
         client::parse(out, OWN, sql.as_bytes(), oids.iter().copied())?;
         client::describe(out, Kind::Statement, OWN)?;
@@ -294,6 +307,10 @@ where
     }
 
     fn take_catalog(&mut self, catalog: Arc<Catalog>, epoch: u64, private: bool) {
+        if self.state.view.catalog.version != catalog.version {
+            // Schemas that it leads to may be others now.
+            self.state.vars.forget_path();
+        }
         let view = &mut self.state.view;
         view.catalog = catalog;
         view.epoch = Some(epoch);

@@ -22,8 +22,14 @@ use crate::wire::value::{Case, Like, PlainType, ValueError};
 /// Values that one condition may look at.
 const MAX_LOOKED: usize = 200_000;
 
-/// Values read at once.
-const PART: i32 = 2_000;
+/// Values read at once, first and at most.
+const PART: (i32, i32) = (32, 4_096);
+
+/// Bytes that are read at once, about.
+const PART_BYTES: usize = 4 << 20;
+
+/// After a value of more bytes than this others have their turn.
+const LONG: usize = 4_096;
 
 /// Keys fetched at once.
 const KEYS: usize = 256;
@@ -209,17 +215,14 @@ where
     ) -> Answer<Result<Found, PgError>> {
         let (sql, bound) = reading(search, narrow);
         let mut looked = Looking { matching: Vec::new(), others: Vec::new() };
-        let mut begun = false;
+        let (mut begun, mut part) = (false, PART.0);
         loop {
             let bound = (!begun).then_some((sql.as_str(), INT4_ARRAY, bound.as_deref()));
             begun = true;
-            let Some((values, more)) = self.ask_part(bound, PART).await? else { return Ok(None) };
+            let Some((values, more)) = self.ask_part(bound, part).await? else { return Ok(None) };
             if looked.len() + values.len() > MAX_LOOKED {
                 self.end_parts()?;
-                return Ok(Some(match search.enc.approximate() && !narrow.is_empty() {
-                    true => Ok(Found::all(narrow.tokens())),
-                    false => Err(errors::too_many_looked(&search.column, MAX_LOOKED)),
-                }));
+                return Ok(Some(Err(errors::too_many_looked(&search.column, MAX_LOOKED))));
             }
             if let Err(error) = self.compare(search, wanted, keyset, &values, &mut looked).await {
                 self.end_parts()?;
@@ -228,6 +231,7 @@ where
             if !more {
                 break;
             }
+            part = next_part(part, values.iter().map(Vec::len).sum());
         }
         self.end_parts()?;
         let tokens = match narrow {
@@ -247,12 +251,18 @@ where
     ) -> Result<(), PgError> {
         self.fetch_for(&search.column, keyset, values).await?;
         let mut plaintext = Zeroizing::new(Vec::new());
+        // The cast to text that `starts_with` needs takes blanks away.
+        let prefix_of_bpchar = search.looked == Looked::Prefix && search.enc.def.plain == PlainType::Bpchar;
         for value in values {
             let header = Header::parse(value).map_err(|_| errors::unreadable(&search.column, 0))?;
             let identity = value.get(IDENTITY).ok_or_else(|| errors::unreadable(&search.column, 0))?;
             let matches = self.shared.ring.keyset_of(header.kref) == Some(keyset) && {
                 self.open_one(search, (header.kref, header.key_id), value, &mut plaintext).await?;
                 let text = std::str::from_utf8(&plaintext).map_err(|_| errors::unreadable(&search.column, 0))?;
+                let text = if prefix_of_bpchar { text.trim_end_matches(' ') } else { text };
+                if text.len() > LONG {
+                    tokio::task::yield_now().await;
+                }
                 wanted.matches(text).map_err(|fault| errors::seal(&fault.into(), &search.column))?
             };
             let identity = identity.to_vec();
@@ -307,6 +317,15 @@ where
             }
         }
         Err(errors::unreadable(&search.column, 0))
+    }
+}
+
+/// How many values to read after a part of this many, which had this many bytes.
+fn next_part(part: i32, bytes: usize) -> i32 {
+    match bytes {
+        few if few < PART_BYTES / 8 => (part * 8).min(PART.1),
+        many if many > PART_BYTES => (part / 8).max(1),
+        _ => part,
     }
 }
 

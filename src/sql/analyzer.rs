@@ -58,6 +58,18 @@ pub(super) struct Label {
     pub(super) name: String,
 }
 
+/// A view that stands in FROM.
+pub(super) struct View {
+    /// Its item.
+    pub(super) item: u32,
+    /// Its name in the text.
+    pub(super) span: Span,
+    /// The alias that it needs once it is a subquery, if none is written.
+    pub(super) alias: Option<String>,
+    /// It is in a subquery.
+    pub(super) fenced: bool,
+}
+
 /// Analysis of one statement.
 pub(super) struct Analyzer<'a> {
     /// The statement's own text.
@@ -87,6 +99,10 @@ pub(super) struct Analyzer<'a> {
     pub(super) alone: Vec<super::alone::Alone>,
     /// Conditions that the proxy decides before the statement runs.
     pub(super) searches: Vec<super::search::Found>,
+    /// Conditions that every row of the result must meet, by their location in the tree.
+    pub(super) conjuncts: Vec<i32>,
+    /// Views that stand in FROM.
+    pub(super) views: Vec<View>,
     /// Columns are looked at as the statement itself has just written them.
     pub(super) fresh: bool,
     pub(super) ctes: Vec<Vec<Cte>>,
@@ -144,6 +160,8 @@ impl<'a> Analyzer<'a> {
             unnests: Vec::new(),
             alone: Vec::new(),
             searches: Vec::new(),
+            conjuncts: Vec::new(),
+            views: Vec::new(),
             fresh: false,
             ctes: Vec::new(),
             touched: false,

@@ -45,7 +45,8 @@ impl Analyzer<'_> {
     pub(super) fn plain_val(&mut self, val: &Val) -> Result<()> {
         match val {
             Val::Open(open) => self.decide_plain(&open.sites),
-            _ => Ok(()),
+            Val::Plain => Ok(()),
+            Val::Enc(enc) => Err(refuse::on_column("this use", &enc.column).at(enc.span.0 as i32)),
         }
     }
 

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Alias, JoinExpr, JoinType, Node, RangeFunction, RangeSubselect, RangeVar};
 
-use super::analyzer::{Analyzer, Resolved};
+use super::analyzer::{Analyzer, Resolved, View};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::tree;
+use super::types::always_quoted;
+use crate::schema::catalog::RelationKind;
 
 /// Items of a FROM clause, and what `*` over them means.
 #[derive(Default)]
@@ -79,6 +81,14 @@ impl Analyzer<'_> {
         let resolved = self.resolve(range, target)?;
         let (alias, renamed) = alias_of(&range.alias, &range.relname);
         let id = self.item_id();
+        if let (Resolved::Relation(relation), false) = (&resolved, target)
+            && relation.kind == RelationKind::View
+            && let Ok(first) = self.token(range.location)
+        {
+            let named = range.alias.is_none().then(|| always_quoted(&range.relname));
+            let span = self.span(first, self.name_end(first));
+            self.views.push(View { item: id, span, alias: named, fenced: false });
+        }
         let (columns, opaque) = match resolved {
             Resolved::Relation(relation) => (Columns::Relation(relation, renamed), false),
             Resolved::Cte(cte) => {

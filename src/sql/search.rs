@@ -11,6 +11,8 @@
 //! A value is named by its envelope, which no other value has. One that has the terms and was not looked at is an error
 //! (40001), so the answer is exact wherever the condition stands.
 
+use std::sync::Arc;
+
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
 
@@ -23,6 +25,7 @@ use super::scope::{Columns, Scope, Span};
 use super::site::Decision;
 use super::tree;
 use super::types::{self, always_quoted, is_plain_text};
+use crate::schema::catalog::RelationKind;
 
 /// What a condition asks of a value.
 #[derive(Clone, Copy)]
@@ -48,14 +51,24 @@ pub(super) fn asked(name: &str) -> Option<Asked> {
 pub(super) struct Found {
     search: Search,
     negated: bool,
-    /// The column, and how it can be written again.
-    column: Span,
+    /// Where the left operand begins.
+    operand: u32,
+    /// How the column can be written again.
     text: String,
     /// From the operator on to the end of the pattern.
     rest: Span,
     /// The pattern, in parentheses of its own or not.
     pattern: (Span, bool),
     order: usize,
+}
+
+/// Where a condition stands.
+struct Place {
+    operand: u32,
+    rest: Span,
+    pattern: (Span, bool),
+    /// Its location in the tree.
+    conjunct: i32,
 }
 
 impl Analyzer<'_> {
@@ -98,7 +111,19 @@ impl Analyzer<'_> {
         let bracketed = quantified.is_some();
         let pattern = if bracketed { (self.span(last, end), true) } else { (pattern, false) };
         let rest = self.span(first, end);
-        self.search(enc, asked, (patterns, escape), (rest, pattern), scope)
+        let operand = self.operand_start(enc, first)?;
+        let place = Place { operand, rest, pattern, conjunct: expr.location };
+        self.search(enc, asked, (patterns, escape), place, scope)
+    }
+
+    /// Where an operand begins that stands before this token: with the brackets and casts around the column.
+    fn operand_start(&self, enc: &Enc, before: usize) -> Result<u32> {
+        let mut first = self.lexed.at(enc.span.0 as usize).unwrap_or_default();
+        while first > 0 && self.is(first - 1, "(") && self.partner(first - 1)? < before {
+            first -= 1;
+            first -= usize::from(first > 0 && self.is_word(first - 1, "cast"));
+        }
+        Ok(self.lexed.tokens[first].start)
     }
 
     /// `starts_with(value, prefix)`.
@@ -109,6 +134,9 @@ impl Analyzer<'_> {
             Val::Enc(enc) => return Err(function_refusal("starts_with", false, &enc)),
             value => {
                 let prefix = self.expr(prefix, scope)?;
+                if let Val::Enc(enc) = &prefix {
+                    return Err(function_refusal("starts_with", false, enc));
+                }
                 return self.plain_vals(&[value, prefix]).map(|()| Val::Plain);
             }
         };
@@ -124,7 +152,9 @@ impl Analyzer<'_> {
         let pattern = (self.span(comma + 1, close - 1), false);
         let rest = self.span(comma, close);
         self.edits.both(self.span(first, open), "");
-        self.search(enc, asked, (patterns, None), (rest, pattern), scope)
+        let operand = self.operand_start(enc, comma)?;
+        let place = Place { operand, rest, pattern, conjunct: call.location };
+        self.search(enc, asked, (patterns, None), place, scope)
     }
 
     fn search(
@@ -132,7 +162,7 @@ impl Analyzer<'_> {
         enc: &Enc,
         asked: Asked,
         (patterns, escape): (Patterns, Option<Pattern>),
-        (rest, pattern): (Span, (Span, bool)),
+        place: Place,
         scope: &Scope<'_>,
     ) -> Result<Val> {
         let at = enc.span.0 as i32;
@@ -145,7 +175,8 @@ impl Analyzer<'_> {
             return Err(refuse::on_column("LIKE in RETURNING", &enc.column).at(at));
         }
         let from = self.looked_in(bare.column, scope);
-        if from.is_none() && (asked.negated || !enc.ty.approximate()) {
+        let narrows = !asked.negated && self.conjuncts.contains(&place.conjunct);
+        if from.is_none() && !(narrows && enc.ty.approximate()) {
             return Err(refuse::on_column("LIKE outside the query that reads its table", &enc.column)
                 .hint("Put the condition into the subquery or CTE that names the table.")
                 .at(at));
@@ -162,25 +193,44 @@ impl Analyzer<'_> {
                 escape,
             },
             negated: asked.negated,
-            column: enc.span,
+            operand: place.operand,
             text: bare.text.clone(),
-            rest,
-            pattern,
+            rest: place.rest,
+            pattern: place.pattern,
             order,
         });
         Ok(Val::Plain)
     }
 
     /// The relation that holds a column, and the column's name in it.
-    fn looked_in(&self, column: (u32, usize), scope: &Scope<'_>) -> Option<(String, String)> {
+    ///
+    /// A view is fenced: PostgreSQL would take the condition into it, down to rows that the view does not show and that are
+    /// therefore not looked at. One that cannot be fenced is none.
+    fn looked_in(&mut self, column: (u32, usize), scope: &Scope<'_>) -> Option<(String, String)> {
         let item = scope.item_of(column.0)?;
         match &item.columns {
             Columns::Relation(relation, _) if !item.qualified_only => {
+                let relation = Arc::clone(relation);
+                if relation.kind == RelationKind::View && !self.fence(column.0) {
+                    return None;
+                }
                 let name = format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name));
                 Some((name, always_quoted(&relation.columns[column.1].name)))
             }
             _ => None,
         }
+    }
+
+    /// Puts a view in FROM into a subquery that conditions do not enter. Whether it is in one.
+    fn fence(&mut self, item: u32) -> bool {
+        let Some(view) = self.views.iter_mut().find(|view| view.item == item) else { return false };
+        if !std::mem::replace(&mut view.fenced, true) {
+            let (span, alias) = (view.span, view.alias.clone());
+            let name = &self.text[span.0 as usize..span.1 as usize];
+            let alias = alias.map(|a| format!(" AS {a}")).unwrap_or_default();
+            self.edits.executed(span, format!("(SELECT * FROM {name} OFFSET 0){alias}"));
+        }
+        true
     }
 
     /// The array of `LIKE ANY (...)`.
@@ -324,9 +374,10 @@ impl Analyzer<'_> {
             true => (format!("{tokens} IS NULL OR "), format!("NOT ({tokens} IS NULL OR {})", has(column))),
         };
         let any = |list: &str| {
-            // Key id, type tag and nonce: what no other envelope has.
+            // Key id, type tag and nonce: what no other envelope has. Of a list that it does not see PostgreSQL expects few
+            // values, and so always makes a hash table of them.
             format!(
-                "pg_catalog.substr(({column}).c, 8, 24) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest({list}))"
+                "pg_catalog.substr(({column}).c, 8, 24) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest((SELECT {list})))"
             )
         };
         let before = format!("({}(({narrow}(", if found.negated { "NOT " } else { "" });
@@ -337,7 +388,7 @@ impl Analyzer<'_> {
             any(&matching),
             any(&others)
         );
-        self.edits.insert_each(found.column.0, found.order, Some("(".into()), Some(before));
+        self.edits.insert_each(found.operand, found.order, Some("(".into()), Some(before));
         self.edits.each(found.rest, None, Some(after.into()));
     }
 }

@@ -214,6 +214,9 @@ impl Analyzer<'_> {
         let star = Star::of(&from);
         let mut scope = Scope::new(std::mem::take(&mut from.items), outer);
         let before = self.sites.len();
+        if top {
+            self.note_conjuncts(tree::child(&select.where_clause));
+        }
         self.plain_some(&select.where_clause, &scope, "WHERE")?;
         if let Some(lone) = extreme::lone(select)
             && let Some(outputs) = self.lone_extreme(&lone, select, &scope, top)?
@@ -239,6 +242,19 @@ impl Analyzer<'_> {
             self.columns = Some(targets.into_iter().map(|t| t.top).collect());
         }
         Ok(Outputs { columns, opaque })
+    }
+
+    /// Conditions that every row must meet.
+    fn note_conjuncts(&mut self, condition: Option<&Node>) {
+        let mut nodes: Vec<&Node> = condition.into_iter().collect();
+        while let Some(node) = nodes.pop() {
+            match tree::kind(node) {
+                Some(NodeEnum::BoolExpr(expr)) if expr.boolop() == BoolExprType::AndExpr => nodes.extend(&expr.args),
+                Some(NodeEnum::AExpr(expr)) => self.conjuncts.push(expr.location),
+                Some(NodeEnum::FuncCall(call)) => self.conjuncts.push(call.location),
+                _ => {}
+            }
+        }
     }
 
     /// Selected columns that WHERE binds to an operand: `e = $1` among the top-level conjuncts.

@@ -188,6 +188,88 @@ fn conditions_stand_anywhere() {
 }
 
 #[test]
+fn brackets_and_casts_around_the_column_change_nothing() {
+    let twin = Twin::start();
+    fill(&twin);
+    let mut statements = Vec::new();
+    for column in ["(s)", "((s))", "(s::text)", "(s)::text", "CAST(s AS text)", "(t.s)", "(\"s\")"] {
+        for operator in ["LIKE", "NOT LIKE", "!~~", "NOT ILIKE"] {
+            statements.push(format!("SELECT id FROM t WHERE {column} {operator} 'ban%' ORDER BY id"));
+            statements.push(format!("SELECT id FROM t WHERE NOT ({column} {operator} '%a%' OR n = 1) ORDER BY id"));
+        }
+        statements.push(format!("SELECT id FROM t WHERE {column} LIKE ANY ('{{ban%,%c}}') ORDER BY id"));
+        statements.push(format!("SELECT id FROM t WHERE {column} NOT LIKE ALL (ARRAY['ban%', '%c']) ORDER BY id"));
+        statements.push(format!("SELECT id FROM t WHERE NOT starts_with({column}, 'ban') ORDER BY id"));
+    }
+    statements.push("DELETE FROM t WHERE NOT ((s::text) NOT LIKE 'ban%') RETURNING id".into());
+    compare(&twin, statements);
+}
+
+/// PostgreSQL takes a condition into a view, to rows that the view does not show.
+#[test]
+fn views_over_joins_are_searched() {
+    let twin = Twin::start();
+    twin.create(
+        "CREATE TABLE cust (id int PRIMARY KEY, e seal.text_match);
+         CREATE TABLE ord (cid int);
+         CREATE VIEW buyers AS SELECT c.id, c.e FROM cust c JOIN ord o ON o.cid = c.id;
+         CREATE VIEW others AS SELECT id, e FROM cust WHERE NOT EXISTS (SELECT FROM ord WHERE cid = cust.id)",
+    );
+    twin.sealed.sql("CREATE INDEX ON cust USING gin (e)");
+    let rows: Vec<String> = (0..1500).map(|i| format!("({i}, 'name {i}')")).collect();
+    let fill = format!(
+        "INSERT INTO cust VALUES {}; INSERT INTO ord SELECT 3 * g FROM generate_series(0, 499) g",
+        rows.join(", ")
+    );
+    for database in [&twin.plain, &twin.sealed] {
+        database.sql(&fill);
+        database.sql("ANALYZE cust; ANALYZE ord");
+    }
+    let statements = [
+        "SELECT count(*) FROM buyers WHERE e LIKE '%name 12%'",
+        "SELECT count(*) FROM buyers AS b WHERE b.e NOT LIKE '%12%'",
+        "SELECT count(*), min(i) FROM buyers b(i, v) WHERE v ILIKE '%NAME 3%' AND i > 5",
+        "SELECT count(*) FROM others WHERE e LIKE '%9%'",
+        "SELECT id FROM cust c WHERE id < 20 AND NOT EXISTS (SELECT 1 FROM buyers b WHERE b.id = c.id AND b.e LIKE 'name 1%') ORDER BY id",
+        "SELECT * FROM buyers WHERE e LIKE 'name 12' FOR UPDATE",
+        "SELECT x.id FROM public.buyers x JOIN others y ON y.id = x.id + 1 WHERE x.e LIKE '%44%' AND y.e LIKE '%5' ORDER BY 1",
+    ];
+    compare(&twin, statements.map(String::from));
+}
+
+#[test]
+fn an_error_while_values_are_looked_at_leaves_the_connection_usable() {
+    let twin = Twin::start();
+    twin.sealed.sql(
+        "CREATE TABLE t (id int, s seal.text_match, n int); INSERT INTO t VALUES (1, 'banana', 1), (2, 'cherry', 0)",
+    );
+    twin.sealed.sql("CREATE VIEW bad AS SELECT id, s FROM t WHERE 1 / n > 0");
+    twin.cluster.superuser("sealed", "CREATE ROLE blind; GRANT SELECT (id) ON t TO blind; GRANT blind TO app");
+    let mut raw = twin.raw_sealed();
+    for (sql, code) in [
+        ("SET ROLE blind", ""),
+        ("SELECT id FROM t WHERE s LIKE 'ban%'", "42501"),
+        ("RESET ROLE", ""),
+        ("SELECT id FROM bad WHERE s LIKE '%e%'", "22012"),
+        ("BEGIN", ""),
+        ("SAVEPOINT a", ""),
+        ("SELECT id FROM bad WHERE s LIKE '%e%'", "22012"),
+        ("ROLLBACK TO a", ""),
+        ("SELECT id FROM t WHERE s LIKE 'ban%'", ""),
+        ("COMMIT", ""),
+        ("SELECT 1", ""),
+        ("CREATE TABLE later (s seal.text_eq)", ""),
+        ("SELECT id FROM t WHERE s LIKE '%err%'", ""),
+    ] {
+        let answer = raw.query(sql);
+        let expected =
+            if code.is_empty() { answer.contains("C ") } else { answer.contains(&format!("E ERROR {code}")) };
+        assert!(expected, "{sql}: {answer}");
+        assert!(!answer.contains("_columnseal"), "{sql}: {answer}");
+    }
+}
+
+#[test]
 fn relations_of_every_kind_are_looked_at() {
     let twin = Twin::start();
     twin.create(
@@ -362,6 +444,13 @@ fn the_server_sees_no_pattern() {
         raw.query(sql);
     }
     raw.ask(&extended("SELECT id FROM t WHERE s LIKE '%' || $1 || '%'", &[Some("zzy")]));
+    for sql in [
+        "SELECT id FROM t WHERE starts_with('Xyzzy', s)",
+        "SELECT id FROM t WHERE 'xyzzy' LIKE s",
+        "SELECT 'xyzzy' ^@ s FROM t",
+    ] {
+        assert_eq!(raw.error(sql).code, "0A000", "{sql}");
+    }
     let seen = [twin.relay.sent(), twin.cluster.log().into_bytes()].concat();
     let seen = String::from_utf8_lossy(&seen).to_lowercase();
     for secret in ["xyzzy", "zzy", "plugh"] {

@@ -142,6 +142,7 @@ pub(crate) fn catalog() -> Catalog {
     );
     let people = vec![plain("id", 20), sealed("name", &name), sealed("nick", &name), plain("v", 25)];
     add(&mut c, "public", "people", table, people);
+    add(&mut c, "public", "v_people", RelationKind::View, vec![plain("id", 20), sealed("name", &name)]);
     let ranked =
         vec![plain("id", 20), sealed("day", &date), sealed("score", &score), sealed("email", &email), plain("v", 23)];
     add(&mut c, "public", "ranked", table, ranked);
