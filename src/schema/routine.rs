@@ -125,7 +125,7 @@ const BEFORE_BRACKET: &[&str] = &[
 ];
 
 /// Words that a number may follow: it is compared with nothing.
-const BEFORE_NUMBER: &[&str] = &["limit", "offset", "select", "perform"];
+const BEFORE_NUMBER: &[&str] = &["limit", "offset", "perform"];
 
 /// Operators and marks a body may have.
 const MARKS: &[&str] = &["(", ")", ",", ";", ".", "=", ":=", "<>", "<", ">", "<=", ">=", "*", "+", "-"];
@@ -147,7 +147,7 @@ pub fn moves(body: &str) -> bool {
                 .is_some_and(|next| matches!(next, Token::Word(word) if word == "update" || word == "nothing")),
             Token::Word(name) => !REFUSED.contains(&name.as_str()),
             Token::Quoted => true,
-            Token::Number => BEFORE_NUMBER.contains(&word(before)),
+            Token::Number => BEFORE_NUMBER.contains(&word(before)) || exists(&tokens, i),
             Token::Mark("(") => match before.map(|b| &tokens[b]) {
                 Some(Token::Word(name)) => BEFORE_BRACKET.contains(&name.as_str()) || follows_into(&tokens, i),
                 Some(Token::Quoted) => follows_into(&tokens, i),
@@ -156,6 +156,12 @@ pub fn moves(body: &str) -> bool {
             Token::Mark(mark) => MARKS.contains(mark),
         }
     })
+}
+
+/// `EXISTS (SELECT n`.
+fn exists(tokens: &[Token<'_>], at: usize) -> bool {
+    let word = |back: usize, wanted: &str| matches!(at.checked_sub(back).map(|i| &tokens[i]), Some(Token::Word(word)) if word == wanted);
+    word(1, "select") && word(3, "exists") && at >= 2 && tokens[at - 2] == Token::Mark("(")
 }
 
 /// SET as a statement.

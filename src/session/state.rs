@@ -37,7 +37,7 @@ pub(super) struct Vars {
 }
 
 impl Vars {
-    fn forget_path(&mut self) {
+    pub(super) fn forget_path(&mut self) {
         self.search_path = None;
         self.path_version += 1;
     }
@@ -255,6 +255,10 @@ impl State {
         self.view.temporary |= effects.temp && effects.ddl;
         if effects.settings || (effects.transaction && self.vars.set_in_transaction) {
             self.vars.unsettled = true;
+            self.vars.forget_path();
+        }
+        if effects.ddl {
+            // What a name of a schema means, and which schemas may be used, may have changed.
             self.vars.forget_path();
         }
         if effects.temp {

@@ -19,6 +19,13 @@ impl Analyzer<'_> {
             let at = token.start as i32;
             let value = super::literal::value(self.text, token);
             let text = value.as_deref().unwrap_or_else(|| token.text(self.text));
+            if text.to_ascii_lowercase().contains("u&\"") {
+                return Err(refuse::unsupported(format!(
+                    "{construct} with names written as U&\"...\" is not supported in a database with encrypted columns"
+                ))
+                .hint("Write the names as they are.")
+                .at(at));
+            }
             if runs_now && words_of(text).any(|w| w == "execute") {
                 return Err(refuse::unsupported(format!(
                     "{construct} with dynamic SQL is not supported in a database with encrypted columns"
@@ -124,7 +131,12 @@ fn ends_step(text: &str, token: &Token) -> bool {
     token.text(text) == ";" || WORDS.iter().any(|word| token.is_word(text, word))
 }
 
+/// Bytes of a name at most.
+const NAME: usize = 63;
+
 /// Words of a text, in lower case.
 fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| c.is_ascii() && !is_word_part(c as u8)).filter(|w| !w.is_empty()).map(str::to_lowercase)
+    let words = text.split(|c: char| c.is_ascii() && !is_word_part(c as u8)).filter(|w| !w.is_empty());
+    // As PostgreSQL folds and cuts them.
+    words.map(|word| word[..word.floor_char_boundary(NAME)].to_ascii_lowercase())
 }

@@ -222,7 +222,10 @@ impl Analyzer<'_> {
                         let executed = if reduced { format!("({text}).c") } else { text.clone() };
                         (format!("{text} AS {name}"), format!("{executed} AS {name}"))
                     }
-                    ColVal::Enc(..) if top => (text.clone(), format!("({text}).c AS {}", always_quoted(name))),
+                    // Also of given values that have become ones of the type.
+                    _ if matches!(column.top, TopColumn::Envelope(..)) => {
+                        (text.clone(), format!("({text}).c AS {}", always_quoted(name)))
+                    }
                     _ => (text.clone(), text),
                 };
                 described.push(forms.0);

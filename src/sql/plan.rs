@@ -22,7 +22,7 @@ use super::steps::Steps;
 #[derive(Clone, Debug)]
 pub struct SessionState<'a> {
     /// Schemas in the order they are searched, as `current_schemas(true)` says (implicit ones included, `pg_temp_N`
-    /// by its real name), or `None` where not yet asked for.
+    /// by its real name), and after them, once more, the one that new relations come to be in; or `None` where not yet asked for.
     pub search_path: Option<&'a [String]>,
     /// Setting of the same name. Off: analysis refuses literals with a backslash in touching statements.
     pub standard_conforming_strings: bool,

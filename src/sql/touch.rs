@@ -202,6 +202,11 @@ impl ser::SerializeStruct for Fields<'_> {
                 value.serialize(Walker { names: self.names, collect })?;
                 if naming {
                     let name = std::mem::take(&mut self.names.parts);
+                    // `relation.column%TYPE` is written as a type's name.
+                    if let [before @ .., relation, _] = name.as_slice() {
+                        let schema = before.last().cloned().unwrap_or_default();
+                        self.names.relations.push((schema, relation.clone()));
+                    }
                     self.names.others.push(name);
                 }
             }

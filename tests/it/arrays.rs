@@ -176,3 +176,20 @@ fn arrays_that_cannot_be_followed_are_refused_and_not_sent() {
     assert!(answers.starts_with("E ERROR 0A000"), "{answers}");
     assert!(!twin.relay.sent().windows(10).any(|w| w == b"mark-array"));
 }
+
+/// `*` over given values that a comparison has made ones of an encrypted type.
+#[test]
+fn stars_over_given_values() {
+    let twin = Twin::start();
+    twin.create("CREATE TABLE xw (id int, e seal.text_eq)");
+    let mut pair = Pair::new(&twin);
+    pair.each(&[
+        "INSERT INTO xw VALUES (1, 'a'), (2, 'b')",
+        "SELECT * FROM xw JOIN (VALUES ('a')) v(k) ON e = k",
+        "WITH w(k) AS (VALUES ('a')) SELECT w.* FROM w JOIN xw ON e = k",
+        "SELECT * FROM (SELECT 'a'::text AS k) v, xw WHERE k = e",
+        "SELECT u.* FROM xw, unnest('{a,b}'::text[]) u WHERE u.u = e ORDER BY id",
+        "UPDATE xw SET id = 50 FROM unnest('{a}'::text[]) k WHERE e = k RETURNING *",
+        "SELECT * FROM xw ORDER BY id",
+    ]);
+}

@@ -2,7 +2,7 @@
 //! on an old judgement, never a value written where it does not belong.
 
 use crate::support::raw::{self, Raw, bind, execute, parse, query, sync, transcript};
-use crate::support::{Options, ProxyOptions, Twin};
+use crate::support::{Options, ProxyOptions, Twin, eventually};
 
 fn twin() -> Twin {
     Twin::start_with(Options::logged(), &ProxyOptions::default())
@@ -375,4 +375,48 @@ fn conditions_over_a_value_alone_answer_as_postgresql() {
         assert_eq!(sealed.query(fine), plain.query(fine), "{fine}");
     }
     not_sent(&twin, &["mark-alone", "mark-twice", "mark-loose"]);
+}
+
+/// A bare name follows its schemas: those that are made, renamed or opened to a role while sessions are open.
+#[test]
+fn schemas_that_change_are_noticed() {
+    let twin = Twin::start();
+    let mut raw = twin.raw_sealed();
+    raw.query("CREATE TABLE public.t3x (p2 text); CREATE SCHEMA later; CREATE TABLE later.t3x (p seal.text_eq)");
+    assert!(raw.query("INSERT INTO t3x VALUES ('public')").contains("C INSERT 0 1"));
+    // The search path begins with "$user".
+    raw.query("ALTER SCHEMA later RENAME TO app");
+    assert!(raw.query("INSERT INTO t3x VALUES ('mark-own')").contains("C INSERT 0 1"));
+    assert_eq!(raw.rows("SELECT p FROM t3x WHERE p = 'mark-own'"), ["mark-own"]);
+    raw.query("ALTER SCHEMA app RENAME TO later");
+    assert!(raw.query("INSERT INTO t3x VALUES ('public')").contains("C INSERT 0 1"));
+    // By another session, past the proxy: within the time that changes of others take to be seen.
+    twin.direct.sql("ALTER SCHEMA later RENAME TO app");
+    eventually("the other's change is seen", || {
+        (raw.query("SELECT p FROM t3x WHERE p = 'x'").contains("C SELECT 0")).then_some(())
+    });
+    assert!(raw.query("INSERT INTO t3x VALUES ('mark-other')").contains("C INSERT 0 1"));
+    raw.query("REVOKE USAGE ON SCHEMA app FROM app");
+    assert!(raw.query("INSERT INTO t3x VALUES ('public')").contains("C INSERT 0 1"));
+    raw.query("GRANT USAGE ON SCHEMA app TO app");
+    assert!(raw.query("INSERT INTO t3x VALUES ('mark-grant')").contains("C INSERT 0 1"));
+    assert!(!twin.relay.sent().windows(5).any(|w| w == b"mark-"), "a value was sent in plain");
+}
+
+#[test]
+fn a_table_with_unique_values_is_not_made_in_pg_temp_by_the_search_path() {
+    let twin = Twin::start();
+    let mut raw = twin.raw_sealed();
+    raw.query("CREATE TABLE g (e seal.text_eq, id int); INSERT INTO g VALUES ('a', 1)");
+    raw.query("SET search_path = pg_temp, public");
+    let answer = raw.query("CREATE TABLE g (e seal.text_eq UNIQUE, id int)");
+    if answer.contains("C CREATE TABLE") {
+        assert_eq!(raw.error("INSERT INTO g VALUES ('b', 1), ('b', 2)").code, "23505");
+    } else {
+        assert!(answer.contains("E ERROR 0A000"), "{answer}");
+    }
+    assert_eq!(
+        twin.direct.sql("SELECT count(*) FROM pg_indexes WHERE tablename = 'g' AND schemaname = 'public'"),
+        "0\n"
+    );
 }

@@ -137,7 +137,7 @@ pub const SNAPSHOT_QUERIES: &[&str] =
 /// data changes leave it as it is.
 pub const CHANGE_PROBE: &str = "\
 SELECT pg_catalog.concat_ws('.', \
-  (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(n.oid, n.nspname), 1))) \
+  (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(n.oid, n.nspname, n.nspacl), 1))) \
    FROM pg_catalog.pg_namespace n WHERE NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_')), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(c.oid, ' ', c.relnamespace, ' ', c.relname), 2))) \
    FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND c.relpersistence OPERATOR(pg_catalog.<>) 't' \
@@ -155,6 +155,8 @@ SELECT pg_catalog.concat_ws('.', \
    FROM pg_catalog.pg_rewrite r WHERE r.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(i.inhparent), i.inhrelid::pg_catalog.int8))) \
    FROM pg_catalog.pg_inherits i), \
+  (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(m.roleid, ' ', m.member), 4))) \
+   FROM pg_catalog.pg_auth_members m), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(c.oid, ' ', c.relname, ' ', i.indisvalid), 3))) \
    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
    WHERE i.indisunique AND i.indexprs IS NOT NULL AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid \

@@ -113,5 +113,5 @@ impl Analyzer<'_> {
 /// The schema that new relations come to be in.
 fn creation_schema<'s>(session: &'s SessionState<'_>) -> Option<&'s str> {
     let path = session.search_path.unwrap_or_default();
-    path.iter().map(String::as_str).find(|schema| *schema != "pg_catalog" && !schema.starts_with("pg_temp"))
+    path.last().map(String::as_str)
 }
