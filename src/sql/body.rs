@@ -107,14 +107,16 @@ impl Analyzer<'_> {
     /// column of the name is refused too.
     fn row_column_in(&self, text: &str) -> Option<String> {
         let lexed = Lexed::new(text, true).ok()?;
-        let steps = lexed.tokens.split(|token| ends_step(text, token));
-        steps.filter(|step| step.iter().any(Token::is_literal)).find_map(|step| {
-            step.windows(3).find_map(|names| {
-                let [row, point, column] = names else { return None };
+        let steps = steps(text, &lexed.tokens);
+        steps.into_iter().filter(|step| step.iter().any(Token::is_literal)).find_map(|step| {
+            step.iter().enumerate().find_map(|(at, column)| {
+                let name = column.name(text)?;
+                let row = step.get(at.checked_sub(2)?).filter(|_| step[at - 1].text(text) == ".")?;
+                // `NEW.email`, `(NEW).email`
+                let row = if row.text(text) == ")" { step.get(at.checked_sub(3)?)? } else { row };
                 let of_row = row.is_word(text, "new") || row.is_word(text, "old");
-                let name = column.name(text).filter(|_| of_row && point.text(text) == ".")?;
                 let whole = text.get(row.start as usize..column.end as usize)?;
-                self.is_encrypted_somewhere(&name).then(|| whole.to_string())
+                (of_row && self.is_encrypted_somewhere(&name)).then(|| whole.to_string())
             })
         })
     }
@@ -125,10 +127,28 @@ impl Analyzer<'_> {
     }
 }
 
+/// The steps of PL/pgSQL, the condition of one being a step of its own. What a CASE holds is of one step.
+fn steps<'t>(text: &str, tokens: &'t [Token]) -> Vec<&'t [Token]> {
+    let (mut out, mut first, mut cases) = (Vec::new(), 0, 0usize);
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_word(text, "case") {
+            cases += 1;
+        } else if token.is_word(text, "end") {
+            cases = cases.saturating_sub(1);
+        }
+        if token.text(text) == ";" || cases == 0 && ends_step(text, token) {
+            out.push(&tokens[first..at]);
+            (first, cases) = (at + 1, 0);
+        }
+    }
+    out.push(&tokens[first..]);
+    out
+}
+
 /// A step of PL/pgSQL ends, or its condition does.
 fn ends_step(text: &str, token: &Token) -> bool {
     const WORDS: [&str; 5] = ["then", "else", "begin", "loop", "return"];
-    token.text(text) == ";" || WORDS.iter().any(|word| token.is_word(text, word))
+    WORDS.iter().any(|word| token.is_word(text, word))
 }
 
 /// Bytes of a name at most.

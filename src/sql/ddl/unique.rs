@@ -238,7 +238,9 @@ impl Analyzer<'_> {
         let unless_there = if target.unless_there { "IF NOT EXISTS " } else { "" };
         let mut made: Vec<String> = Vec::new();
         let mut statements = Vec::new();
-        for unique in distinct(uniques) {
+        // ALTER TABLE makes each that it is told.
+        let uniques = if target.relation.is_none() { distinct(uniques) } else { uniques };
+        for unique in uniques {
             if unique.primary && !unique.of_column {
                 let one = |key: &Key| format!("ALTER COLUMN {} SET NOT NULL", always_quoted(&key.column));
                 let columns: Vec<String> = unique.keys.iter().map(one).collect();
