@@ -152,11 +152,12 @@ fn array_header(oid: u32, length: usize, nulls: bool, out: &mut Vec<u8>) {
 }
 
 /// Appends a one-dimensional array of values in binary form, of the type of this OID; `None` is NULL.
-pub(super) fn array(oid: u32, values: &[Option<Vec<u8>>], out: &mut Vec<u8>) {
+pub(super) fn array(oid: u32, values: &[Option<impl AsRef<[u8]>>], out: &mut Vec<u8>) {
     array_header(oid, values.len(), values.iter().any(Option::is_none), out);
     for value in values {
         match value {
             Some(value) => {
+                let value = value.as_ref();
                 let length = i32::try_from(value.len()).expect("a part of one message");
                 out.extend_from_slice(&length.to_be_bytes());
                 out.extend_from_slice(value);
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn arrays_count_their_elements() {
         let mut out = Vec::new();
-        array(UUID, &[], &mut out);
+        array(UUID, &[] as &[Option<Vec<u8>>], &mut out);
         assert_eq!(out.len(), 12);
         out.clear();
         array(UUID, &[Some(vec![7; 16]), None], &mut out);

@@ -24,7 +24,7 @@ use crate::wire::value::{self, Format};
 pub(super) type Missing = (Kref, KeyId);
 
 /// Most keys fetched at once for rows at hand.
-const FETCH_MAX: usize = 256;
+pub(super) const FETCH_MAX: usize = 256;
 
 /// Why a row cannot be handed on.
 pub(super) enum RowFault {
@@ -184,7 +184,8 @@ fn check(portal: &Portal, column: usize, enc: &EncType, keyset: KeysetId, plaint
     Ok(())
 }
 
-fn key_for(state: &mut State, ring: &Ring, kref: Kref, key_id: KeyId) -> Option<Arc<DataKey>> {
+/// The key of a value, if it is at hand.
+pub(super) fn key_for(state: &mut State, ring: &Ring, kref: Kref, key_id: KeyId) -> Option<Arc<DataKey>> {
     if let Some((_, _, key)) = state.keys.iter().rev().find(|(k, i, _)| *k == kref && *i == key_id) {
         return Some(Arc::clone(key));
     }

@@ -165,7 +165,7 @@ fn raw_values<'a>(
 ///
 /// # Errors
 /// A value that is no text, a pattern that is none.
-pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Result<Vec<Wanted>, PgError> {
+pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Result<Vec<Option<Wanted>>, PgError> {
     let raws = raw_values(prepared, given, None)?;
     let settings = value::Settings::default();
     let fault = |n: usize, error: value::ValueError| {
@@ -283,6 +283,19 @@ fn copying(ring: &Ring, pick: &Pick, prepared: &Prepared) -> Result<Option<Copyi
     }
 }
 
+/// The keys of a type's terms. `column`: for which column.
+pub(super) async fn term_keys(
+    ring: &Ring,
+    keyset: KeysetId,
+    enc: &EncType,
+    column: &str,
+) -> Result<Arc<TermKeys>, PgError> {
+    match ring.term_keys(keyset, enc.def.id) {
+        Some(keys) => Ok(keys),
+        None => ring.fetch_term_keys(keyset, enc.def.id).await.map_err(|e| errors::keys(&e, column)),
+    }
+}
+
 /// Keys for all values of one Bind, had before the first value is sealed.
 struct Keys {
     terms: Vec<(crate::crypto::TypeId, Arc<TermKeys>)>,
@@ -311,13 +324,7 @@ impl Keys {
                 None => *keys.chosen.insert(pick.keyset(ring, &param.column)?),
             };
             if enc.def.terms != Terms::default() && keys.terms(enc).is_none() {
-                let own = match ring.term_keys(keyset, enc.def.id) {
-                    Some(own) => own,
-                    None => {
-                        ring.fetch_term_keys(keyset, enc.def.id).await.map_err(|e| errors::keys(&e, &param.column))?
-                    }
-                };
-                keys.terms.push((enc.def.id, own));
+                keys.terms.push((enc.def.id, term_keys(ring, keyset, enc, &param.column).await?));
             }
             let stored = match &param.role {
                 Role::Store(_) => 1,

@@ -4,18 +4,21 @@
 //! They are read in the client's own transaction and as its own role, a part at a time; of each no more than its identity is
 //! kept.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::own::Answer;
 use super::prepared::Prepared;
+use super::rows::{self, FETCH_MAX};
 use super::seal::{self, Given};
 use super::{Session, cell, errors};
 use crate::crypto::envelope::Header;
 use crate::crypto::term::TermKeys;
 use crate::crypto::term::matching::Run;
 use crate::crypto::{KeyId, KeysetId, Kref};
-use crate::sql::pattern::{Looked, Pattern, Patterns, Quantifier, Search};
+use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use crate::wire::error::PgError;
 use crate::wire::value::{Case, Like, PlainType, ValueError};
 
@@ -31,20 +34,16 @@ const PART_BYTES: usize = 4 << 20;
 /// After a value of more bytes than this others have their turn.
 const LONG: usize = 4_096;
 
-/// Keys fetched at once.
-const KEYS: usize = 256;
-
-/// Bytes of an envelope that no other value has: key id, type tag and nonce.
-const IDENTITY: std::ops::Range<usize> = 7..31;
-
 /// Whether this database's locale knows more letters than ASCII's.
 const LOCALE: &str = "SELECT pg_catalog.lower(U&'\\00C4') OPERATOR(pg_catalog.=) U&'\\00E4'";
 
 const INT4_ARRAY: u32 = 1007;
 const BYTEA: u32 = 17;
 
+/// What tells a value from every other.
+type Identity = [u8; IDENTITY.end - IDENTITY.start];
+
 /// What a search found, as arrays in binary form; `None` is NULL.
-#[derive(Default)]
 pub(super) struct Found {
     pub(super) tokens: Option<Vec<u8>>,
     pub(super) matching: Option<Vec<u8>>,
@@ -64,27 +63,20 @@ impl Found {
 }
 
 /// The patterns of a search, read.
-pub(super) enum Wanted {
-    /// NULL.
-    Null,
-    /// One pattern, or several.
-    Likes(Quantifier, Vec<Like>),
+pub(super) struct Wanted {
+    quantifier: Quantifier,
+    likes: Vec<Like>,
 }
 
 impl Wanted {
     fn matches(&self, value: &str) -> Result<bool, ValueError> {
-        match self {
-            Wanted::Null => Ok(false),
-            Wanted::Likes(quantifier, likes) => {
-                let any = *quantifier == Quantifier::Any;
-                for like in likes {
-                    if like.matches(value)? == any {
-                        return Ok(any);
-                    }
-                }
-                Ok(!any)
+        let any = self.quantifier == Quantifier::Any;
+        for like in &self.likes {
+            if like.matches(value)? == any {
+                return Ok(any);
             }
         }
+        Ok(!any)
     }
 }
 
@@ -102,7 +94,7 @@ enum Narrow {
 
 impl Narrow {
     fn of(wanted: &Wanted, keys: &TermKeys) -> Narrow {
-        let Wanted::Likes(quantifier, likes) = wanted else { return Narrow::Nothing };
+        let Wanted { quantifier, likes } = wanted;
         let tokens = |like: &Like| {
             let literals = like.literals();
             keys.matching.tokens(literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends }))
@@ -163,7 +155,7 @@ where
         };
         let mut found = Vec::with_capacity(wanted.len());
         for (search, wanted) in prepared.plan.searches.iter().zip(&wanted) {
-            match self.search_one(search, wanted).await? {
+            match self.search_one(search, wanted.as_ref()).await? {
                 Some(Ok(one)) => found.push(one),
                 Some(Err(error)) => return Ok(Some(Err(error))),
                 None => return Ok(None),
@@ -172,10 +164,9 @@ where
         Ok(Some(Ok(found)))
     }
 
-    async fn search_one(&mut self, search: &Search, wanted: &Wanted) -> Answer<Result<Found, PgError>> {
-        if matches!(wanted, Wanted::Null) {
-            return Ok(Some(Ok(Found::null(search))));
-        }
+    /// `wanted`: `None` is NULL.
+    async fn search_one(&mut self, search: &Search, wanted: Option<&Wanted>) -> Answer<Result<Found, PgError>> {
+        let Some(wanted) = wanted else { return Ok(Some(Ok(Found::null(search)))) };
         let (keyset, keys) = match self.term_keys(search).await {
             Ok(keys) => keys,
             Err(error) => return Ok(Some(Err(error))),
@@ -190,19 +181,13 @@ where
         }
     }
 
-    async fn term_keys(&self, search: &Search) -> Result<(KeysetId, std::sync::Arc<TermKeys>), PgError> {
+    async fn term_keys(&self, search: &Search) -> Result<(KeysetId, Arc<TermKeys>), PgError> {
         let ring = &self.shared.ring;
         let keyset = match search.enc.def.keyset {
             Some(keyset) => keyset,
             None => self.state.choice.active().keyset(ring, &search.column)?,
         };
-        let keys = match ring.term_keys(keyset, search.enc.def.id) {
-            Some(keys) => keys,
-            None => {
-                ring.fetch_term_keys(keyset, search.enc.def.id).await.map_err(|e| errors::keys(&e, &search.column))?
-            }
-        };
-        Ok((keyset, keys))
+        Ok((keyset, seal::term_keys(ring, keyset, &search.enc, &search.column).await?))
     }
 
     /// Reads and compares the values that have the tokens.
@@ -215,11 +200,10 @@ where
     ) -> Answer<Result<Found, PgError>> {
         let (sql, bound) = reading(search, narrow);
         let mut looked = Looking { matching: Vec::new(), others: Vec::new() };
-        let (mut begun, mut part) = (false, PART.0);
+        let mut query = Some((sql.as_str(), INT4_ARRAY, bound.as_deref()));
+        let mut part = PART.0;
         loop {
-            let bound = (!begun).then_some((sql.as_str(), INT4_ARRAY, bound.as_deref()));
-            begun = true;
-            let Some((values, more)) = self.ask_part(bound, part).await? else { return Ok(None) };
+            let Some((values, more)) = self.ask_part(query.take(), part).await? else { return Ok(None) };
             if looked.len() + values.len() > MAX_LOOKED {
                 self.end_parts()?;
                 return Ok(Some(Err(errors::too_many_looked(&search.column, MAX_LOOKED))));
@@ -234,10 +218,7 @@ where
             part = next_part(part, values.iter().map(Vec::len).sum());
         }
         self.end_parts()?;
-        let tokens = match narrow {
-            Narrow::Nothing => None,
-            _ => Some(tokens_array(narrow.tokens().unwrap_or_default())),
-        };
+        let tokens = narrow.tokens().map(tokens_array);
         Ok(Some(Ok(Found { tokens, matching: Some(list(&looked.matching)), others: Some(list(&looked.others)) })))
     }
 
@@ -255,7 +236,8 @@ where
         let prefix_of_bpchar = search.looked == Looked::Prefix && search.enc.def.plain == PlainType::Bpchar;
         for value in values {
             let header = Header::parse(value).map_err(|_| errors::unreadable(&search.column, 0))?;
-            let identity = value.get(IDENTITY).ok_or_else(|| errors::unreadable(&search.column, 0))?;
+            let identity: Option<Identity> = value.get(IDENTITY).and_then(|bytes| bytes.try_into().ok());
+            let identity = identity.ok_or_else(|| errors::unreadable(&search.column, 0))?;
             let matches = self.shared.ring.keyset_of(header.kref) == Some(keyset) && {
                 self.open_one(search, (header.kref, header.key_id), value, &mut plaintext).await?;
                 let text = std::str::from_utf8(&plaintext).map_err(|_| errors::unreadable(&search.column, 0))?;
@@ -265,7 +247,6 @@ where
                 }
                 wanted.matches(text).map_err(|fault| errors::seal(&fault.into(), &search.column))?
             };
-            let identity = identity.to_vec();
             if matches { looked.matching.push(identity) } else { looked.others.push(identity) }
         }
         Ok(())
@@ -282,7 +263,7 @@ where
                 missing.push(key);
             }
         }
-        for part in missing.chunks(KEYS) {
+        for part in missing.chunks(FETCH_MAX) {
             ring.fetch(part).await.map_err(|e| errors::keys(&e, column))?;
         }
         Ok(())
@@ -298,7 +279,7 @@ where
     ) -> Result<(), PgError> {
         let fault = |error| errors::keys(&error, &search.column);
         for _ in 0..2 {
-            let at_hand = match self.shared.ring.cached(key.0, key.1) {
+            let at_hand = match rows::key_for(&mut self.state, &self.shared.ring, key.0, key.1) {
                 Some(at_hand) => at_hand,
                 None => {
                     self.shared.ring.fetch(&[key]).await.map_err(fault)?;
@@ -331,8 +312,8 @@ fn next_part(part: i32, bytes: usize) -> i32 {
 
 /// Identities of the values that were compared.
 struct Looking {
-    matching: Vec<Vec<u8>>,
-    others: Vec<Vec<u8>>,
+    matching: Vec<Identity>,
+    others: Vec<Identity>,
 }
 
 impl Looking {
@@ -355,13 +336,9 @@ fn all_tokens(search: &Search) -> Option<&'static [i32]> {
 fn reading(search: &Search, narrow: &Narrow) -> (String, Option<Vec<u8>>) {
     let (relation, column) = search.from.as_ref().map_or(("", ""), |(r, c)| (r.as_str(), c.as_str()));
     let (condition, tokens) = match narrow {
-        Narrow::All(tokens) if !tokens.is_empty() => ("@> $1", Some(tokens_array(tokens))),
-        Narrow::Any(tokens) => ("&& $1", Some(tokens_array(tokens))),
+        Narrow::All(tokens) if !tokens.is_empty() => ("OPERATOR(pg_catalog.@>) $1", Some(tokens_array(tokens))),
+        Narrow::Any(tokens) => ("OPERATOR(pg_catalog.&&) $1", Some(tokens_array(tokens))),
         _ => ("IS NOT NULL", None),
-    };
-    let condition = match condition.split_once(' ') {
-        Some((operator, "$1")) => format!("OPERATOR(pg_catalog.{operator}) $1"),
-        _ => condition.to_owned(),
     };
     (format!("SELECT (x.{column}).c FROM {relation} AS x WHERE (x.{column}).m {condition}"), tokens)
 }
@@ -374,24 +351,25 @@ fn tokens_array(tokens: &[i32]) -> Vec<u8> {
 }
 
 /// A `bytea[]` in binary form.
-fn list(values: &[Vec<u8>]) -> Vec<u8> {
-    let terms: Vec<Option<Vec<u8>>> = values.iter().cloned().map(Some).collect();
+fn list(values: &[Identity]) -> Vec<u8> {
+    let values: Vec<Option<&Identity>> = values.iter().map(Some).collect();
     let mut out = Vec::with_capacity(20 + (IDENTITY.len() + 4) * values.len());
-    cell::array(BYTEA, &terms, &mut out);
+    cell::array(BYTEA, &values, &mut out);
     out
 }
 
-/// Reads the patterns of a search. `text`: the value of a parameter; `array`: that of one that is an array.
+/// Reads the patterns of a search; `None` is NULL. `text`: the value of a parameter; `array`: that of one that is an array.
 pub(super) fn read(
     search: &Search,
     case: Case,
     text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
     array: &dyn Fn(usize) -> Result<Option<Vec<Option<Zeroizing<String>>>>, PgError>,
-) -> Result<Wanted, PgError> {
-    let escape = search.escape.as_ref().map(|escape| joined(escape, text)).transpose()?;
-    let escape = match escape {
-        Some(None) => return Ok(Wanted::Null),
-        Some(Some(escape)) => Some(escape),
+) -> Result<Option<Wanted>, PgError> {
+    let escape = match &search.escape {
+        Some(escape) => match joined(escape, text)? {
+            Some(escape) => Some(escape),
+            None => return Ok(None),
+        },
         None => None,
     };
     let case = if folds(search) { case } else { Case::Exact };
@@ -407,12 +385,12 @@ pub(super) fn read(
         }
         Patterns::Array(quantifier, n) => match array(*n)? {
             Some(list) => (*quantifier, list),
-            None => return Ok(Wanted::Null),
+            None => return Ok(None),
         },
     };
     if patterns.iter().any(Option::is_none) {
         return match patterns.len() {
-            1 => Ok(Wanted::Null),
+            1 => Ok(None),
             _ => Err(errors::odd_patterns(&search.column, "NULL among the patterns")),
         };
     }
@@ -420,7 +398,7 @@ pub(super) fn read(
         return Err(errors::odd_patterns(&search.column, "an empty array of patterns"));
     }
     let likes = patterns.iter().flatten().map(|pattern| like(pattern)).collect::<Result<_, _>>()?;
-    Ok(Wanted::Likes(quantifier, likes))
+    Ok(Some(Wanted { quantifier, likes }))
 }
 
 /// The text of a pattern; `None` is NULL.

@@ -1,8 +1,12 @@
 //! What a plan says of LIKE and its kin: where patterns come from, and in which relation the values are looked at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::schema::catalog::EncType;
+
+/// Bytes of an envelope that no other value has: key id, type tag and nonce.
+pub const IDENTITY: Range<usize> = 7..31;
 
 /// A condition that the proxy decides value by value before the statement runs.
 #[derive(Clone, Debug)]

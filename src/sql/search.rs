@@ -18,7 +18,7 @@ use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
 
 use super::analyzer::Analyzer;
 use super::expr::{Enc, Val, function_refusal};
-use super::pattern::{Looked, Pattern, Patterns, Quantifier, Search};
+use super::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::scope::{Columns, Scope, Span};
@@ -338,14 +338,7 @@ impl Analyzer<'_> {
         for (number, found) in found.into_iter().enumerate() {
             let first = params.len();
             for role in [Role::Tokens(number), Role::Matching(number), Role::Others(number)] {
-                params.push(Param {
-                    source: Source::Search,
-                    role,
-                    column: found.search.column.clone(),
-                    listed: false,
-                    cast: None,
-                    digits: None,
-                });
+                params.push(Param::new(Source::Search, role, &found.search.column));
             }
             self.edit_search(&found, first);
             placed.push(found.search.renumbered(&|site| index[site]));
@@ -368,23 +361,19 @@ impl Analyzer<'_> {
         // Executed.
         let column = &found.text;
         let operator = if found.search.patterns.overlap() { "&&" } else { "@>" };
-        let has = |column: &str| format!("({column}).m OPERATOR(pg_catalog.{operator}) {tokens}");
-        let (narrow, lacks) = match found.search.patterns.overlap() {
-            false => (String::new(), format!("NOT ({})", has(column))),
-            true => (format!("{tokens} IS NULL OR "), format!("NOT ({tokens} IS NULL OR {})", has(column))),
-        };
+        let all = if found.search.patterns.overlap() { format!("{tokens} IS NULL OR ") } else { String::new() };
+        let (first, length) = (IDENTITY.start + 1, IDENTITY.len());
         let any = |list: &str| {
-            // Key id, type tag and nonce: what no other envelope has. Of a list that it does not see PostgreSQL expects few
-            // values, and so always makes a hash table of them.
+            // Of a list that it does not see PostgreSQL expects few values, and so always makes a hash table of them.
             format!(
-                "pg_catalog.substr(({column}).c, 8, 24) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest((SELECT {list})))"
+                "pg_catalog.substr(({column}).c, {first}, {length}) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest((SELECT {list})))"
             )
         };
-        let before = format!("({}(({narrow}(", if found.negated { "NOT " } else { "" });
+        let before = format!("({}(({all}(", if found.negated { "NOT " } else { "" });
         let after = format!(
             ").m OPERATOR(pg_catalog.{operator}) {tokens}) AND CASE WHEN ({column}).c IS NULL THEN NULL \
              WHEN {matching} IS NULL THEN {others} IS NOT NULL OR NULL \
-             WHEN {lacks} THEN false WHEN {} THEN true WHEN {} THEN false ELSE seal.changed(({column}).c) END))",
+             WHEN NOT ({all}({column}).m OPERATOR(pg_catalog.{operator}) {tokens}) THEN false WHEN {} THEN true WHEN {} THEN false ELSE seal.changed(({column}).c) END))",
             any(&matching),
             any(&others)
         );
