@@ -185,16 +185,8 @@ where
             }
         };
         let part = Part { text: &whole, before: 0 };
-        let (prepared, sql) = match self.prepare(&plan, effects, part, &executed.declared).await? {
-            Some(Ok(prepared)) => prepared,
-            Some(Err(error)) => {
-                self.poison(error)?;
-                return Ok(false);
-            }
-            None => return Ok(false),
-        };
-        self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
-        self.run_once(b"", &prepared, &Given::Simple { values, results: Format::Text, late: true }).await
+        let given = |_: &Prepared| Given::Simple { values, results: Format::Text, late: true };
+        self.prepare_and_run((&plan, effects), part, &executed.declared, given).await
     }
 }
 

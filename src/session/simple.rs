@@ -14,7 +14,8 @@ use super::own::Answer;
 use super::prepared::{Bound, Prepared};
 use super::seal::Given;
 use super::{Fault, Session, errors, fast};
-use crate::sql::plan::{Action, Analysis, Effects, Statement};
+use crate::schema::catalog::Oid;
+use crate::sql::plan::{Action, Analysis, Effects, Plan, Statement};
 use crate::wire::client::{self, BindBuilder, Kind};
 
 impl<C, S> Session<C, S>
@@ -187,21 +188,36 @@ where
                 if let Some(prepare) = &plan.prepares {
                     return self.prepare_by_sql(&plan, prepare, (part, effects)).await;
                 }
-                let (prepared, sql) = match self.prepare(&plan, effects, part, &[]).await? {
-                    Some(Ok(prepared)) => prepared,
-                    Some(Err(error)) => {
-                        self.poison(error)?;
-                        return Ok(false);
-                    }
-                    None => return Ok(false),
-                };
-                self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
                 // As of FETCH, what CALL gives is told once it has run.
                 let calls = effects.turns && effects.ddl;
-                let (results, late) = (prepared.simple_format(), prepared.cursor.is_some() || calls);
-                self.run_once(b"", &prepared, &Given::Simple { values: &[], results, late }).await
+                let given = |prepared: &Prepared| {
+                    let (results, late) = (prepared.simple_format(), prepared.cursor.is_some() || calls);
+                    Given::Simple { values: &[], results, late }
+                };
+                self.prepare_and_run((&plan, effects), part, &[], given).await
             }
         }
+    }
+
+    /// Prepares a plan for one text and runs it to its end. `given`: its values. `false`: it was refused.
+    pub(super) async fn prepare_and_run<'g>(
+        &mut self,
+        (plan, effects): (&Arc<Plan>, Effects),
+        part: Part<'_>,
+        declared: &[Oid],
+        given: impl FnOnce(&Prepared) -> Given<'g>,
+    ) -> Result<bool, Fault> {
+        let (prepared, sql) = match self.prepare(plan, effects, part, declared).await? {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => {
+                self.poison(error)?;
+                return Ok(false);
+            }
+            None => return Ok(false),
+        };
+        self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
+        let given = given(&prepared);
+        self.run_once(b"", &prepared, &given).await
     }
 
     /// Binds and runs a prepared statement to its end. `false`: it was refused.

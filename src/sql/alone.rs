@@ -87,14 +87,7 @@ impl Analyzer<'_> {
             for site in std::iter::once(alone.site).chain(alone.empty) {
                 (gone[site], self.sites[site].firm) = (true, true);
             }
-            params.push(Param {
-                source,
-                role: Role::Test(alone.test),
-                column: String::new(),
-                listed: false,
-                cast: None,
-                digits: None,
-            });
+            params.push(Param::new(source, Role::Test(alone.test), ""));
             self.edits.both(alone.span, format!("(${}::pg_catalog.bool AND true)", params.len()));
         }
         gone

@@ -26,14 +26,8 @@ impl Analyzer<'_> {
             self.conflict_constraint(infer, relation)?;
         }
         let excluded = Item {
-            id: self.item_id(),
-            alias: "excluded".into(),
-            columns: Columns::Relation(relation.clone(), Vec::new()),
-            opaque: false,
-            nullable: false,
-            merged: Vec::new(),
             qualified_only: true,
-            spelled: None,
+            ..Item::new(self.item_id(), "excluded", Columns::Relation(relation.clone(), Vec::new()))
         };
         scope.items.push(excluded);
         self.assignments(&conflict.target_list, relation, &scope)?;

@@ -41,7 +41,7 @@ impl Analyzer<'_> {
         }
         let star = Star::of(&target);
         let scope = Scope::new(target.items, None);
-        let outputs = self.returning_fresh(&insert.returning_clause, &scope, &star, top)?;
+        let outputs = self.freshly(|a| a.returning(&insert.returning_clause, &scope, &star, top))?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }
@@ -143,18 +143,12 @@ impl Analyzer<'_> {
         }
     }
 
-    /// RETURNING of what the statement itself has just written.
-    fn returning_fresh(
-        &mut self,
-        clause: &Option<ReturningClause>,
-        scope: &Scope<'_>,
-        star: &Star,
-        top: bool,
-    ) -> Result<Outputs> {
+    /// Looks at columns as the statement itself has just written them.
+    fn freshly<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.fresh, true);
-        let outputs = self.returning(clause, scope, star, top);
+        let seen = look(self);
         self.fresh = before;
-        outputs
+        seen
     }
 
     fn returning(
@@ -189,7 +183,7 @@ impl Analyzer<'_> {
         let (scope, star) = self.with_from(item, &update.from_clause)?;
         self.assignments(&update.target_list, &relation, &scope)?;
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
-        let outputs = self.returning_fresh(&update.returning_clause, &scope, &star, top)?;
+        let outputs = self.freshly(|a| a.returning(&update.returning_clause, &scope, &star, top))?;
         self.ctes.truncate(frames);
         Ok(outputs)
     }

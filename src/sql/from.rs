@@ -102,16 +102,7 @@ impl Analyzer<'_> {
                 (Columns::Derived(rename(columns, &renamed)), cte.opaque)
             }
         };
-        Ok(Item {
-            id,
-            alias,
-            columns,
-            opaque,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
-        })
+        Ok(Item { opaque, ..Item::new(id, &alias, columns) })
     }
 
     fn range_subselect(
@@ -129,14 +120,8 @@ impl Analyzer<'_> {
         let outputs = self.query(query, scope)?;
         let (alias, renamed) = alias_of(&sub.alias, "");
         Ok(Item {
-            id: self.item_id(),
-            alias,
-            columns: Columns::Derived(rename(outputs.columns.into(), &renamed)),
             opaque: outputs.opaque,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
+            ..Item::new(self.item_id(), &alias, Columns::Derived(rename(outputs.columns.into(), &renamed)))
         })
     }
 
@@ -174,16 +159,7 @@ impl Analyzer<'_> {
                 columns.push(Derived { name, val: ColVal::Plain });
             }
         }
-        Ok(Item {
-            id: self.item_id(),
-            alias,
-            columns: Columns::Derived(columns.into()),
-            opaque: !scalar,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
-        })
+        Ok(Item { opaque: !scalar, ..Item::new(self.item_id(), &alias, Columns::Derived(columns.into())) })
     }
 
     /// Column definitions of a function in FROM: none may be of an encrypted type.
@@ -298,14 +274,9 @@ impl Analyzer<'_> {
             .map(|&(i, c)| Derived { name: tree.items[i].name(c).to_string(), val: tree.items[i].val(c) })
             .collect();
         Ok(FromTree::one(Item {
-            id: self.item_id(),
-            alias: alias.aliasname.clone(),
-            columns: Columns::Derived(rename(columns, &renamed)),
             opaque: tree.items.iter().any(|i| i.opaque),
             nullable: true,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
+            ..Item::new(self.item_id(), &alias.aliasname, Columns::Derived(rename(columns, &renamed)))
         }))
     }
 }

@@ -61,14 +61,13 @@ impl Analyzer<'_> {
             item.merged.extend(names.iter().cloned());
         }
         let merged = Item {
-            id: self.item_id(),
-            alias: join.join_using_alias.as_ref().map(|alias| alias.aliasname.clone()).unwrap_or_default(),
-            columns: Columns::Derived(columns.into()),
-            opaque: false,
             nullable,
-            merged: Vec::new(),
-            qualified_only: false,
             spelled: Some(spelled.into()),
+            ..Item::new(
+                self.item_id(),
+                join.join_using_alias.as_ref().map_or("", |alias| alias.aliasname.as_str()),
+                Columns::Derived(columns.into()),
+            )
         };
         left.items.push(merged);
         left.items.extend(right.items);

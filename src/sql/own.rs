@@ -130,14 +130,7 @@ impl Show {
             }
         };
         let template = Template { pieces: vec![Piece::Text { text: sql, source: 0, copied: false }] };
-        let shown = Param {
-            source: Source::Shown,
-            role: Role::Shown(self),
-            column: String::new(),
-            listed: false,
-            cast: None,
-            digits: None,
-        };
+        let shown = Param::new(Source::Shown, Role::Shown(self), "");
         Plan {
             described: Some(template.clone()),
             executed: template,

@@ -304,6 +304,13 @@ pub struct Param {
     pub digits: Option<Digits>,
 }
 
+impl Param {
+    /// One that is in no list and has no cast. `column`: the one it is for, or empty.
+    pub(super) fn new(source: Source, role: Role, column: &str) -> Param {
+        Param { source, role, column: column.to_string(), listed: false, cast: None, digits: None }
+    }
+}
+
 /// What is made of a parameter's value.
 #[derive(Clone, Debug)]
 pub enum Role {

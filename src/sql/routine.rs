@@ -136,16 +136,7 @@ impl Analyzer<'_> {
         self.arguments(call, &routine, lateral)?;
         let (alias, renamed) = alias_of(&function.alias, &routine.name);
         let columns: Vec<Derived> = routine.outputs.iter().map(|(name, oid)| self.output(name, *oid)).collect();
-        Ok(Some(Item {
-            id: self.item_id(),
-            alias,
-            columns: Columns::Derived(rename(columns.into(), &renamed)),
-            opaque: false,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
-        }))
+        Ok(Some(Item::new(self.item_id(), &alias, Columns::Derived(rename(columns.into(), &renamed)))))
     }
 
     fn output(&self, name: &str, oid: Oid) -> Derived {

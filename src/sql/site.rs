@@ -197,14 +197,7 @@ impl Analyzer<'_> {
                 None | Some(Decision::Plain) => {
                     let Some(Source::Client(n)) = site.source else { continue };
                     let k = *plain[n].get_or_insert_with(|| {
-                        params.push(Param {
-                            source: Source::Client(n),
-                            role: Role::Plain,
-                            column: String::new(),
-                            listed: false,
-                            cast: None,
-                            digits: None,
-                        });
+                        params.push(Param::new(Source::Client(n), Role::Plain, ""));
                         params.len() - 1
                     });
                     index[i] = Some(k);

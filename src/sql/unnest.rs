@@ -58,16 +58,7 @@ impl Analyzer<'_> {
         let columns: Vec<Derived> =
             vals.into_iter().enumerate().map(|(i, val)| Derived { name: name(i), val }).collect();
         self.note_unnest(function, call, &columns)?;
-        Ok(Some(Item {
-            id: self.item_id(),
-            alias,
-            columns: Columns::Derived(columns.into()),
-            opaque: false,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
-        }))
+        Ok(Some(Item::new(self.item_id(), &alias, Columns::Derived(columns.into()))))
     }
 
     /// Notes how it becomes a subquery.

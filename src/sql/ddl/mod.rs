@@ -36,16 +36,7 @@ struct Table {
 
 impl Table {
     fn new(item: u32, name: &str, columns: Vec<Derived>) -> Table {
-        let item = Item {
-            id: item,
-            alias: name.to_string(),
-            columns: Columns::Derived(columns.into()),
-            opaque: false,
-            nullable: false,
-            merged: Vec::new(),
-            qualified_only: false,
-            spelled: None,
-        };
+        let item = Item::new(item, name, Columns::Derived(columns.into()));
         Table { scope: Scope::new(vec![item], None), uniques: Vec::new(), skipped: Vec::new(), primary: 0 }
     }
 
