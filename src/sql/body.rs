@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateFunctionStmt, FuncCall};
 
 use super::analyzer::Analyzer;
-use super::lex::{Kind, Lexed, StringKind, Token, is_word_part};
+use super::lex::{Kind, Lexed, StringKind, Token, cut, is_word_part};
 use super::refuse::{self, Detail, Result};
 use super::statement::Outcome;
 use super::tree;
@@ -88,25 +88,38 @@ impl Analyzer<'_> {
     /// The first name of the closure in a text.
     fn named_in(&self, text: &str) -> Option<String> {
         let catalog = self.catalog;
+        let touching = |name: &str| catalog.touching_names.contains(name) || catalog.touching_functions.contains(name);
         let mut last = String::new();
         for word in words_of(text) {
             let sealed = last == "seal" && catalog.touching_types.contains(&word);
-            let runs = runs_sql(&word);
-            if sealed || runs || catalog.touching_names.contains(&word) || catalog.touching_functions.contains(&word) {
+            // A server with a single-byte encoding folds letters that we do not.
+            let folded = || !word.is_ascii() && touching(&word.to_lowercase());
+            if sealed || runs_sql(&word) || touching(&word) || folded() {
                 return Some(if sealed { format!("seal.{word}") } else { word });
             }
             last = word;
         }
         // Names that are not made of one word, as they stand.
         let odd = |name: &&String| words_of(name).next().as_deref() != Some(name.as_str());
-        catalog.touching_names.iter().filter(odd).find(|name| text.contains(name.as_str())).cloned()
+        let names = catalog.touching_names.iter().chain(&catalog.touching_functions);
+        names.filter(odd).find(|name| text.contains(name.as_str())).cloned()
     }
 
     /// `NEW.email` or `OLD.email`, where some encrypted column has that name, in one step with a literal: a value that it
     /// is compared with would be told to the server. Which table a trigger function will serve is not known, so a plain
-    /// column of the name is refused too.
+    /// column of the name is refused too. How strings are read is settled when the function runs: both ways are tried.
     fn row_column_in(&self, text: &str) -> Option<String> {
-        let lexed = Lexed::new(text, true).ok()?;
+        let read: Vec<Lexed> = [true, false].into_iter().filter_map(|conf| Lexed::new(text, conf).ok()).collect();
+        if read.is_empty() {
+            // Another language.
+            let words: Vec<String> = words_of(text).collect();
+            let of_row = |pair: &&[String]| matches!(&*pair[0], "new" | "old") && self.is_encrypted_somewhere(&pair[1]);
+            return words.windows(2).find(of_row).map(|pair| pair.join("."));
+        }
+        read.iter().find_map(|lexed| self.row_column_of(text, lexed))
+    }
+
+    fn row_column_of(&self, text: &str, lexed: &Lexed) -> Option<String> {
         let steps = steps(text, &lexed.tokens);
         steps.into_iter().filter(|step| step.iter().any(Token::is_literal)).find_map(|step| {
             step.iter().enumerate().find_map(|(at, column)| {
@@ -151,12 +164,9 @@ fn ends_step(text: &str, token: &Token) -> bool {
     WORDS.iter().any(|word| token.is_word(text, word))
 }
 
-/// Bytes of a name at most.
-const NAME: usize = 63;
-
 /// Words of a text, in lower case.
 fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
     let words = text.split(|c: char| c.is_ascii() && !is_word_part(c as u8)).filter(|w| !w.is_empty());
     // As PostgreSQL folds and cuts them.
-    words.map(|word| word[..word.floor_char_boundary(NAME)].to_ascii_lowercase())
+    words.map(|word| cut(word.into()).to_ascii_lowercase())
 }

@@ -17,6 +17,7 @@ use super::lex::{Kind, StringKind};
 use super::own::not_followed;
 use super::plan::Source;
 use super::refuse::{self, Detail, Result};
+use super::routine::is_bare;
 use super::scope::{ColVal, Found, Scope, Span};
 use super::tree;
 use super::types::{self, Named};
@@ -448,6 +449,7 @@ impl Analyzer<'_> {
         let at = self.here(call.location);
         let builtin = names.len() == 1 || names[0] == "pg_catalog";
         if self.catalog.touching_functions.contains(name) && names.first() != Some(&"pg_catalog") {
+            self.note_call(call, name, false);
             return self.call_routine(call, scope);
         }
         let qualified = names.len() > 1 && names[0] != "pg_catalog";
@@ -479,7 +481,7 @@ impl Analyzer<'_> {
 
     /// What stands in the parentheses of a call, and what follows them.
     fn called(&mut self, call: &FuncCall, name: &str, builtin: bool, scope: &Scope<'_>) -> Result<Val> {
-        if let (true, "starts_with", [value, prefix]) = (builtin, name, call.args.as_slice()) {
+        if let (true, "starts_with", [value, prefix]) = (builtin && is_bare(call), name, call.args.as_slice()) {
             return self.starts_with(call, (value, prefix), scope);
         }
         self.note_call(call, name, builtin);
@@ -496,6 +498,7 @@ impl Analyzer<'_> {
             let vals = call.args.iter().map(|arg| self.expr(arg, scope)).collect::<Result<Vec<_>>>()?;
             if single
                 && name == "unnest"
+                && is_bare(call)
                 && let [Val::Open(open)] = &vals[..]
                 && open.simple
             {

@@ -92,7 +92,7 @@ impl Token {
 }
 
 /// PostgreSQL cuts identifiers to NAMEDATALEN - 1 bytes, at a character boundary.
-fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
     const MAX: usize = 63;
     if name.len() <= MAX {
         return name;

@@ -30,13 +30,8 @@ impl Analyzer<'_> {
             [schema, name] => (name, Some(schema)),
             _ => return None,
         };
-        let odd = call.agg_star
-            || call.agg_distinct
-            || call.func_variadic
-            || call.over.is_some()
-            || call.agg_filter.is_some()
-            || !call.agg_order.is_empty()
-            || call.args.iter().any(|arg| matches!(tree::kind(arg), Some(NodeEnum::NamedArgExpr(_))));
+        let odd =
+            !is_bare(call) || call.args.iter().any(|arg| matches!(tree::kind(arg), Some(NodeEnum::NamedArgExpr(_))));
         let path = self.session.search_path.unwrap_or_default();
         let reached = |r: &&Arc<Routine>| match schema {
             Some(schema) => r.schema == schema,
@@ -219,6 +214,17 @@ impl Analyzer<'_> {
         let odd = self.lexed.tokens[first..].iter().any(|t| matches!(t.kind, Kind::UnicodeQuoted));
         self.text.get(self.lexed.tokens[first].start as usize..).filter(|_| !odd)
     }
+}
+
+/// Only arguments stand in the parentheses, and nothing follows them.
+pub(super) fn is_bare(call: &FuncCall) -> bool {
+    let odd = call.agg_star
+        || call.agg_distinct
+        || call.func_variadic
+        || call.over.is_some()
+        || call.agg_filter.is_some()
+        || !call.agg_order.is_empty();
+    !odd
 }
 
 const HINT: &str = "It may be called where only one of the name is in the search_path, its body only moves encrypted values, and \

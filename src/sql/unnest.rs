@@ -11,6 +11,7 @@ use super::analyzer::Analyzer;
 use super::expr::{Open, Val};
 use super::from::alias_of;
 use super::refuse::{self, Detail, Result};
+use super::routine::is_bare;
 use super::scope::{ColVal, Columns, Derived, Item, Scope, Span};
 use super::tree;
 use super::types::{self, Named, always_quoted};
@@ -106,5 +107,6 @@ fn unnest_of(function: &RangeFunction) -> Option<&FuncCall> {
     let [list] = &function.functions[..] else { return None };
     let NodeEnum::List(list) = tree::kind(list)? else { return None };
     let NodeEnum::FuncCall(call) = tree::kind(list.items.first()?)? else { return None };
-    matches!(tree::strings(&call.funcname)[..], ["unnest"] | ["pg_catalog", "unnest"]).then_some(call)
+    let named = matches!(tree::strings(&call.funcname)[..], ["unnest"] | ["pg_catalog", "unnest"]);
+    (named && is_bare(call)).then_some(call)
 }

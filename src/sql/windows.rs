@@ -56,6 +56,7 @@ impl Analyzer<'_> {
                 (val, _) => vals.push(val),
             }
         }
+        self.aggregate_order(call, scope)?;
         self.call_tail(call, scope)?;
         if first_encrypted(&vals).is_none() {
             return self.plain_vals(&vals).map(|()| Val::Plain);

@@ -51,6 +51,9 @@ impl Analyzer<'_> {
     /// An index over the match term. The operator class that a plain text would need is left away.
     fn match_index(&mut self, elem: &IndexElem, token: usize, column: &str) -> Result<()> {
         let class = tree::strings(&elem.opclass);
+        if !elem.collation.is_empty() {
+            return Err(refuse::on_column("a collation of an index", column).at(self.lexed.tokens[token].start as i32));
+        }
         if !class.is_empty() {
             if class.last() != Some(&"gin_trgm_ops") || !elem.opclassopts.is_empty() {
                 return Err(refuse::on_column("an operator class of an index", column)
