@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -78,22 +78,26 @@ impl Wanted {
 }
 
 /// What is known of the hosts of a target.
-pub(super) struct Hosts(Mutex<Vec<Option<State>>>);
+pub(super) struct Hosts {
+    states: Mutex<Vec<Option<State>>>,
+    /// When the last look that ended began. Held while one is under way.
+    looked: tokio::sync::Mutex<Option<Instant>>,
+}
 
 impl Hosts {
     pub(super) fn new(count: usize) -> Self {
-        Hosts(Mutex::new(vec![None; count]))
+        Hosts { states: Mutex::new(vec![None; count]), looked: tokio::sync::Mutex::default() }
     }
 
     fn set(&self, host: usize, state: Option<State>) {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(host) {
+        if let Some(known) = self.states.lock().unwrap_or_else(PoisonError::into_inner).get_mut(host) {
             *known = state;
         }
     }
 
     /// Hosts to try, in order.
     pub(super) fn order(&self, wanted: Wanted, shuffled: bool) -> Vec<usize> {
-        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let mut order: Vec<usize> = (0..states.len()).collect();
         if shuffled {
             shuffle(&mut order);
@@ -109,14 +113,21 @@ impl Hosts {
 }
 
 impl Dialer {
-    /// Looks what each host is, all at once.
+    /// Looks what each host is, all at once. A look that others began meanwhile serves too.
     pub(super) async fn look(&self) {
+        let asked = Instant::now();
+        let mut looked = self.hosts().looked.lock().await;
+        if looked.is_some_and(|began| began >= asked) {
+            return;
+        }
+        let began = Instant::now();
         let mut looks = JoinSet::new();
         for host in 0..self.target().hosts.len() {
             let dialer = self.clone();
             looks.spawn(async move { dialer.hosts().set(host, dialer.look_at(host).await) });
         }
         while looks.join_next().await.is_some() {}
+        *looked = Some(began);
     }
 
     async fn look_at(&self, host: usize) -> Option<State> {
@@ -145,12 +156,13 @@ pub async fn watch(dialer: Dialer, shutdown: CancellationToken) {
     }
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = interval.tick() => dialer.look().await,
+    let looks = async {
+        loop {
+            interval.tick().await;
+            dialer.look().await;
         }
-    }
+    };
+    shutdown.run_until_cancelled(looks).await;
 }
 
 #[cfg(test)]
