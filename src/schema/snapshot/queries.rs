@@ -132,7 +132,7 @@ pub const SNAPSHOT_QUERIES: &[&str] =
     &[HEAD, TYPES, RELATIONS, ATTRIBUTES, FAMILY, RULES, TREES, FUNCTIONS, TRIGGERS, INDEXES, REGISTRY];
 
 /// One row with one text that changes whenever DDL that matters is committed: anything on types, relations,
-/// unique indexes over expressions, columns, inheritance, rules, triggers, functions and schemas outside the system's and temporary ones, or a row
+/// primary keys, unique indexes over expressions, columns, inheritance, rules, triggers, functions and schemas outside the system's and temporary ones, or a row
 /// of the registry (that one seen through the statistics, so up to seconds later). VACUUM, ANALYZE, TRUNCATE and
 /// data changes leave it as it is.
 pub const CHANGE_PROBE: &str = "\
@@ -159,7 +159,7 @@ SELECT pg_catalog.concat_ws('.', \
    FROM pg_catalog.pg_auth_members m), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(c.oid, ' ', c.relname, ' ', i.indisvalid), 3))) \
    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
-   WHERE i.indisunique AND i.indexprs IS NOT NULL AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid \
+   WHERE (i.indisprimary OR i.indisunique AND i.indexprs IS NOT NULL) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid \
      AND c.relpersistence OPERATOR(pg_catalog.<>) 't'), \
   (SELECT pg_catalog.concat(pg_catalog.count(*), '/', pg_catalog.sum(pg_catalog.hashtextextended(g.xmin::pg_catalog.text, g.oid::pg_catalog.int8))) \
    FROM pg_catalog.pg_trigger g WHERE NOT g.tgisinternal), \
