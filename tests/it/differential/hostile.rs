@@ -10,7 +10,7 @@ use super::replay::Pair;
 use super::values::Values;
 use super::watch::{PREFIX, Watch};
 use super::{STEPS, setting};
-use crate::support::{Options, ProxyOptions, Twin};
+use crate::support::{Options, ProxyOptions, Twin, raw};
 
 /// What may stand in for PostgreSQL's answer: not supported, or what PostgreSQL says where an encrypted type does not fit.
 const CLEAR: &[&str] = &["0A000", "42883", "42804", "42846", "42P17", "54000"];
@@ -46,6 +46,22 @@ fn statements_tell_the_server_nothing_and_hostile_ones_are_refused_or_right() {
     eprintln!("{statements} statements in {scripts} scripts from seed {seed}; refused, by SQLSTATE: {refusals:?}");
     assert_eq!(wrong, 0, "finds, shown above");
     assert!(refusals.contains_key("0A000"), "nothing was refused");
+}
+
+#[test]
+fn the_watch_finds_what_is_sent_plain() {
+    let twin = Twin::start_with(Options::logged().with(PREFIX), &ProxyOptions::default());
+    twin.sealed.sql("CREATE TABLE notes (p text)");
+    let values = Values::marked(&mut twin.raw_plain());
+    let watch = Watch::new(&values);
+    twin.relay.clear();
+    let marked = &values.of("text").values[1].text;
+    twin.raw_sealed().ask(&raw::extended("INSERT INTO notes VALUES ($1)", &[Some(marked)]));
+    let finds = watch.finds(&twin);
+    for place in ["sent to the server: text", "in the server's log: text"] {
+        assert!(finds.iter().any(|find| find.starts_with(place) && find.contains(marked)), "{place}: {finds:?}");
+    }
+    assert_eq!(watch.finds(&twin), [""; 0], "both are forgotten");
 }
 
 /// Two of three scripts are hostile.
