@@ -120,7 +120,7 @@ impl Analyzer<'_> {
         if !self.sites.iter().any(|s| s.decision.as_ref().and_then(Decision::enc).is_some()) {
             return loose;
         }
-        let plain = |s: &&Site| matches!(s.decision, None | Some(Decision::Plain));
+        let plain = |s: &&Site| s.is_plain();
         for site in self.sites.iter().filter(plain).filter(|s| !s.firm) {
             match site.source {
                 Some(Source::Literal(k)) => {

@@ -347,8 +347,11 @@ impl Analyzer<'_> {
 
     /// The key by which the query groups that is written as this expression is.
     pub(super) fn computed_key(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Option<Enc>> {
-        for key in scope.group.computed.iter().filter(|_| !scope.group.inside.get()) {
-            let Ok(words) = self.expression(node) else { return Ok(None) };
+        if scope.group.inside.get() || scope.group.computed.is_empty() {
+            return Ok(None);
+        }
+        let Ok(words) = self.expression(node) else { return Ok(None) };
+        for key in &scope.group.computed {
             if self.same(words, key.words) {
                 let text = self.write(&key.written, GROUP_BY, &key.column)?;
                 let bare = Some(Bare { column: (u32::MAX, 0), text }.into());

@@ -103,7 +103,7 @@ impl Analyzer<'_> {
         }
         self.arguments(call, &routine, scope)?;
         let first = self.token(call.location)?;
-        let span = self.span(first, self.partner(self.name_end(first) + 1)?);
+        let span = self.span(first, self.call_end(call)?);
         match self.catalog.types.get(&routine.result).cloned() {
             None => Ok(Val::Plain),
             Some(ty) => {

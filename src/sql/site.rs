@@ -74,6 +74,13 @@ pub(super) struct Site {
     pub(super) is_number: bool,
 }
 
+impl Site {
+    /// It is for no encrypted place.
+    pub(super) fn is_plain(&self) -> bool {
+        self.decision.as_ref().and_then(Decision::enc).is_none()
+    }
+}
+
 impl Analyzer<'_> {
     /// A new site, undecided.
     pub(super) fn site(&mut self, span: Span, source: Option<Source>) -> usize {
@@ -217,8 +224,7 @@ impl Analyzer<'_> {
             }
         }
         for unnest in std::mem::take(&mut self.unnests) {
-            let sealed = |&site: &usize| self.sites[site].decision.as_ref().is_some_and(|d| d.enc().is_some());
-            if unnest.sites.iter().any(sealed) {
+            if unnest.sites.iter().any(|&site| !self.sites[site].is_plain()) {
                 unnest.edits.into_iter().for_each(|(span, text)| self.edits.both(span, text));
             }
         }
@@ -282,8 +288,7 @@ impl Analyzer<'_> {
 
     /// Where the client's `$n` is used for an encrypted column.
     fn place_of(&self, n: usize) -> i32 {
-        let sealed =
-            |s: &&Site| s.source == Some(Source::Client(n)) && s.decision.as_ref().is_some_and(|d| d.enc().is_some());
+        let sealed = |s: &&Site| s.source == Some(Source::Client(n)) && !s.is_plain();
         self.sites.iter().find(sealed).map_or(-1, |site| site.span.0 as i32)
     }
 

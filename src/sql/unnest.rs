@@ -28,7 +28,7 @@ impl Analyzer<'_> {
     /// `unnest` of one given array as an expression: its elements.
     pub(super) fn elements(&mut self, call: &FuncCall, open: &Open) -> Result<Val> {
         let first = self.token(call.location)?;
-        let span = self.span(first, self.partner(self.name_end(first) + 1)?);
+        let span = self.span(first, self.call_end(call)?);
         open.sites.iter().for_each(|&site| self.sites[site].element = true);
         Ok(Val::Open(Open { sites: open.sites.clone(), simple: false, span }))
     }

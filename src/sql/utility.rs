@@ -12,7 +12,7 @@ use super::outputs::Outputs;
 use super::own;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Item, Scope};
-use super::site::{Decision, Site};
+use super::site::Site;
 use super::statement::Outcome;
 use super::tree;
 use super::untouched::names_ours;
@@ -165,7 +165,7 @@ impl Analyzer<'_> {
 
     /// What the server keeps and runs later may compare terms with one another, and hold no value.
     fn kept_query(&mut self, construct: &str) -> Result<Outcome> {
-        match self.sites.iter().all(is_plain) && !self.edits.is_empty() {
+        match self.sites.iter().all(Site::is_plain) && !self.edits.is_empty() {
             true => Ok(Outcome::Utility),
             false => self.unedited(construct),
         }
@@ -189,7 +189,7 @@ impl Analyzer<'_> {
     }
 
     fn kept_rows(&self) -> Outcome {
-        match self.sites.iter().all(is_plain) {
+        match self.sites.iter().all(Site::is_plain) {
             true if self.edits.is_empty() => Outcome::Forward,
             true if self.client_params == 0 => Outcome::Utility,
             _ => Outcome::Described,
@@ -198,7 +198,7 @@ impl Analyzer<'_> {
 
     /// Forwarded if analysis found nothing to rewrite.
     pub(super) fn unedited(&mut self, construct: &str) -> Result<Outcome> {
-        match self.edits.is_empty() && self.sites.iter().all(is_plain) {
+        match self.edits.is_empty() && self.sites.iter().all(Site::is_plain) {
             true => Ok(Outcome::Forward),
             false => {
                 let column = self.sites.iter().find(|s| !s.column.is_empty()).map_or("", |s| &s.column);
@@ -223,11 +223,6 @@ fn compares_images(node: &Node) -> bool {
         }
         _ => false,
     }
-}
-
-/// A value that is sent as it is.
-fn is_plain(site: &Site) -> bool {
-    matches!(site.decision, None | Some(Decision::Plain))
 }
 
 /// A publication with row filters.

@@ -17,7 +17,6 @@ use super::lex::Kind as TokenKind;
 use super::plan::{OutColumn, Piece, Template};
 use super::refuse::{self, Detail, Result, UNDEFINED_COLUMN};
 use super::scope::{Columns, Scope};
-use super::site::Decision;
 use super::statement::Outcome;
 use super::tree;
 use super::types::always_quoted;
@@ -241,7 +240,7 @@ impl Analyzer<'_> {
 
     /// Nothing was rewritten, and no column is encrypted.
     fn all_plain(&self) -> bool {
-        let plain = |site: usize| matches!(self.sites[site].decision, None | Some(Decision::Plain));
+        let plain = |site: usize| self.sites[site].is_plain();
         let column = |column: &TopColumn| match column {
             TopColumn::Plain => true,
             TopColumn::Open(sites) => sites.iter().all(|&site| plain(site)),

@@ -7,7 +7,7 @@ use super::super::analyzer::Analyzer;
 use super::super::plan::Refusal;
 use super::super::refuse::{self, Detail, Result};
 use super::super::scope::{ColVal, Scope};
-use super::super::site::Decision;
+use super::super::site::Site;
 use super::super::statement::Outcome;
 use super::super::{tree, types};
 use super::STORED;
@@ -32,7 +32,7 @@ impl Analyzer<'_> {
         }
         let edited = !self.edits.is_empty();
         self.plain_some(&index.where_clause, &scope, "an index condition")?;
-        if self.sites.iter().any(|s| !matches!(s.decision, None | Some(Decision::Plain))) {
+        if !self.sites.iter().all(Site::is_plain) {
             return Err(refuse::unsupported(
                 "an index condition that holds a value of an encrypted column is not supported",
             )
@@ -71,9 +71,7 @@ impl Analyzer<'_> {
         }
         let sites = self.sites.len();
         self.plain_some(&elem.expr, scope, "an index expression")?;
-        if self.sites[sites..].iter().any(|s| !matches!(s.decision, None | Some(Decision::Plain)))
-            || elem.name.is_empty()
-        {
+        if !self.sites[sites..].iter().all(Site::is_plain) || elem.name.is_empty() {
             return match self.edits.is_empty() || elem.name.is_empty() && self.sites.len() == sites {
                 true => Ok(()),
                 false => Err(refuse::unsupported("an index expression over encrypted columns is not supported")),
