@@ -113,10 +113,12 @@ fn syntax_error(text: &str, lexed: &Lexed, message: &str) -> Box<Refusal> {
         let message = if message.contains('"') || message.contains('\'') { "syntax error" } else { message };
         return refuse::with(SYNTAX_ERROR, message.to_string()).at(position);
     };
-    let candidates = lexed.tokens.iter().filter(|t| near.starts_with(t.text(text)) || t.text(text).starts_with(near));
+    let candidates = lexed.tokens.iter().filter(|t| text[t.start as usize..].starts_with(near));
     let at_fault = candidates.take(8).find(|t| {
-        // The text up to the token at fault fails at that token; up to an earlier one, at its end.
-        matches!(pg_query::parse(&text[..t.end as usize], 0), Err(pg_query::Error::Parse(m)) if m == message)
+        // The text up to the token at fault fails at that token; up to an earlier one, at its end. What is quoted may be
+        // more than the token: the number and what is stuck to it.
+        let end = (t.end as usize).max(t.start as usize + near.len());
+        matches!(pg_query::parse(&text[..end], 0), Err(pg_query::Error::Parse(m)) if m == message)
     });
     match at_fault {
         Some(token) if matches!(token.kind, Kind::Word) => {
