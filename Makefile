@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench microbench regress fuzz-sql build install-build install-test fmt
+.PHONY: demo test lint bench microbench regress suite fuzz fuzz-sql build install-build install-test fmt
 
 # The story of the README, start to end. ONCE=1 ends after the last step; DATABASE_URL=... uses your own database.
 demo: install-build
@@ -30,6 +30,15 @@ microbench: install-build
 # PostgreSQL's own regression scripts, directly and through the proxy. SUITE: a checkout of PostgreSQL's sources. See docs/testing.md.
 regress: build
 	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/regress.sh $(SUITE)
+
+# The test suite of a driver, directly and through the proxy. DRIVER: psycopg, node-postgres or rust-postgres; SUITE: a clone of it. See docs/testing.md.
+suite: build
+	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/suites.sh $(DRIVER) $(SUITE)
+
+# cargo-fuzz over all targets, or TARGET, for FUZZ_SECONDS each. See docs/testing.md.
+FUZZ_SECONDS ?= 600
+fuzz: install-build
+	scripts/fuzz.sh $(FUZZ_SECONDS) $(TARGET)
 
 # Random and hostile statements for an hour, or COLUMNSEAL_DIFF_SECONDS. See docs/testing.md.
 fuzz-sql: export COLUMNSEAL_DIFF_SECONDS ?= 3600

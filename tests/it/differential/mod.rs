@@ -11,7 +11,7 @@ mod generate;
 mod hostile;
 mod indexes;
 mod plans;
-mod random;
+pub mod random;
 mod replay;
 mod statements;
 mod values;

@@ -1,0 +1,138 @@
+//! Values: nothing panics, what is printed reads back, order and equality agree, and match terms miss nothing.
+
+use columnseal::crypto::secret::{Key32, TermRoot};
+use columnseal::crypto::term::matching::{MatchKey, Run};
+use columnseal::wire::value::{
+    Array, ByteaOutput, Case, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Like, PlainType, Settings, Zone,
+    canonical, fold, ordering, read, read_array, read_operand, write, write_array,
+};
+
+/// Types that parameters may be declared as.
+const DECLARED: [u32; 16] = [0, 0, 0, 16, 17, 20, 23, 25, 701, 705, 1043, 1082, 1114, 1184, 1186, 1700];
+
+fn settings(choice: u8) -> Settings {
+    use {DateForm::*, DateOrder::*, IntervalStyle::*};
+    let of = |shift: u8, count: usize| usize::from(choice >> shift) % count;
+    Settings {
+        date_style: DateStyle { form: [Iso, Iso, Sql, German][of(0, 4)], order: [Mdy, Dmy, Ymd][of(2, 3)] },
+        interval_style: [IntervalStyle::Postgres, PostgresVerbose, SqlStandard, Iso8601][of(4, 4)],
+        time_zone: Zone::named(["UTC", "Europe/Berlin", "America/New_York", "<+05:30>-05:30"][of(3, 4)]),
+        extra_float_digits: 1,
+        bytea_output: [ByteaOutput::Hex, ByteaOutput::Escape][of(6, 2)],
+    }
+}
+
+/// A type, a form, settings, a declared type, and the rest.
+fn header(data: &[u8]) -> Option<(PlainType, Format, Settings, u32, &[u8])> {
+    let ([plain, form, declared], rest) = data.split_first_chunk::<3>()?;
+    let plain = PlainType::all().nth(usize::from(*plain) % PlainType::all().count())?;
+    let format = if form & 0x80 == 0 { Format::Text } else { Format::Binary };
+    Some((plain, format, settings(*form), DECLARED[usize::from(*declared) % DECLARED.len()], rest))
+}
+
+/// Forms that PostgreSQL itself cannot read back: abbreviations of zones, and dates in another order than they are read in.
+fn reads_back(plain: PlainType, settings: &Settings) -> bool {
+    settings.date_style.form == DateForm::Iso
+        || !matches!(plain, PlainType::Date | PlainType::Timestamp | PlainType::Timestamptz)
+}
+
+/// One value, or two with a zero byte between.
+pub fn values(data: &[u8]) {
+    let Some((plain, format, settings, declared, rest)) = header(data) else { return };
+    let _ = write(plain, rest, format, &settings, &mut Vec::new());
+    let _ = canonical(plain, rest, &mut Vec::new());
+    let _ = read_operand(plain, declared, None, format, rest, &settings, &mut Vec::new());
+    let Some(first) = value(plain, format, &settings, declared, rest) else { return };
+    if format == Format::Text
+        && let Some(cut) = rest.iter().position(|b| *b == 0)
+        && let Some(second) = value(plain, format, &settings, declared, &rest[cut + 1..])
+        && let Some(first) = value(plain, format, &settings, declared, &rest[..cut])
+    {
+        agree(plain, &first, &second);
+    }
+    agree(plain, &first, &first);
+}
+
+/// Reads a value, and prints it and reads it back in both forms.
+fn value(plain: PlainType, format: Format, settings: &Settings, declared: u32, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = b"kept".to_vec();
+    let read_in = read(plain, declared, None, format, bytes, settings, &mut out);
+    assert!(out.starts_with(b"kept"));
+    if read_in.is_err() {
+        assert_eq!(out, b"kept", "nothing is left of a value that is refused");
+        return None;
+    }
+    let stored = out.split_off(4);
+    for format in [Format::Text, Format::Binary] {
+        let (mut shown, mut again) = (Vec::new(), Vec::new());
+        write(plain, &stored, format, settings, &mut shown).expect("what was read prints");
+        let back = read(plain, 0, None, format, &shown, settings, &mut again);
+        if format == Format::Binary || reads_back(plain, settings) {
+            back.unwrap_or_else(|e| panic!("what was printed is read: {e:?} {plain:?} {stored:02x?}"));
+            // All NaNs print alike.
+            if shown != b"NaN" {
+                assert_eq!(again, stored, "{plain:?} {format:?}");
+            }
+        }
+    }
+    Some(stored)
+}
+
+/// Two values have equal canonical bytes exactly if they have equal ordering bytes.
+fn agree(plain: PlainType, first: &[u8], second: &[u8]) {
+    let bytes = |of: &dyn Fn(&[u8], &mut Vec<u8>) -> bool| {
+        [first, second].map(|stored| {
+            let mut out = Vec::new();
+            of(stored, &mut out).then_some(out)
+        })
+    };
+    if plain.has_equality() && plain.has_order() {
+        let [equal_a, equal_b] = bytes(&|stored, out| canonical(plain, stored, out).is_ok());
+        if let [Some(a), Some(b)] = bytes(&|stored, out| ordering(plain, stored, out).is_ok()) {
+            assert_eq!(equal_a == equal_b, a == b, "{plain:?} {first:02x?} {second:02x?}");
+        }
+    }
+}
+
+/// Arrays of values.
+pub fn arrays(data: &[u8]) {
+    let Some((plain, format, settings, _, rest)) = header(data) else { return };
+    let Ok(array) = read_array(plain, 0, format, rest, &settings) else { return };
+    for format in [Format::Text, Format::Binary] {
+        let mut shown = Vec::new();
+        write_array(plain, &array, format, &settings, &mut shown).expect("what was read prints");
+        let again = read_array(plain, 0, format, &shown, &settings);
+        if format == Format::Binary || reads_back(plain, &settings) {
+            let elements = |array: &Array| array.iter().map(|e| e.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+            let (again, first) = (elements(&again.expect("what was printed is read")), elements(&array));
+            let nan = shown.windows(3).any(|w| w == b"NaN");
+            assert!(nan || again == first, "{plain:?} {format:?}");
+        }
+    }
+}
+
+/// A pattern and a value with a zero byte between, both text: a value that matches has the terms that are searched for.
+pub fn patterns(data: &[u8]) {
+    let Some((&choice, rest)) = data.split_first() else { return };
+    let Some((pattern, value)) = std::str::from_utf8(rest).ok().and_then(|text| text.split_once('\0')) else { return };
+    // Matching takes as long as PostgreSQL's, which has no bound.
+    if pattern.len() * value.len() > 1 << 16 {
+        return;
+    }
+    let case = [Case::Exact, Case::Ascii, Case::Unicode][usize::from(choice) % 3];
+    let escape = [None, Some(""), Some("!")][usize::from(choice / 3) % 3];
+    let like = Like::new(pattern, escape, case).expect("an escape of one character or none");
+    let matches = like.matches(value);
+    if like.is_everything() {
+        assert!(matches!(matches, Ok(true)));
+    }
+    if matches!(matches, Ok(true)) {
+        let literals = like.literals();
+        let runs = literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends });
+        let key = MatchKey::new(&TermRoot::new(Key32::new([7; 32])), 0);
+        let (term, tokens) = (key.term(&fold(value)), key.tokens(runs));
+        assert!(tokens.iter().all(|token| term.contains(token)), "{pattern:?} {value:?}");
+    }
+    let prefix = Like::prefix(pattern).matches(value);
+    assert!(matches!(prefix, Ok(is) if is == value.starts_with(pattern)));
+}
