@@ -23,6 +23,7 @@ use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
 use crate::net::hosts;
+use crate::net::stream::Socket;
 use crate::net::target::is_loopback;
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
@@ -163,6 +164,16 @@ impl App {
         Addresses {
             proxy: self.listeners.iter().map(Listener::address).collect(),
             metrics: self.health.as_ref().and_then(|(listener, _)| listener.local_addr().ok()),
+        }
+    }
+
+    /// Serves one connection that somebody else accepted, from its first byte to its end, as [`App::run`] serves its own.
+    pub fn serve(&self, socket: Socket) -> impl Future<Output = ()> + Send + 'static {
+        let (gate, shared, drain) = (Arc::clone(&self.gate), Arc::clone(&self.shared), self.shutdown.clone());
+        async move {
+            if let Some(login) = gate.admit(socket).await {
+                serve_one(login, shared, drain).await;
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub const PEOPLE: &str = "
     CREATE UNIQUE INDEX people_email ON people (email);
     CREATE INDEX people_age ON people (age);";
 
-fn programs() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers")
 }
 
@@ -48,29 +48,56 @@ pub fn same_lines(direct: &str, through: &str, report: &dyn Fn() -> String) {
     assert!(left == right, "{left} lines directly, {right} through the proxy\n{}", report());
 }
 
+/// A program of `tests/drivers`.
+fn program(name: &str) -> Command {
+    match name {
+        "psql" => Command::new(folder().join("psql.sh")),
+        "psycopg" | "asyncpg" => {
+            let mut command = Command::new(installed("venv/bin/python"));
+            command.arg("-B").arg(folder().join(format!("{name}_.py")));
+            command
+        }
+        "node-postgres" => {
+            let mut command = Command::new("node");
+            command.env("NODE_MODULES_OF", installed("node/package.json")).arg(folder().join("pg.mjs"));
+            command
+        }
+        "pgjdbc" => {
+            let path = format!("{}:/usr/share/java/postgresql.jar", installed("java").display());
+            let mut command = Command::new("java");
+            command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &path, "Main"]);
+            command
+        }
+        other => panic!("no program of {other}"),
+    }
+}
+
+/// All of them, by the driver's name.
+pub fn programs() -> [(&'static str, Command); 5] {
+    ["psql", "psycopg", "asyncpg", "node-postgres", "pgjdbc"].map(|name| (name, program(name)))
+}
+
 #[test]
 fn psql() {
-    same_output(&mut Command::new(programs().join("psql.sh")));
+    same_output(&mut program("psql"));
 }
 
 #[test]
 fn psycopg() {
-    same_output(Command::new(installed("venv/bin/python")).arg("-B").arg(programs().join("psycopg_.py")));
+    same_output(&mut program("psycopg"));
 }
 
 #[test]
 fn asyncpg() {
-    same_output(Command::new(installed("venv/bin/python")).arg("-B").arg(programs().join("asyncpg_.py")));
+    same_output(&mut program("asyncpg"));
 }
 
 #[test]
 fn node_postgres() {
-    let modules = installed("node/package.json");
-    same_output(Command::new("node").env("NODE_MODULES_OF", modules).arg(programs().join("pg.mjs")));
+    same_output(&mut program("node-postgres"));
 }
 
 #[test]
 fn pgjdbc() {
-    let path = format!("{}:/usr/share/java/postgresql.jar", installed("java").display());
-    same_output(Command::new("java").args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &path, "Main"]));
+    same_output(&mut program("pgjdbc"));
 }

@@ -50,6 +50,11 @@ impl Relay {
         self.shared.sent.lock().unwrap().join(&b"\n-- next connection --\n"[..])
     }
 
+    /// What each connection sent towards the target so far.
+    pub fn connections(&self) -> Vec<Vec<u8>> {
+        self.shared.sent.lock().unwrap().clone()
+    }
+
     /// Everything that came back so far, all connections joined.
     pub fn received(&self) -> Vec<u8> {
         self.shared.received.lock().unwrap().join(&b"\n-- next connection --\n"[..])
