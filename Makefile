@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench microbench regress suite fuzz fuzz-sql build install-build install-test fmt
+.PHONY: demo test lint bench microbench regress suite soak fuzz fuzz-sql build install-build install-test fmt
 
 # The story of the README, start to end. ONCE=1 ends after the last step; DATABASE_URL=... uses your own database.
 demo: install-build
@@ -44,6 +44,11 @@ fuzz: install-build
 fuzz-sql: export COLUMNSEAL_DIFF_SECONDS ?= 3600
 fuzz-sql: install-test
 	cargo test --locked --test it statements_tell_the_server -- --nocapture
+
+# Mixed load with churn, cancels and restarts of the server for an hour, or COLUMNSEAL_SOAK_SECONDS. See docs/testing.md.
+soak: export COLUMNSEAL_SOAK_SECONDS ?= 3600
+soak: install-test
+	cargo test --locked --test it nothing_is_left_over -- --nocapture
 
 install-build:
 	scripts/install.sh build
