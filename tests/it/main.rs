@@ -39,6 +39,7 @@ mod root_keys;
 mod rotation;
 mod rust_drivers;
 mod schema;
+mod sizes;
 mod soak;
 mod stored;
 mod tenants;

@@ -349,7 +349,7 @@ fn terms_of_order_are_stored_too() {
 }
 
 /// Most memory that a process has had, in KiB.
-fn peak(id: u32) -> u64 {
+pub fn peak(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -1,7 +1,7 @@
 //! COPY over encrypted columns: the same bytes, rows and errors as on a plain table.
 
 mod dump;
-mod load;
+pub mod load;
 mod protocol;
 mod unload;
 

@@ -72,6 +72,11 @@ impl Raw {
         self.stream.flush()
     }
 
+    /// What comes next, as much as fits.
+    pub fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
     /// The next byte, for the answer to SSLRequest and GSSENCRequest; `None` at the end of the stream.
     pub fn byte(&mut self) -> Option<u8> {
         let mut byte = [0];
