@@ -13,6 +13,7 @@ mod support;
 mod access;
 mod arrays;
 mod balancers;
+mod bench;
 mod catalog;
 mod clients;
 mod commands;

@@ -22,7 +22,7 @@ use columnseal::keyserver::{Engine, Workspace};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::setup::free_port;
+use super::stage::free_port;
 
 /// Keys in one request, as proxies ask for them.
 const BATCH: u32 = 64;

@@ -1,40 +1,78 @@
-//! `columnseal bench`: the same loads direct, through the proxy on plain tables and on encrypted ones; ratios of one run.
-//!
-//! Contestants are interleaved round by round, so that whatever else the machine does touches all of them.
+//! `columnseal bench`: what the proxy costs beside a direct connection, PgBouncer and a bare splice, and what encryption costs beside plain
+//! columns. Starts what it needs; contestants are interleaved round by round, so that whatever else the machine does touches all of them.
 
+mod bulk;
+mod columns;
+mod connections;
+mod figures;
 mod keys;
-mod load;
-mod report;
-mod setup;
+mod loads;
+mod markdown;
+mod pgbench;
+mod plot;
+mod process;
+mod splice;
+mod stage;
+mod targets;
+mod wire;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use self::load::{Contestant, Load, measure};
-use self::report::Results;
+use self::figures::Report;
+use self::stage::Stage;
 
-/// Loads the database through all ways there are and prints ratios.
+/// Measures and prints tables of ratios.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
     only: Option<Only>,
-    /// Database to use, reached directly; default: a private PostgreSQL is started
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-    /// Rows in each table
-    #[arg(long, default_value_t = 10_000, value_parser = positive::<u32>)]
-    rows: u32,
+    /// What to measure; default: all
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SECTION")]
+    sections: Vec<Section>,
+    /// Only loads whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    load: Vec<String>,
+    /// Rows of the tables with and without encrypted columns; several sizes are measured one after the other
+    #[arg(long, value_delimiter = ',', default_value = "10000", value_name = "ROWS", value_parser = positive::<u32>)]
+    rows: Vec<u32>,
     /// Clients, each with a connection of its own
-    #[arg(long, default_value_t = 8, value_parser = positive::<usize>)]
-    clients: usize,
+    #[arg(long, value_delimiter = ',', default_value = "1,8,32", value_name = "CLIENTS", value_parser = positive::<u32>)]
+    clients: Vec<u32>,
     /// Seconds of each load in each round
-    #[arg(long, default_value_t = 2, value_parser = positive::<u64>)]
-    seconds: u64,
+    #[arg(long, default_value_t = 2, value_parser = positive::<u32>)]
+    seconds: u32,
     /// Rounds; medians are printed
-    #[arg(long, default_value_t = 3, value_parser = positive::<usize>)]
-    rounds: usize,
+    #[arg(long, default_value_t = 3, value_parser = positive::<u32>)]
+    rounds: u32,
+    /// Scale of pgbench's tables, 100,000 rows each
+    #[arg(long, default_value_t = 10, value_parser = positive::<u32>)]
+    scale: u32,
+    /// Idle connections to hold open
+    #[arg(long, default_value_t = 1_000, value_parser = positive::<u32>)]
+    idle: u32,
+    /// Folder for bench.md, bench.json and plots, made where it is missing
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Section {
+    /// pgbench on plain tables: direct, PgBouncer, a bare splice, the proxy
+    Wire,
+    /// Lookups, ranges, LIKE, joins, sorts and groups on encrypted columns beside plain ones
+    Columns,
+    /// SELECT of many rows and COPY both ways, with 0 to 20 encrypted columns
+    Bulk,
+    /// Rate of new connections, idle connections, start to first encrypted query
+    Connections,
+}
+
+impl Section {
+    const ALL: [Section; 4] = [Section::Wire, Section::Columns, Section::Bulk, Section::Connections];
 }
 
 /// A benchmark of its own.
@@ -42,6 +80,16 @@ pub(super) struct BenchArgs {
 enum Only {
     /// Measure the key service: keys, grants, fetches, revocation, event streams
     Keys(keys::KeysArgs),
+    /// Forward bytes between two ports, as the least that a proxy can do
+    #[command(hide = true)]
+    Splice(splice::SpliceArgs),
+}
+
+impl BenchArgs {
+    /// Whether a load is to be run.
+    fn wants(&self, load: &str) -> bool {
+        self.load.is_empty() || self.load.iter().any(|part| load.contains(part.as_str()))
+    }
 }
 
 fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
@@ -53,27 +101,22 @@ fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<
 /// # Errors
 /// What could not be started or measured, in words.
 pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
-    if let Some(Only::Keys(only)) = &args.only {
-        return keys::run(only, json).await;
+    match &args.only {
+        Some(Only::Keys(only)) => return keys::run(only, json).await,
+        Some(Only::Splice(only)) => return splice::run(only).await,
+        None => {}
     }
-    let stage = setup::Stage::start(args.database.as_deref()).await?;
-    load::prepare(&stage, args.rows).await?;
-    let mut results = Results::default();
-    for _ in 0..args.rounds {
-        for load in Load::ALL {
-            for contestant in Contestant::ALL {
-                let sample =
-                    measure(&stage, load, contestant, args.rows, args.clients, Duration::from_secs(args.seconds))
-                        .await?;
-                results.add(load, contestant, sample);
-            }
+    let sections = if args.sections.is_empty() { Section::ALL.to_vec() } else { args.sections.clone() };
+    let mut stage = Stage::start().await?;
+    let mut report = Report::new(&stage, args);
+    for section in sections {
+        match section {
+            Section::Wire => wire::measure(&mut stage, args, &mut report).await?,
+            Section::Columns => columns::measure(&mut stage, args, &mut report).await?,
+            Section::Bulk => bulk::measure(&mut stage, args, &mut report).await?,
+            Section::Connections => connections::measure(&mut stage, args, &mut report).await?,
         }
     }
-    load::clean(&stage).await?;
-    if json {
-        results.print_json()
-    } else {
-        results.print_table(args)
-    }
-    Ok(())
+    drop(stage);
+    report.publish(args.output.as_deref(), json)
 }

@@ -1,0 +1,150 @@
+//! Many rows at once: SELECT, and COPY in both directions, of tables with 0, 1, 5 and 20 encrypted columns of 20.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use columnseal::wire::{client, startup};
+
+use super::BenchArgs;
+use super::figures::{Place, Report};
+use super::pgbench::Sample;
+use super::process::{self, Usage};
+use super::stage::{DATABASE, ROLE, Stage, Way};
+
+pub(super) const SECTION: &str = "bulk";
+const COLUMNS: u32 = 20;
+/// Encrypted columns of a table.
+const ENCRYPTED: [u32; 4] = [0, 1, 5, 20];
+/// Rows in one SELECT or COPY.
+const ROWS: u32 = 100_000;
+
+/// What is done with a whole table.
+const LOADS: [&str; 3] = ["SELECT", "COPY TO", "COPY FROM"];
+
+/// Runs every load on every table.
+///
+/// # Errors
+/// What could not be measured, in words.
+pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Result<(), String> {
+    let rows = args.rows.iter().copied().max().unwrap_or(ROWS).min(ROWS);
+    prepare(stage, rows).await?;
+    for load in LOADS.into_iter().filter(|load| args.wants(load)) {
+        for _ in 0..args.rounds {
+            add(report, load, 0, "direct", once(stage, load, Way::Direct, 0, rows).await?);
+            for encrypted in ENCRYPTED {
+                add(report, load, encrypted, "columnseal", once(stage, load, Way::Proxy, encrypted, rows).await?);
+            }
+        }
+    }
+    opened(report, rows);
+    Ok(())
+}
+
+fn add(report: &mut Report, load: &str, encrypted: u32, way: &'static str, sample: Sample) {
+    report.add(Place { section: SECTION, load: load.into(), size: encrypted, way }, sample);
+}
+
+async fn prepare(stage: &Stage, rows: u32) -> Result<(), String> {
+    let value = |n: u32, column: u32| format!("value {n:07} of {column:02}");
+    let line = |n: u32| {
+        let values: Vec<String> = (0..COLUMNS).map(|column| value(n, column)).collect();
+        format!("{}\n", values.join("\t"))
+    };
+    let file = stage.file("bulk", rows, &line)?;
+    for encrypted in ENCRYPTED {
+        let kind = |column: u32| if column < encrypted { "seal.text_eq" } else { "text" };
+        let columns: Vec<String> = (0..COLUMNS).map(|column| format!("c{column} {}", kind(column))).collect();
+        let table = table(encrypted);
+        stage
+            .execute(
+                Way::Proxy,
+                &format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({})", columns.join(", ")),
+            )
+            .await?;
+        stage.psql(Way::Proxy, &format!("\\copy {table} FROM '{}'", file.display()))?;
+        stage.execute(Way::Direct, &format!("VACUUM ANALYZE {table}")).await?;
+    }
+    Ok(())
+}
+
+fn table(encrypted: u32) -> String {
+    format!("bulk_{encrypted}")
+}
+
+/// Rows in a second, and processor time of the proxy for 1,000 rows.
+async fn once(stage: &Stage, load: &str, way: Way, encrypted: u32, rows: u32) -> Result<Sample, String> {
+    let (table, file) = (table(encrypted), stage.dir.join("bulk"));
+    if load == "COPY FROM" {
+        stage.execute(Way::Direct, &format!("TRUNCATE {table}")).await?;
+    }
+    let used = || stage.pid(way).map(process::usage);
+    let (before, began) = (used(), Instant::now());
+    match load {
+        "SELECT" => drop(select(stage, way, &format!("SELECT * FROM {table}"))?),
+        "COPY TO" => stage.psql(way, &format!("\\copy {table} TO '/dev/null'"))?,
+        _ => stage.psql(way, &format!("\\copy {table} FROM '{}'", file.display()))?,
+    }
+    let (taken, after) = (began.elapsed().as_secs_f64(), used());
+    let cpu = |before: Usage, after: Usage| (after.cpu - before.cpu) * 1e6 / f64::from(rows);
+    Ok(Sample {
+        rate: f64::from(rows) / taken,
+        times: [taken * 1e6; 3],
+        cpu: before.zip(after).map(|(before, after)| cpu(before, after)),
+        peak: after.map(|after| after.peak),
+    })
+}
+
+/// Reads a whole result in binary form, as the least that a client can do; its bytes.
+fn select(stage: &Stage, way: Way, sql: &str) -> Result<u64, String> {
+    let port = stage.port(way).ok_or("not there")?;
+    let failed = |e: std::io::Error| format!("the result of {sql} could not be read: {e}");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
+    let mut hello = Vec::new();
+    let parameters = [(&b"user"[..], ROLE.as_bytes()), (b"database", DATABASE.as_bytes())];
+    startup::put_startup(&mut hello, 0, parameters).map_err(|e| e.to_string())?;
+    stream.write_all(&hello).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 18];
+    until_ready(&mut stream, &mut buffer).map_err(failed)?;
+    let mut ask = Vec::new();
+    let built = client::parse(&mut ask, b"", sql.as_bytes(), []).and_then(|()| {
+        client::BindBuilder::new(&mut ask, b"", b"", [])?.finish([1])?;
+        client::execute(&mut ask, b"", 0)
+    });
+    built.map_err(|e| e.to_string())?;
+    client::sync(&mut ask);
+    stream.write_all(&ask).map_err(failed)?;
+    until_ready(&mut stream, &mut buffer).map_err(failed)
+}
+
+/// Reads up to the end of what ends with ReadyForQuery; an error of the server is one here too.
+fn until_ready(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<u64> {
+    let (mut bytes, mut tail) = (0, Vec::new());
+    loop {
+        let read = stream.read(buffer)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes += read as u64;
+        tail.extend_from_slice(&buffer[read.saturating_sub(6)..read]);
+        tail.drain(..tail.len().saturating_sub(6));
+        if matches!(tail[..], [b'Z', 0, 0, 0, 5, b'I' | b'T' | b'E']) {
+            return Ok(bytes);
+        }
+    }
+}
+
+/// Values that one processor opens in a second, from what encrypted columns cost beyond plain ones.
+fn opened(report: &mut Report, rows: u32) {
+    let cpu = |encrypted: u32| {
+        let figures = report.of(SECTION, "SELECT", encrypted);
+        figures.iter().find(|f| f.place.way == "columnseal").and_then(|f| f.cpu())
+    };
+    if let (Some(plain), Some(sealed)) = (cpu(0), cpu(COLUMNS)) {
+        // Milliseconds for 1,000 rows of 20 values.
+        let each = (sealed - plain) / 1e3 / 1e3 / f64::from(COLUMNS);
+        if each > 0.0 {
+            report.single(SECTION, format!("values opened by one processor, {rows} rows"), 1.0 / each, "a second");
+        }
+    }
+}

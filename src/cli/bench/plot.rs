@@ -1,0 +1,192 @@
+//! Plots, as SVG by hand: bars of ratios and lines of times.
+
+use std::fmt::Write as _;
+
+use super::figures::Report;
+use super::{bulk, columns, wire};
+
+const WIDTH: f64 = 900.0;
+const COLOURS: [&str; 5] = ["#8a8f98", "#c9a227", "#d1495b", "#8d5a97", "#1f7a8c"];
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.t{font-size:17px;font-weight:600}.a{fill:#666}.g{stroke:#ddd}\
+@media (prefers-color-scheme:dark){text{fill:#e6e6e6}.a{fill:#aaa}.g{stroke:#444}}";
+
+/// Every plot that the report has figures for, with its file name.
+pub(super) fn all(report: &Report) -> Vec<(String, String)> {
+    let mut plots = Vec::new();
+    let mut clients: Vec<u32> = report.loads(wire::SECTION).into_iter().map(|(_, size)| size).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    for size in clients {
+        let title = format!("Plain traffic with {size} clients: transactions a second, as parts of direct");
+        plots.push((format!("wire-{size}.svg"), ratios(report, wire::SECTION, size, "direct", &title)));
+    }
+    if !report.loads(columns::SECTION).is_empty() {
+        plots.push(("columns.svg".to_owned(), times(report)));
+    }
+    if !report.loads(bulk::SECTION).is_empty() {
+        plots.push(("bulk.svg".to_owned(), rows(report)));
+    }
+    plots
+}
+
+/// Bars of one group for each load.
+struct Bars {
+    title: String,
+    /// Names of the bars of a group.
+    names: Vec<String>,
+    /// A group's name, and its bars.
+    groups: Vec<(String, Vec<Option<f64>>)>,
+    /// A line is drawn here.
+    one: f64,
+    unit: &'static str,
+}
+
+fn ratios(report: &Report, section: &str, size: u32, over: &str, title: &str) -> String {
+    let loads: Vec<String> =
+        report.loads(section).into_iter().filter(|(_, s)| *s == size).map(|(load, _)| load).collect();
+    let mut names: Vec<String> = Vec::new();
+    for figure in report.figures.iter().filter(|f| f.place.section == section && f.place.way != over) {
+        if !names.iter().any(|name| name == figure.place.way) {
+            names.push(figure.place.way.to_owned());
+        }
+    }
+    let group = |load: String| {
+        let bars = names.iter().map(|way| report.ratio((section, &load, size), way, over)).collect();
+        (load, bars)
+    };
+    let groups = loads.into_iter().map(group).collect();
+    bars(&Bars { title: title.to_owned(), names, groups, one: 1.0, unit: "" })
+}
+
+/// Rows in a second by the number of encrypted columns.
+fn rows(report: &Report) -> String {
+    let mut sizes: Vec<u32> = report.loads(bulk::SECTION).into_iter().map(|(_, size)| size).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut loads: Vec<String> = report.loads(bulk::SECTION).into_iter().map(|(load, _)| load).collect();
+    loads.dedup();
+    let rate = |load: &str, size: u32, way: &str| {
+        report.of(bulk::SECTION, load, size).iter().find(|f| f.place.way == way).map(|f| f.rate() / 1000.0)
+    };
+    let group = |load: String| {
+        let direct = std::iter::once(rate(&load, 0, "direct"));
+        let through = sizes.iter().map(|size| rate(&load, *size, "columnseal"));
+        let bars = direct.chain(through).collect();
+        (load, bars)
+    };
+    let names = std::iter::once("direct".to_owned()).chain(sizes.iter().map(|n| format!("{n} encrypted"))).collect();
+    let title = "Rows of 20 columns, thousands a second".to_owned();
+    bars(&Bars { title, names, groups: loads.into_iter().map(group).collect(), one: 0.0, unit: "k" })
+}
+
+fn bars(bars: &Bars) -> String {
+    let (left, top, thick, gap) = (190.0, 78.0, 15.0, 16.0);
+    let most = bars.groups.iter().flat_map(|(_, b)| b).flatten().fold(bars.one, |most, b| most.max(*b)).max(1e-9);
+    let scale = (WIDTH - left - 80.0) / most;
+    let mut body = String::new();
+    let mut y = top;
+    for (name, values) in &bars.groups {
+        let middle = y + thick * values.len() as f64 / 2.0 + 4.0;
+        _ = writeln!(
+            body,
+            r#"<text x="{:.0}" y="{middle:.0}" text-anchor="end">{}</text>"#,
+            left - 10.0,
+            escaped(name)
+        );
+        for (n, value) in values.iter().enumerate() {
+            let (length, label) = value.map_or((0.0, "-".to_owned()), |v| (v * scale, format!("{v:.2}{}", bars.unit)));
+            let colour = COLOURS[n % COLOURS.len()];
+            _ = writeln!(
+                body,
+                r#"<rect x="{left}" y="{y:.1}" width="{length:.1}" height="{:.1}" fill="{colour}"/>"#,
+                thick - 2.0
+            );
+            _ = writeln!(
+                body,
+                r#"<text class="a" x="{:.1}" y="{:.1}">{label}</text>"#,
+                left + length + 5.0,
+                y + thick - 4.0
+            );
+            y += thick;
+        }
+        y += gap;
+    }
+    if bars.one > 0.0 {
+        let x = left + bars.one * scale;
+        _ = writeln!(body, r#"<line class="g" x1="{x:.1}" x2="{x:.1}" y1="{:.1}" y2="{y:.1}"/>"#, top - 6.0);
+    }
+    page(&bars.title, &bars.names, y, &body)
+}
+
+/// Times of each load on plain and encrypted columns, one above the other.
+fn times(report: &Report) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for figure in report.figures.iter().filter(|f| f.place.section == columns::SECTION) {
+        if !names.iter().any(|name| name == figure.place.way) {
+            names.push(figure.place.way.to_owned());
+        }
+    }
+    let group = |(load, size): (String, u32)| {
+        let figures = report.of(columns::SECTION, &load, size);
+        let time = |way: &String| {
+            let base = figures.iter().find(|f| f.place.way == "direct, plain")?.times()[0];
+            figures.iter().find(|f| f.place.way == way).map(|f| f.times()[0] / base)
+        };
+        let bars = names.iter().map(time).collect();
+        (format!("{load}, {}", short(size)), bars)
+    };
+    let groups = report.loads(columns::SECTION).into_iter().map(group).collect();
+    let title = "Median time of a statement, as a multiple of the direct one on plain columns".to_owned();
+    bars(&Bars { title, names, groups, one: 1.0, unit: "" })
+}
+
+/// `10k`, `1M`.
+fn short(n: u32) -> String {
+    match n {
+        n if n >= 1_000_000 => format!("{}M", n / 1_000_000),
+        n if n >= 1000 => format!("{}k", n / 1000),
+        n => n.to_string(),
+    }
+}
+
+fn page(title: &str, names: &[String], height: f64, body: &str) -> String {
+    let mut legend = String::new();
+    let mut x = 16.0;
+    for (n, name) in names.iter().enumerate() {
+        let colour = COLOURS[n % COLOURS.len()];
+        _ = writeln!(
+            legend,
+            r#"<rect x="{x:.0}" y="46" width="12" height="12" fill="{colour}"/><text x="{:.0}" y="57">{}</text>"#,
+            x + 17.0,
+            escaped(name)
+        );
+        x += 34.0 + 7.4 * name.len() as f64;
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+         <text class=\"t\" x=\"16\" y=\"28\">{title}</text>\n{legend}{body}</svg>\n",
+        title = escaped(title)
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::figures::tests::sample;
+
+    #[test]
+    fn each_section_with_figures_has_its_plots() {
+        let plots = all(&sample());
+        let names: Vec<&str> = plots.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["wire-1.svg", "wire-8.svg", "columns.svg"]);
+        for (name, svg) in &plots {
+            assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{name}:\n{svg}");
+        }
+        assert!(plots[1].1.contains(">0.65<"), "{}", plots[1].1);
+        assert!(plots[2].1.contains(">1.32<") && plots[2].1.contains("lookup, 100k"), "{}", plots[2].1);
+    }
+}

@@ -1,0 +1,352 @@
+//! What the benchmark starts: a PostgreSQL, a workspace, the proxy, PgBouncer where it is installed, and a splice.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, NoTls};
+
+/// How long a started server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The database that everything is in.
+pub(super) const DATABASE: &str = "postgres";
+/// The role of it all, a superuser.
+pub(super) const ROLE: &str = "bench";
+const PGBOUNCER: &str = "/usr/sbin/pgbouncer";
+/// Connections that PostgreSQL allows.
+const CONNECTIONS: u32 = 600;
+
+/// A way to the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Straight to PostgreSQL.
+    Direct,
+    /// A bare copy of bytes.
+    Splice,
+    /// PgBouncer in session mode.
+    Session,
+    /// PgBouncer in transaction mode.
+    Transaction,
+    /// Columnseal.
+    Proxy,
+}
+
+impl Way {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Way::Direct => "direct",
+            Way::Splice => "splice",
+            Way::Session => "PgBouncer, session",
+            Way::Transaction => "PgBouncer, transaction",
+            Way::Proxy => "columnseal",
+        }
+    }
+}
+
+/// Where a way is, and the process that serves it.
+pub(super) struct Post {
+    pub(super) way: Way,
+    pub(super) port: u16,
+    /// `None`: PostgreSQL itself.
+    pub(super) pid: Option<u32>,
+}
+
+/// Everything the loads need; what was started ends with it.
+pub(super) struct Stage {
+    pub(super) posts: Vec<Post>,
+    /// Folder for scripts and logs.
+    pub(super) dir: PathBuf,
+    /// Folder of PostgreSQL's programs.
+    pub(super) bin: PathBuf,
+    /// Environment of a proxy: its client key and its database.
+    pub(super) proxy_env: Vec<(String, String)>,
+    children: Vec<Child>,
+    postgres: bool,
+}
+
+impl Stage {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// What could not be started, in words.
+    pub(super) async fn start() -> Result<Stage, String> {
+        let dir = std::env::temp_dir().join(format!("columnseal-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
+        let bin = newest_postgres().ok_or("no PostgreSQL server is installed")?;
+        let mut stage =
+            Stage { posts: Vec::new(), dir, bin, proxy_env: Vec::new(), children: Vec::new(), postgres: false };
+        let direct = stage.start_postgres()?;
+        stage.posts.push(Post { way: Way::Direct, port: direct, pid: None });
+        let listen = free_port()?;
+        stage
+            .spawn(
+                Way::Splice,
+                listen,
+                Command::new(own()?).args(["bench", "splice", &listen.to_string(), &direct.to_string()]),
+            )
+            .await?;
+        for (way, mode) in [(Way::Session, "session"), (Way::Transaction, "transaction")] {
+            if Path::new(PGBOUNCER).exists() {
+                let (port, mut command) = stage.pgbouncer(mode, direct, CONNECTIONS / 2)?;
+                stage.spawn(way, port, &mut command).await?;
+            }
+        }
+        stage.found(direct)?;
+        let port = free_port()?;
+        let mut command = stage.proxy(port, direct)?;
+        stage.spawn(Way::Proxy, port, &mut command).await?;
+        Ok(stage)
+    }
+
+    /// The port of a way that was started.
+    pub(super) fn port(&self, way: Way) -> Option<u16> {
+        self.posts.iter().find(|post| post.way == way).map(|post| post.port)
+    }
+
+    /// The process of a way that was started.
+    pub(super) fn pid(&self, way: Way) -> Option<u32> {
+        self.posts.iter().find(|post| post.way == way).and_then(|post| post.pid)
+    }
+
+    /// A connection by a way.
+    pub(super) async fn connect(&self, way: Way) -> Result<Client, String> {
+        let port = self.port(way).ok_or_else(|| format!("{} is not there", way.name()))?;
+        let (client, connection) = tokio_postgres::connect(&url(port), NoTls).await.map_err(|e| say(&e))?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Runs statements by a way.
+    pub(super) async fn execute(&self, way: Way, sql: &str) -> Result<(), String> {
+        self.connect(way).await?.batch_execute(sql).await.map_err(|e| say(&e))
+    }
+
+    /// Runs a command of psql by a way.
+    pub(super) fn psql(&self, way: Way, command: &str) -> Result<(), String> {
+        let port = self.port(way).ok_or_else(|| format!("{} is not there", way.name()))?;
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-c", command]).arg(url(port));
+        output(psql).map(drop)
+    }
+
+    /// A file of so many lines, numbered from 1.
+    pub(super) fn file(&self, name: &str, lines: u32, line: &dyn Fn(u32) -> String) -> Result<PathBuf, String> {
+        let path = self.dir.join(name);
+        let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed)?);
+        for n in 1..=lines {
+            std::io::Write::write_all(&mut file, line(n).as_bytes()).map_err(failed)?;
+        }
+        std::io::Write::flush(&mut file).map_err(failed)?;
+        Ok(path)
+    }
+
+    /// The first value that a query gives, read directly.
+    pub(super) async fn number(&self, sql: &str) -> Result<f64, String> {
+        let row = self.connect(Way::Direct).await?.query_one(sql, &[]).await.map_err(|e| say(&e))?;
+        row.try_get(0).map_err(|e| say(&e))
+    }
+
+    fn start_postgres(&mut self) -> Result<u16, String> {
+        let port = free_port()?;
+        let data = self.dir.join("postgres");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&self.dir))?;
+        }
+        run(self
+            .as_postgres("initdb")
+            .args(["-A", "trust", "-U", ROLE, "--locale=C.UTF-8", "-E", "UTF8", "-D"])
+            .arg(&data))?;
+        let mut conf = String::new();
+        for line in [
+            "listen_addresses=127.0.0.1",
+            "shared_buffers=1GB",
+            "max_wal_size=4GB",
+            "synchronous_commit=off",
+            "autovacuum=off",
+        ] {
+            _ = write!(conf, "-c {line} ");
+        }
+        let options = format!("-p {port} -k {} -c max_connections={CONNECTIONS} {conf}", self.dir.display());
+        let log = self.dir.join("postgres.log");
+        run(self
+            .as_postgres("pg_ctl")
+            .args(["-w", "-D"])
+            .arg(&data)
+            .args(["-o", &options, "-l"])
+            .arg(log)
+            .arg("start"))?;
+        self.postgres = true;
+        Ok(port)
+    }
+
+    /// PostgreSQL refuses to run as root.
+    fn as_postgres(&self, program: &str) -> Command {
+        let path = self.bin.join(program);
+        if !is_root() {
+            return Command::new(path);
+        }
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(path);
+        command
+    }
+
+    /// A PgBouncer before a port, with so many connections to it.
+    pub(super) fn pgbouncer(&self, mode: &str, target: u16, pool: u32) -> Result<(u16, Command), String> {
+        let port = free_port()?;
+        let path = self.dir.join(format!("pgbouncer-{port}.ini"));
+        let conf = format!(
+            "[databases]\n* = host=127.0.0.1 port={target} user={ROLE}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             auth_type = any\npool_mode = {mode}\nmax_client_conn = 20000\ndefault_pool_size = {pool}\nunix_socket_dir =\n\
+             ignore_startup_parameters = extra_float_digits\nlog_connections = 0\nlog_disconnections = 0\n"
+        );
+        std::fs::write(&path, conf).map_err(|e| e.to_string())?;
+        let mut command = match is_root() {
+            true => Command::new("runuser"),
+            false => Command::new(PGBOUNCER),
+        };
+        if is_root() {
+            // In place of runuser, which would be the process that is measured.
+            command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", PGBOUNCER]);
+        }
+        command.arg("-q").arg(path);
+        Ok((port, command))
+    }
+
+    /// A workspace over the database, and a client key.
+    fn found(&mut self, direct: u16) -> Result<(), String> {
+        let home = self.dir.join("home");
+        let command = |args: &[&str]| -> Result<Command, String> {
+            let mut command = Command::new(own()?);
+            command.args(args).env("COLUMNSEAL_HOME", &home).current_dir(&self.dir);
+            Ok(command)
+        };
+        run(&mut command(&["init", "--database", &url(direct), "--yes", "--quiet"])?)?;
+        let printed =
+            output(command(&["client", "create", "bench", "--keyset", "default", "--output", "env", "--quiet"])?)?;
+        let keys = printed.lines().filter_map(|line| line.split_once('='));
+        self.proxy_env = keys.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.proxy_env.push(("COLUMNSEAL_HOME".to_owned(), home.display().to_string()));
+        Ok(())
+    }
+
+    /// A proxy at `port`, before the database at `target`.
+    pub(super) fn proxy(&self, port: u16, target: u16) -> Result<Command, String> {
+        let mut command = Command::new(own()?);
+        command.arg("proxy").current_dir(&self.dir).envs(self.proxy_env.iter().map(|(k, v)| (k, v)));
+        command.env("CS_DATABASE__URL", url(target)).env("CS_SERVER__PORT", port.to_string());
+        command.env("CS_SERVER__MAX_CONNECTIONS", "20000").env("CS_METRICS__LISTEN", "").env("CS_LOG__LEVEL", "warn");
+        Ok(command)
+    }
+
+    async fn spawn(&mut self, way: Way, port: u16, command: &mut Command) -> Result<(), String> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = child.spawn().map_err(|e| format!("cannot start {}: {e}", way.name()))?;
+        let pid = Some(child.id());
+        self.children.push(child);
+        answers(port, way.name()).await?;
+        self.posts.push(Post { way, port, pid });
+        Ok(())
+    }
+
+    /// Starts a process that ends with the stage; its pid.
+    pub(super) fn keep(&mut self, command: &mut Command) -> Result<u32, String> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = child.spawn().map_err(|e| format!("cannot start {:?}: {e}", command.get_program()))?;
+        let pid = child.id();
+        self.children.push(child);
+        Ok(pid)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if self.postgres {
+            let data = self.dir.join("postgres");
+            let _ = run(self.as_postgres("pg_ctl").args(["-m", "immediate", "-D"]).arg(data).arg("stop"));
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Waits until a session can be opened.
+pub(super) async fn answers(port: u16, name: &str) -> Result<(), String> {
+    let started = Instant::now();
+    while tokio_postgres::connect(&url(port), NoTls).await.is_err() {
+        if started.elapsed() > PATIENCE {
+            return Err(format!("{name} did not come up; its log is above"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Of the database at a port of this machine.
+pub(super) fn url(port: u16) -> String {
+    format!("postgres://{ROLE}@127.0.0.1:{port}/{DATABASE}")
+}
+
+pub(super) fn say(e: &tokio_postgres::Error) -> String {
+    match e.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => e.to_string(),
+    }
+}
+
+pub(super) fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
+    listener.local_addr().map(|a| a.port()).map_err(|e| e.to_string())
+}
+
+fn own() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|e| e.to_string())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn newest_postgres() -> Option<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            let bin = entry.path().join("bin");
+            bin.join("initdb").exists().then_some((version, bin))
+        })
+        .collect();
+    found.sort();
+    found.pop().map(|(_, bin)| bin)
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// It cannot be run, or fails.
+pub(super) fn run(command: &mut Command) -> Result<(), String> {
+    command.stdout(Stdio::null());
+    let status = command.status().map_err(|e| format!("cannot run {:?}: {e}", command.get_program()))?;
+    if status.success() { Ok(()) } else { Err(format!("{:?} failed: {status}", command.get_program())) }
+}
+
+/// Runs a program to its end; what it prints.
+///
+/// # Errors
+/// It cannot be run, or fails.
+pub(super) fn output(mut command: Command) -> Result<String, String> {
+    let name = format!("{:?}", command.get_program());
+    let out = command.stderr(Stdio::piped()).output().map_err(|e| format!("cannot run {name}: {e}"))?;
+    let said = String::from_utf8_lossy(&out.stderr);
+    if !out.status.success() {
+        return Err(format!("{name} failed: {}\n{}", out.status, said.trim()));
+    }
+    String::from_utf8(out.stdout).map_err(|e| e.to_string())
+}
