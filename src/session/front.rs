@@ -332,7 +332,8 @@ where
         if plan.shows() {
             return None;
         }
-        let shape = || Arc::clone(plan.shape.get_or_init(|| Arc::new(sql::Shape::of(text))));
+        let conforming = self.state.standard_conforming_strings;
+        let shape = || Arc::clone(plan.shape.get_or_init(|| Arc::new(sql::Shape::of(text, conforming))));
         self.state.observer.as_mut()?.entry(shape)
     }
 

@@ -77,9 +77,13 @@ impl Shape {
     /// Longest text that a shape keeps, in bytes. The id is of the whole text.
     pub const MAX_TEXT: usize = 1024;
 
-    /// The shape of one statement's text. One that cannot be read has the shape of an empty text.
-    pub fn of(text: &str) -> Shape {
-        let lexed = Lexed::new(text, true).unwrap_or_default();
+    /// The shape of one statement's text. One that cannot be read has the shape of an empty text. `conforming`:
+    /// standard_conforming_strings, as the server reads the text.
+    pub fn of(text: &str, conforming: bool) -> Shape {
+        Shape::read(text, Lexed::new(text, conforming).unwrap_or_default())
+    }
+
+    fn read(text: &str, lexed: Lexed) -> Shape {
         let whole = joined(&pieces(text, &lexed.tokens));
         let digest = Sha256::digest(whole.as_bytes());
         let id = ShapeId(*digest.first_chunk().expect("a digest has 32 bytes"));
@@ -198,7 +202,7 @@ mod tests {
     use super::*;
 
     fn shape(text: &str) -> String {
-        Shape::of(text).text.into()
+        Shape::of(text, true).text.into()
     }
 
     /// No form of a value stays, whatever way it is written.
@@ -258,8 +262,14 @@ mod tests {
     }
 
     #[test]
+    fn where_strings_end_is_as_the_server_reads_it() {
+        let text = r"SELECT e FROM t WHERE e = 'a\' OR secret = \'b'";
+        assert_eq!(&*Shape::of(text, false).text, "select e from t where e = ?");
+    }
+
+    #[test]
     fn names_and_structure_tell_shapes_apart() {
-        let id = |text: &str| Shape::of(text).id;
+        let id = |text: &str| Shape::of(text, true).id;
         assert_eq!(id("SELECT e FROM t WHERE e = 'a'"), id("select e\nfrom T where e=$1 -- b"));
         for other in ["SELECT f FROM t WHERE e = 'a'", "SELECT e FROM t WHERE e <> 'a'", "SELECT e FROM t"] {
             assert_ne!(id("SELECT e FROM t WHERE e = 'a'"), id(other), "{other}");
@@ -270,9 +280,9 @@ mod tests {
     #[test]
     fn what_is_too_long_or_cannot_be_read_is_no_fault() {
         let long = format!("SELECT {}", (0..500).map(|n| format!("ä{n}")).collect::<Vec<_>>().join(", "));
-        let cut = Shape::of(&long);
+        let cut = Shape::of(&long, true);
         assert!(cut.text.len() <= Shape::MAX_TEXT && cut.text.len() > Shape::MAX_TEXT - 4);
-        assert_ne!(cut.id, Shape::of(&format!("{long}, x")).id);
+        assert_ne!(cut.id, Shape::of(&format!("{long}, x"), true).id);
         for broken in ["SELECT 'secret", "SELECT $$secret", "/* secret", ")))", ", , ,", "", "((1), (1)), ((1), (1))"] {
             assert!(!shape(broken).contains("secret"), "{broken}");
         }

@@ -211,6 +211,9 @@ fn run_all(raw: &mut Raw, port: u16, markers: &mut Markers) {
     other.ask(&[parse, two, raw::execute("", 0), raw::sync()].concat());
     let marker = markers.next("a Bind to no statement");
     other.ask(&[raw::bind("", "missing", &[Some(&marker)]), raw::sync()].concat());
+    let marker = markers.next("a string whose end a setting decides");
+    other.query("SET standard_conforming_strings = off");
+    other.query(&format!(r"SELECT id FROM users WHERE email = 'x\' OR {marker} = \'y'"));
     let marker = markers.next("a Query without its end");
     let _ = other.try_send(&raw::message(b'Q', format!("SELECT id FROM users WHERE email = '{marker}'").as_bytes()));
     other.until_ready();
