@@ -3,9 +3,10 @@
 mod keyserver;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
+use metrics::Gauge;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -151,6 +152,10 @@ impl App {
         let plans = PlanCache::new(PLANS);
         let limits = session.limits;
         let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit, limits });
+        if let Some((_, scrape)) = &health {
+            sample(scrape, &shared);
+        }
+        shared.metrics.standing.drain_limit.set(session.shutdown_timeout.as_secs_f64());
         Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, shutdown })
     }
 
@@ -180,8 +185,18 @@ impl App {
     /// Serves until `shutdown`, then lets open transactions end within `shutdown_timeout`. Not cancel safe.
     pub async fn run(self) {
         let tasks = TaskTracker::new();
+        // Health and metrics are served as long as a session lives.
+        let served_until = CancellationToken::new();
         if let Some((listener, scrape)) = self.health {
-            let served = health::serve(listener, self.readiness.clone(), scrape, self.shutdown.clone());
+            let began: Arc<OnceLock<Instant>> = Arc::default();
+            let (draining, since) = (self.shared.metrics.standing.draining.clone(), Arc::clone(&began));
+            scrape.before(move || draining.set(since.get().map_or(0.0, |at| at.elapsed().as_secs_f64())));
+            let shutdown = self.shutdown.clone();
+            tasks.spawn(async move {
+                shutdown.cancelled().await;
+                let _ = began.set(Instant::now());
+            });
+            let served = health::serve(listener, self.readiness.clone(), scrape, served_until.clone());
             tasks.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%error, "the health endpoint ended");
@@ -189,7 +204,8 @@ impl App {
             });
         }
         tasks.spawn(hosts::watch(self.dialer.clone(), self.shutdown.clone()));
-        tasks.spawn(watch_database(self.dialer, self.readiness.clone(), self.shutdown.clone()));
+        let up = self.shared.metrics.standing.database.clone();
+        tasks.spawn(watch_database(self.dialer, self.readiness.clone(), up, self.shutdown.clone()));
         let sessions_over = CancellationToken::new();
         tasks.spawn(keep_in_keystore(Arc::clone(&self.shared.ring), self.handovers));
         let audit = tasks.spawn(Arc::clone(&self.shared.audit).run(self.sink, sessions_over.clone()));
@@ -198,6 +214,7 @@ impl App {
         listen::run(self.listeners, self.gate, move |login| serve_one(login, Arc::clone(&shared), drain.clone())).await;
         self.readiness.not_ready("shutting down");
         self.shutdown.cancel();
+        served_until.cancel();
         sessions_over.cancel();
         let _ = audit.await;
         self.shared.ring.stop().await;
@@ -211,7 +228,6 @@ impl App {
 
 /// One client connection, from its login to its end.
 async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToken) {
-    let _connected = shared.metrics.connected();
     let (database, peer) = (login.opening.database.clone(), login.peer);
     let _cancel = login.cancel;
     let login = Login {
@@ -243,7 +259,9 @@ async fn open_sink(settings: &AuditSettings, keystore: mpsc::Sender<Handover>) -
     let sink = AuditSink::new(&settings.sink, keystore);
     match sink.check().await {
         Err(error) if settings.required => return Err(error),
-        Err(error) => tracing::error!(%error, "records of data access cannot be kept; statements run all the same"),
+        Err(error) => {
+            tracing::error!(%error, "records of data access cannot be kept; statements run all the same")
+        }
         Ok(()) => {}
     }
     Ok(sink)
@@ -281,10 +299,26 @@ async fn bind_health(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|why| StartError::Listen { address: address.to_string(), why })
 }
 
+/// Has metrics set, before each page, that are counted elsewhere or not at all.
+fn sample(scrape: &Scrape, shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    scrape.before(move || {
+        let Shared { metrics, ring, plans, .. } = &*shared;
+        for (counters, looked) in [(&metrics.caches.plans, plans.looked()), (&metrics.caches.keys, ring.looked())] {
+            counters.0.absolute(looked.0);
+            counters.1.absolute(looked.1);
+        }
+        metrics.standing.lease.set(ring.lease_left().as_secs_f64());
+        metrics.standing.key_service.set(if ring.trouble().is_none() { 1.0 } else { 0.0 });
+    });
+}
+
 /// Sets the readiness by whether a host of the database answers.
-async fn watch_database(dialer: Dialer, readiness: Readiness, shutdown: CancellationToken) {
+async fn watch_database(dialer: Dialer, readiness: Readiness, up: Gauge, shutdown: CancellationToken) {
     loop {
-        match dialer.dial(dialer.attempts()[0]).await {
+        let dialed = dialer.dial(dialer.attempts()[0]).await;
+        up.set(if dialed.is_ok() { 1.0 } else { 0.0 });
+        match dialed {
             Ok(_) => readiness.ready(),
             Err(error) => readiness.not_ready(format!("the database does not answer: {error}")),
         }

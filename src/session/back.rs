@@ -13,7 +13,8 @@ use super::rows::{self, Missing, RowFault};
 use super::state::State;
 use super::steps::STEP;
 use crate::keys::Ring;
-use crate::wire::client::{self, Kind};
+use crate::telemetry::metrics::{Command, Kind};
+use crate::wire::client::{self, Kind as Named};
 use crate::wire::error::{ErrorView, PgError, Severity};
 use crate::wire::frame::{self, BuildError, Frame, HEADER, MAX_LARGE};
 use crate::wire::read_error;
@@ -273,6 +274,7 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
         state.names.drop_doomed();
     }
     if frame.tag == tag::COMMAND_COMPLETE {
+        count(state, frame.body);
         state.completed(frame.body.strip_suffix(b"\0").unwrap_or(frame.body));
     }
     state.row = 0;
@@ -281,6 +283,29 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
         pop(state);
     }
     Ok(())
+}
+
+/// Counts a statement of the client's that is complete.
+fn count(state: &mut State, tag: &[u8]) {
+    let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
+    let (kind, command) = match state.ledger.front() {
+        // Its last step ends it.
+        Some(Entry { what: Await::Execute(Some(portal)), .. })
+            if portal.prepared.plan.steps.as_ref().is_some_and(|steps| !steps.after.is_empty()) =>
+        {
+            return;
+        }
+        Some(Entry { what: Await::Execute(Some(portal)), .. }) if portal.prepared.plan.copy.is_some() => {
+            (Kind::Encrypted, Command::Copy)
+        }
+        Some(Entry { what: Await::Execute(Some(_)), .. }) => (Kind::Encrypted, Command::of(tag)),
+        Some(Entry { what: Await::Step(Some(tag)), .. }) => (Kind::Encrypted, Command::of(tag.as_bytes())),
+        None | Some(Entry { what: Await::Execute(None) | Await::Query, reader: Reader::Client, .. }) => {
+            (Kind::Plain, Command::of(tag))
+        }
+        Some(_) => return,
+    };
+    state.statements.add(kind, command);
 }
 
 fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
@@ -306,12 +331,17 @@ fn ready(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
     state.ready(status);
     if reader == Reader::Client {
         out.client.extend_from_slice(frame.raw);
+        state.exchange.answered();
     }
     close_surplus(state, out.server).map_err(|_| unexpected(frame))
 }
 
 fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(), PgError> {
     let view = ErrorView::parse(frame.body).map_err(read_error)?;
+    let ours = matches!(state.ledger.front(), Some(Entry { what: Await::Poison(_) | Await::PoisonQuery(_), .. }));
+    if let (Ok(code), false) = (<[u8; 5]>::try_from(view.sqlstate()), ours || state.copy_fault.is_some()) {
+        state.errors.push(code);
+    }
     let poisoned = view.sqlstate() != SqlState::IN_FAILED_SQL_TRANSACTION.0.as_bytes();
     if let Some(ours) = state.copy_fault.take()
         && copy_in::is_ours(&view)
@@ -394,7 +424,7 @@ fn close_surplus(state: &mut State, out: &mut Vec<u8>) -> Result<(), BuildError>
         return Ok(());
     }
     for name in std::mem::take(&mut state.surplus) {
-        client::close(out, Kind::Statement, &name)?;
+        client::close(out, Named::Statement, &name)?;
         state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
     }
     client::flush(out);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::net::dial::{Address, Dialer, Security};
+use crate::telemetry::metrics;
 use crate::wire::startup::cancel_request;
 
 /// Longest wait for the server to close, which it does once the request was acted on.
@@ -85,13 +86,17 @@ impl Drop for CancelGuard {
 
 /// Carries a request to the server its key came from and waits until the server has closed, as a client
 /// waits for us. A client is never told what became of it, so faults are only logged.
-pub(super) async fn relay(cancels: &Cancels, dialer: &Dialer, pid: u32, key: &[u8]) {
+pub(super) async fn relay(cancels: &Cancels, (dialer, counts): (&Dialer, &metrics::Cancels), pid: u32, key: &[u8]) {
     match cancels.route(pid, key) {
         Some(route) => {
             let security = if route.tls { Security::Tls } else { Security::Plain };
-            send(dialer, &route.address, security, pid, key).await;
+            match send(dialer, &route.address, security, pid, key).await {
+                true => counts.relayed.increment(1),
+                false => counts.failed.increment(1),
+            }
         }
         None => {
+            counts.unknown.increment(1);
             let first = dialer.attempts()[0];
             for address in dialer.addresses().await {
                 send(dialer, &address, first, pid, key).await;
@@ -100,9 +105,10 @@ pub(super) async fn relay(cancels: &Cancels, dialer: &Dialer, pid: u32, key: &[u
     }
 }
 
-async fn send(dialer: &Dialer, address: &Address, security: Security, pid: u32, key: &[u8]) {
+/// Whether the server was told.
+async fn send(dialer: &Dialer, address: &Address, security: Security, pid: u32, key: &[u8]) -> bool {
     let Ok(request) = cancel_request(pid, key) else {
-        return;
+        return false;
     };
     let sent = async {
         let mut stream = dialer.dial_address(address, security).await.map_err(|e| e.to_string())?;
@@ -112,9 +118,11 @@ async fn send(dialer: &Dialer, address: &Address, security: Security, pid: u32, 
         let _ = tokio::time::timeout(DONE, stream.read(&mut [0])).await;
         Ok::<(), String>(())
     };
-    if let Err(error) = sent.await {
-        tracing::warn!(%address, %error, "cancel request could not be carried to the server");
+    let outcome = sent.await;
+    if let Err(error) = &outcome {
+        tracing::warn!(%address, %error, "cancel request could not be carried to the server; the statement goes on: look at [database] and the network");
     }
+    outcome.is_ok()
 }
 
 #[cfg(test)]

@@ -212,8 +212,8 @@ impl Catalogs {
     ) -> Result<Arc<Catalog>, CatalogError> {
         let built = self.make(slot, answers, learn).await;
         match &built {
-            Ok(_) => self.metrics.catalog_loads.increment(1),
-            Err(_) => self.metrics.catalog_failures.increment(1),
+            Ok(_) => self.metrics.catalog.loads.increment(1),
+            Err(_) => self.metrics.catalog.failures.increment(1),
         }
         built
     }
@@ -248,7 +248,12 @@ impl Catalogs {
         let new = |alarm: &&pins::Alarm| !known.contains(&alarm.why);
         self.alarms.note(&slot.name, alarms.iter().filter(new));
         for alarm in alarms.iter().filter(new) {
-            warn!(database = slot.name, object = alarm.object, why = alarm.why, "a pinned column is not as it was");
+            warn!(
+                database = slot.name,
+                object = alarm.object,
+                why = alarm.why,
+                "a pinned column is not as it was; statements on it are refused: docs/security.md#pins says what to do"
+            );
         }
         self.metrics.alarms.increment(alarms.len() as f64 - known.len() as f64);
         *known = alarms.iter().map(|alarm| alarm.why.clone()).collect();
@@ -294,7 +299,7 @@ async fn watch(catalogs: Arc<Catalogs>, slot: Arc<Slot>) {
         if let Err(e) = ended
             && !std::mem::replace(&mut warned, true)
         {
-            warn!(database = slot.name, error = %e, "cannot watch the catalog with the proxy's own login; sessions look for themselves");
+            warn!(database = slot.name, error = %e, "cannot watch the catalog with the proxy's own login; sessions look for themselves: look at [database] user and password");
         }
         tokio::select! {
             () = catalogs.shutdown.cancelled() => return,

@@ -11,6 +11,7 @@ use super::pipe::{HIGH_WATER, Want};
 use super::prepared::Portal;
 use super::{FETCH_TRIES, Fault, Session, errors};
 use crate::keys::KeysError;
+use crate::telemetry::metrics::Spent;
 use crate::wire::client;
 use crate::wire::error::{PgError, Severity};
 
@@ -31,7 +32,7 @@ where
             self.state.cursors.declares();
         }
         self.state.runs(portal.prepared.effects);
-        self.state.counted.encrypted += 1;
+        self.state.exchange.runs_plan();
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Execute(Some(Arc::clone(&portal))));
         if let Some(steps) = &plan.steps {
@@ -61,6 +62,7 @@ where
             if room > 0 {
                 let mut around = Around { ring: &self.shared.ring, tally: &mut self.state.tally };
                 let (input, out) = (&self.pipe.client.input, &mut self.pipe.server.output);
+                self.state.exchange.turn_to(Some(Spent::Sealing));
                 let (used, outcome) = incoming.take(&mut around, input, room, out);
                 self.pipe.client.consume(used);
                 let sealed = incoming.sealed();
@@ -89,7 +91,7 @@ where
                 }
             }
             self.state.keys.clear();
-            self.pipe.turn(Want { client: dry, server: true, own: false }).await?;
+            self.turn(Want { client: dry, server: true, own: false }).await?;
             self.take_server().await?;
             self.count();
             if self.pipe.server.ended {
@@ -102,6 +104,7 @@ where
     }
 
     async fn fetch_for_copy(&mut self, wanted: Wanted, tries: u32) -> Result<(), PgError> {
+        self.state.exchange.turn_to(Some(Spent::Keys));
         let ring = &self.shared.ring;
         let fetched = match wanted {
             _ if tries > FETCH_TRIES => Err(KeysError::unavailable("a fetched key was not kept")),

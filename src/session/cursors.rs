@@ -167,7 +167,7 @@ where
             return self.poison(errors::execute_of_cursor());
         }
         self.state.runs(Effects::default());
-        self.state.counted.untouched += 1;
+        self.state.exchange.runs_plain();
         self.state.in_batch = true;
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::Execute(None));

@@ -174,7 +174,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     match untouched(state, plans, message.sql, &[]) {
         Some(effects) if !effects.copies && !waits(state, effects) => {
             state.runs(effects);
-            state.counted.untouched += 1;
+            state.exchange.runs_plain();
             let turns = state.turns(effects, message.sql);
             state.ledger.expect_turns(Await::Query, turns);
             Verdict::Forward
@@ -310,8 +310,8 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         }
     };
     match portal {
-        Some(_) => state.counted.encrypted += 1,
-        None => state.counted.untouched += 1,
+        Some(_) => state.exchange.runs_plan(),
+        None => state.exchange.runs_plain(),
     }
     state.in_batch = true;
     state.ledger.expect_turns(Await::Execute(portal), turns);

@@ -22,6 +22,7 @@ use crate::sql::execute::Execute;
 use crate::sql::own::Wish;
 use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Source};
+use crate::telemetry::metrics::{Command, Kind, Spent};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
@@ -177,6 +178,7 @@ where
 
     async fn parse(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Parse::parse(body).map_err(|_| Fault::Malformed)?;
+        self.state.exchange.command = Command::of(message.sql);
         let oids: Vec<Oid> = message.oids.iter().map(|oid| if oid == UNKNOWN { 0 } else { oid }).collect();
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {
@@ -409,8 +411,11 @@ where
             shown: shown.as_deref(),
             viewer: &self.state.viewer,
             tally: &mut self.state.tally,
+            exchange: &mut self.state.exchange,
         };
-        match seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await {
+        let bound = seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await;
+        self.state.exchange.turn_to(Some(Spent::Analysis));
+        match bound {
             Ok((portal_state, sealed)) => {
                 self.shared.metrics.sealed(sealed);
                 // Once, however often the portal or cursor is read from.
@@ -432,10 +437,16 @@ where
         }
     }
 
+    fn refuses(&mut self, error: &PgError) {
+        let metrics = &self.shared.metrics;
+        metrics.refused(error.sqlstate.0);
+        metrics.statements.of(Kind::Refused, self.state.exchange.command).increment(1);
+        self.state.exchange.refused = true;
+    }
+
     /// Makes the server fail where a statement is refused, so that order, skipping and transaction state are its own.
     pub(super) fn poison(&mut self, error: PgError) -> Result<(), Fault> {
-        self.shared.metrics.refused(error.sqlstate.0);
-        self.shared.metrics.statements.refused.increment(1);
+        self.refuses(&error);
         client::parse(&mut self.pipe.server.output, POISONED, POISON, [])?;
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Poison(Box::new(error)));
@@ -473,8 +484,7 @@ where
 
     /// As [`Session::poison`], for messages that end with ReadyForQuery by themselves.
     pub(super) fn poison_query(&mut self, error: PgError) -> Result<(), Fault> {
-        self.shared.metrics.refused(error.sqlstate.0);
-        self.shared.metrics.statements.refused.increment(1);
+        self.refuses(&error);
         client::query(&mut self.pipe.server.output, POISON)?;
         self.state.ledger.expect(Await::PoisonQuery(Box::new(error)));
         Ok(())

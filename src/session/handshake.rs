@@ -20,6 +20,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(super) enum Ended {
     /// The peer is gone, or was told already.
     Quiet,
+    /// PostgreSQL refused the login, and the client was told so in its words.
+    NotLoggedIn,
     /// The client is to be told.
     Tell(PgError),
 }

@@ -27,7 +27,7 @@ use crate::net::dial::{Dialer, prepare};
 use crate::net::proxied;
 use crate::net::stream::Socket;
 use crate::sql::own::Wish;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Refused};
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
 
@@ -115,12 +115,12 @@ impl Gate {
         let (link, request) = self.open(socket).await?;
         match request {
             Request::Cancel { pid, key } => {
-                cancel::relay(&self.cancels, &self.dialer, pid, &key).await;
+                cancel::relay(&self.cancels, (&self.dialer, &self.metrics.cancels), pid, &key).await;
                 link.close().await;
                 None
             }
             Request::Open(_) if !has_place => {
-                self.metrics.connections_refused.increment(1);
+                self.metrics.connections.refused(Refused::Limit);
                 link.refuse(&too_many()).await;
                 None
             }
@@ -144,7 +144,7 @@ impl Gate {
                 Ok(socket) => socket,
                 Err(_) => {
                     tracing::info!("connection without a PROXY protocol header refused");
-                    self.metrics.connections_refused.increment(1);
+                    self.metrics.connections.refused(Refused::Policy);
                     return None;
                 }
             },
@@ -162,8 +162,12 @@ impl Gate {
         match ended {
             Ended::Tell(error) => {
                 tracing::info!(sqlstate = error.sqlstate.0, error = %error.message, "connection refused");
-                self.metrics.connections_refused.increment(1);
+                self.metrics.connections.refused(Refused::of(error.sqlstate.0));
                 link.refuse(&error).await;
+            }
+            Ended::NotLoggedIn => {
+                self.metrics.connections.refused(Refused::Login);
+                link.close().await;
             }
             Ended::Quiet => link.close().await,
         }
@@ -174,7 +178,7 @@ impl Gate {
         match self.tls.as_ref().map(Acceptor::reload_if_changed) {
             Some(Ok(true)) => tracing::info!("TLS certificate read again"),
             Some(Err(error)) => {
-                tracing::error!(%error, "changed TLS certificate cannot be used; keeping the old one")
+                tracing::error!(%error, "changed TLS certificate cannot be used; keeping the old one: look at tls.certificate and tls.private_key")
             }
             Some(Ok(false)) | None => {}
         }
@@ -299,7 +303,7 @@ where
             accepted = accept(&listeners) => match accepted {
                 Ok(socket) => enter(&gate, socket, &mut tasks, serve.clone()),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(%error, "cannot accept a connection; trying again: look at the limit of open files (ulimit -n)");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -337,7 +341,10 @@ where
     };
     let gate = Arc::clone(gate);
     tasks.spawn(async move {
-        if let Some(login) = gate.admit_if(socket, place.is_some()).await {
+        let starts = gate.metrics.connections.starts();
+        let admitted = gate.admit_if(socket, place.is_some()).await;
+        drop(starts);
+        if let Some(login) = admitted {
             serve(login).await;
         }
         drop((place, heard));
@@ -349,7 +356,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         // What it says may quote a statement; the panic hook has told the place.
-        tracing::error!(task = %error.id(), "a session panicked");
+        tracing::error!(task = %error.id(), "a session panicked, which is a fault of columnseal; its client lost the connection: please report the place that is told above");
     }
 }
 

@@ -25,6 +25,7 @@ mod copy_seal;
 mod copying;
 mod cursors;
 mod errors;
+mod exchange;
 mod execute;
 mod fast;
 mod front;
@@ -46,6 +47,7 @@ mod simple;
 mod startup;
 mod state;
 mod steps;
+mod watch;
 
 pub mod settings;
 pub mod upstream;
@@ -74,7 +76,7 @@ use crate::keys::access::MAX_NAME;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
 use crate::sql::own::Wish;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Connected, Metrics, Phase, Spent};
 use crate::wire::client;
 use crate::wire::error::PgError;
 use crate::wire::frame::BuildError;
@@ -161,6 +163,7 @@ struct Session<C, S> {
     state: State,
     shared: Arc<Shared>,
     database: String,
+    presence: Connected,
 }
 
 /// Serves one connection until either side closes or `drain` asks idle sessions to end.
@@ -172,7 +175,9 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let mut presence = shared.metrics.connections.opens();
     if login.replication == Replication::Physical {
+        presence.turn_to(Phase::Active);
         // Physical replication takes no SQL.
         return splice(login).await;
     }
@@ -200,12 +205,14 @@ where
         state,
         shared,
         database: login.database,
+        presence,
     };
     let outcome = match pick {
         Ok(_) => session.run(&drain).await,
         Err(error) => Err(error.into()),
     };
     if let Err(Fault::Tell(error)) = &outcome {
+        session.shared.metrics.told(true, error.sqlstate.0);
         error.write(&mut session.pipe.client.output);
     }
     session.close().await;
@@ -257,11 +264,13 @@ where
                     None => std::future::pending().await,
                 }
             };
+            self.waits();
             tokio::select! {
                 turned = self.pipe.turn(want) => turned?,
                 () = drain.cancelled(), if idle => {}
                 () = over, if ends.is_some() => return Err(Fault::Tell(errors::idle_too_long(ends.is_some_and(|e| e.1)))),
             }
+            self.woke();
         }
     }
 
@@ -321,6 +330,7 @@ where
             && self.pipe.server.pending() < HIGH_WATER
             && !self.pipe.client.input.is_empty()
         {
+            self.state.exchange.reads();
             let (used, stop) = fast::forward(
                 &mut self.state,
                 &self.shared.plans,
@@ -330,7 +340,11 @@ where
             self.pipe.client.consume(used);
             match stop {
                 Stop::Dry => return Ok(()),
-                Stop::Look(total) => self.look(total).await?,
+                Stop::Look(total) => {
+                    self.state.exchange.looking = true;
+                    self.look(total).await?;
+                    self.state.exchange.looking = false;
+                }
                 Stop::Bye => {
                     self.leave();
                     return Ok(());
@@ -348,6 +362,7 @@ where
             let (used, halt) = back::take(&mut self.state, &self.shared.ring, &self.pipe.server.input, &mut outputs)?;
             self.pipe.server.consume(used);
             self.count();
+            self.note();
             fetched = if used > 0 { 1 } else { fetched + 1 };
             let outcome = match halt {
                 Halt::Dry => return Ok(()),
@@ -355,7 +370,7 @@ where
                 Halt::Keys(_) if fetched > FETCH_TRIES => {
                     Err(KeysError::unavailable("a fetched data key was not kept"))
                 }
-                Halt::Keys(missing) => self.shared.ring.fetch(&missing).await,
+                Halt::Keys(missing) => self.fetch(&missing).await,
             };
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
@@ -363,35 +378,6 @@ where
                 back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
             }
         }
-        Ok(())
-    }
-
-    /// Hands on what was counted while a batch of bytes was looked at.
-    fn count(&mut self) {
-        self.state.tally.settle();
-        let counted = std::mem::take(&mut self.state.counted);
-        let metrics = &self.shared.metrics;
-        if counted.opened > 0 {
-            metrics.opened(counted.opened);
-        }
-        if counted.untouched > 0 {
-            metrics.statements.untouched.increment(counted.untouched);
-        }
-        if counted.encrypted > 0 {
-            metrics.statements.encrypted.increment(counted.encrypted);
-        }
-        if let Some(sqlstate) = counted.refused {
-            self.shared.metrics.refused(sqlstate.0);
-            tracing::warn!(database = %self.database, sqlstate = sqlstate.0, "a row of an encrypted result was refused");
-        }
-    }
-
-    /// Fetches a key again, with proof: a lying key service is told from a value that was changed. The row is tried once
-    /// more then.
-    async fn prove(&mut self, key: rows::Missing) -> Result<(), KeysError> {
-        self.shared.ring.refetch(key.0, key.1).await?;
-        self.state.keys.clear();
-        self.state.proved = Some(key);
         Ok(())
     }
 
@@ -405,13 +391,14 @@ where
         loop {
             self.take_server().await?;
             if done(&self.state) {
+                self.state.exchange.turn_to(Some(Spent::Analysis));
                 return Ok(());
             }
             if self.pipe.server.ended {
                 return Err(Fault::Closed);
             }
             self.state.keys.clear();
-            self.pipe.turn(Want { client: false, server: true, own }).await?;
+            self.turn(Want { client: false, server: true, own }).await?;
         }
     }
 

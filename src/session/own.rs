@@ -4,6 +4,7 @@
 //! batch it ends with Flush, so that the client's implicit transaction goes on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -289,6 +290,7 @@ where
             private = guard.is_none();
         }
         let epoch = slot.epoch();
+        let began = Instant::now();
         let Some(answers) = self.ask_snapshot().await? else { return Ok(None) };
         let catalogs = Arc::clone(&self.shared.catalogs);
         let read = match &answers {
@@ -297,6 +299,7 @@ where
             Err(e) => return Ok(Some(Err(errors::catalog(e)))),
         };
         drop(guard);
+        self.shared.metrics.catalog.seconds.record(began.elapsed());
         match read {
             Ok(catalog) => {
                 self.take_catalog(catalog, epoch, private);

@@ -37,6 +37,8 @@ pub(super) struct Side<T> {
     pub(super) ended: bool,
     /// Bytes read from the peer so far.
     pub(super) taken: u64,
+    /// Bytes written to the peer so far.
+    pub(super) given: u64,
     /// The peer may be gone: what it can no longer take is dropped, and that is no error.
     pub(super) parting: bool,
 }
@@ -53,6 +55,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
             room: READ_MIN,
             ended: false,
             taken: 0,
+            given: 0,
             parting: false,
         }
     }
@@ -106,6 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
                 }
             };
             self.written += n;
+            self.given += n as u64;
             self.needs_flush = true;
         }
         if self.written > 0 {

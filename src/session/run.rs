@@ -176,7 +176,7 @@ where
             return Ok(());
         }
         self.state.runs(effects);
-        self.state.counted.untouched += 1;
+        self.state.exchange.runs_plain();
         self.state.in_batch = true;
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect_turns(Await::Execute(None), turn.into_iter().collect());

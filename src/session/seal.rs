@@ -10,6 +10,7 @@ use super::cell::{self, SealFault};
 use super::choice::Pick;
 use super::copy_out;
 use super::errors;
+use super::exchange::Exchange;
 use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
 use super::roles::Viewer;
 use super::rows;
@@ -21,6 +22,7 @@ use crate::keys::{KeysError, Ring};
 use crate::schema::catalog::{EncType, Terms};
 use crate::sql::copy::{Copy, InColumn};
 use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
+use crate::telemetry::metrics::Spent;
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
@@ -71,6 +73,8 @@ pub(super) struct Within<'a> {
     pub(super) viewer: &'a Viewer,
     /// Where values are counted.
     pub(super) tally: &'a mut Tally,
+    /// Where time is counted.
+    pub(super) exchange: &'a mut Exchange,
 }
 
 /// A parameter's value as the client gave it.
@@ -92,12 +96,14 @@ pub(super) async fn bind(
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
-    let Within { ring, settings, pick, shown, found, viewer, tally } = within;
+    let Within { ring, settings, pick, shown, found, viewer, tally, exchange } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
     }
+    exchange.turn_to(Some(Spent::Keys));
     let keys = Keys::gather(ring, pick, prepared, &raws, &settings).await?;
+    exchange.turn_to(Some(Spent::Sealing));
     let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
     portal_state.copy = copying(ring, pick, prepared)?;
     tally.turn_to(prepared.entry.as_ref());

@@ -19,6 +19,7 @@ use crate::crypto::term::TermKeys;
 use crate::crypto::term::matching::Run;
 use crate::crypto::{KeyId, KeysetId, Kref};
 use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
+use crate::telemetry::metrics::Spent;
 use crate::wire::error::PgError;
 use crate::wire::value::{Case, Like, PlainType, ValueError};
 
@@ -167,7 +168,10 @@ where
     /// `wanted`: `None` is NULL.
     async fn search_one(&mut self, search: &Search, wanted: Option<&Wanted>) -> Answer<Result<Found, PgError>> {
         let Some(wanted) = wanted else { return Ok(Some(Ok(Found::null(search)))) };
-        let (keyset, keys) = match self.term_keys(search).await {
+        self.state.exchange.turn_to(Some(Spent::Keys));
+        let term_keys = self.term_keys(search).await;
+        self.state.exchange.turn_to(Some(Spent::Analysis));
+        let (keyset, keys) = match term_keys {
             Ok(keys) => keys,
             Err(error) => return Ok(Some(Err(error))),
         };
@@ -230,7 +234,9 @@ where
         values: &[Vec<u8>],
         looked: &mut Looking,
     ) -> Result<(), PgError> {
+        self.state.exchange.turn_to(Some(Spent::Keys));
         self.fetch_for(&search.column, keyset, values).await?;
+        self.state.exchange.turn_to(Some(Spent::Opening));
         let mut plaintext = Zeroizing::new(Vec::new());
         // The cast to text that `starts_with` needs takes blanks away.
         let prefix_of_bpchar = search.looked == Looked::Prefix && search.enc.def.plain == PlainType::Bpchar;

@@ -16,6 +16,7 @@ use super::seal::Given;
 use super::{Fault, Session, errors, fast};
 use crate::schema::catalog::Oid;
 use crate::sql::plan::{Action, Analysis, Effects, Plan, Statement};
+use crate::telemetry::metrics::Command;
 use crate::wire::client::{self, BindBuilder, Kind};
 
 impl<C, S> Session<C, S>
@@ -26,6 +27,7 @@ where
     /// A simple query that the fast path did not forward.
     pub(super) async fn query(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Query::parse(body).map_err(|_| Fault::Malformed)?;
+        self.state.exchange.command = Command::of(message.sql);
         let Ok(text) = std::str::from_utf8(message.sql) else {
             return match self.not_utf8(message.sql) {
                 Verdict::Forward(effects) => self.forward_query(raw, message.sql, effects).await,
@@ -79,7 +81,7 @@ where
     async fn forward_query(&mut self, raw: &Bytes, sql: &[u8], effects: Effects) -> Result<(), Fault> {
         let turns = self.state.turns(effects, sql);
         self.state.runs(effects);
-        self.state.counted.untouched += 1;
+        self.state.exchange.runs_plain();
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect_turns(Await::Query, turns);
         if effects.copies {
@@ -246,7 +248,7 @@ where
         client::describe(out, Kind::Portal, b"")?;
         client::execute(out, b"", 0)?;
         self.state.in_batch = true;
-        self.state.counted.untouched += 1;
+        self.state.exchange.runs_plain();
         let undo = self.state.names.set_statement(b"", None);
         let ledger = &mut self.state.ledger;
         ledger.push(Await::Parse(undo), Reader::Nobody, None);

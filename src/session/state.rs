@@ -9,6 +9,7 @@ use super::audit::{Observer, Tally};
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
+use super::exchange::{Completed, Exchange};
 use super::ledger::{Await, Ledger, Names, Reader};
 use super::prepared::{Portal, Seen, Statement, Turning};
 use super::roles::Viewer;
@@ -50,10 +51,6 @@ pub(super) struct Counted {
     pub(super) opened: u64,
     /// A row was refused with this.
     pub(super) refused: Option<SqlState>,
-    /// Statements run as they are.
-    pub(super) untouched: u64,
-    /// Statements run by a plan.
-    pub(super) encrypted: u64,
 }
 
 /// What the statements since the last Sync do.
@@ -121,6 +118,14 @@ pub(super) struct State {
     /// Rows of the current result so far, for errors.
     pub(super) row: u64,
     pub(super) counted: Counted,
+    /// Statements that completed; handed on with `counted`.
+    pub(super) statements: Completed,
+    /// SQLSTATEs of errors of the server's; handed on with `counted`.
+    pub(super) errors: Vec<[u8; 5]>,
+    /// Bytes that were counted: read from and written to the client, read from and written to the server.
+    pub(super) bytes: [u64; 4],
+    /// From the client's message at hand to its answer.
+    pub(super) exchange: Exchange,
     /// What is counted for the audit; handed on with `counted`.
     pub(super) tally: Tally,
     /// Who is connected, for the audit.
@@ -191,6 +196,10 @@ impl State {
             announced: None,
             row: 0,
             counted: Counted::default(),
+            statements: Completed::default(),
+            errors: Vec::new(),
+            bytes: [0; 4],
+            exchange: Exchange::new(),
             tally: Tally::default(),
             observer: None,
             viewer: Viewer::default(),

@@ -107,6 +107,7 @@ async fn attempts<'a>(gate: &'a Gate, client: &mut Link, opening: &'a Opening) -
     }
     if let Some(message) = refusal {
         client.send(message.raw()).await?;
+        return Err(Ended::NotLoggedIn);
     }
     Err(Ended::Quiet)
 }
@@ -190,7 +191,10 @@ impl<'a> Login<'a> {
                             self.gate.allows(self.opening.keyset.as_ref())?;
                         }
                         client.send(&self.to_client).await?;
-                        return if matches!(step, Step::Ready) { Ok(Outcome::Ready) } else { Err(Ended::Quiet) };
+                        return match step {
+                            Step::Ready => Ok(Outcome::Ready),
+                            _ => Err(Ended::NotLoggedIn),
+                        };
                     }
                 }
             }
@@ -403,7 +407,7 @@ fn asks_scram(message: &Message) -> bool {
 }
 
 fn unreachable(error: DialError) -> Ended {
-    tracing::warn!(%error, "database server out of reach");
+    tracing::warn!(%error, "database server out of reach: look whether it runs, and at [database]");
     PgError::fatal(SqlState::CANNOT_CONNECT, error.to_string())
         .hint("This comes from the proxy: check that the database runs, and the proxy's [database] settings.")
         .into()

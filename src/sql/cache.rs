@@ -4,6 +4,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
@@ -133,6 +134,8 @@ pub struct PlanCache {
     exact: Cache<Key, Exact, ByWeight>,
     shared: Cache<Key, Arc<Shared>, ByWeight>,
     largest: u64,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl PlanCache {
@@ -143,7 +146,14 @@ impl PlanCache {
             exact: Cache::with_weighter(statements, bytes / 2, ByWeight),
             shared: Cache::with_weighter(statements / 2, bytes / 2, ByWeight),
             largest: bytes / 2 / LARGEST_PART,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
+    }
+
+    /// Texts whose analysis was at hand, and texts that had to be analysed, so far.
+    pub fn looked(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
     /// As [`analyze`](super::analyze), from the cache if it was asked before.
@@ -160,15 +170,20 @@ impl PlanCache {
             conforming: session.standard_conforming_strings,
         };
         match self.exact.get(&query) {
-            Some(Exact(outcome)) => outcome,
+            Some(Exact(outcome)) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                outcome
+            }
             None => self.miss(&query, catalog, session),
         }
     }
 
     fn miss(&self, query: &Query<'_>, catalog: &Catalog, session: &SessionState<'_>) -> Outcome {
         let around = Around { catalog, session, declared: query.declared };
+        let missed = || self.misses.fetch_add(1, Ordering::Relaxed);
         let lexed = match statement::first_look(query.text, around) {
             Ok(FirstLook::Decided(analysis)) => {
+                missed();
                 self.keep_exact(query, &Ok(analysis.clone()));
                 return Ok(analysis);
             }
@@ -182,8 +197,10 @@ impl PlanCache {
         if let Some(found) = shared.as_ref().and_then(|q| self.shared.get(q))
             && found.serves(query.text, &literals)
         {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return found.outcome_for(&lexed, query.text);
         }
+        missed();
         let (outcome, fixed) = match statement::analyze_tree(query.text, &lexed, around) {
             Ok(Analyzed { analysis, fixed }) => (Ok(analysis), fixed),
             Err(refusal) => (Err(Arc::new(*refusal)), Vec::new()),

@@ -93,7 +93,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (metrics, scrape) = Metrics::new();
-        metrics.connections_accepted.increment(4);
+        for _ in 0..4 {
+            drop(metrics.connections.opens());
+        }
         let readiness = Readiness::default();
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(serve(listener, readiness.clone(), scrape, shutdown.clone()));

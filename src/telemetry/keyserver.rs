@@ -1,17 +1,24 @@
 //! Metrics of a key server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Gauge, Histogram, Key, KeyName, Label, Recorder, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics::{Gauge, Label};
 
-use super::metrics::{METADATA, SECONDS, Scrape};
+use super::metrics::{Family, Histogram, Pair, Registry, Scrape};
+
+const COUNTERS: [Pair; 2] = [
+    ("columnseal_keyserver_requests_total", "Requests answered, by path and HTTP status."),
+    ("columnseal_keyserver_keys_total", "The service's halves of keys that were given, by kind."),
+];
+const GAUGES: [Pair; 2] = [
+    ("columnseal_keyserver_connections", "Connections open now."),
+    ("columnseal_keyserver_event_streams", "Event streams open now."),
+];
 
 /// Every metric of a key server. Cloning shares the counters.
 #[derive(Clone)]
 pub struct KeyServerMetrics {
-    recorder: Arc<PrometheusRecorder>,
+    registry: Registry,
     seconds: Histogram,
     connections: Gauge,
     streams: Gauge,
@@ -36,32 +43,27 @@ impl Drop for Open {
 impl KeyServerMetrics {
     /// Handles that count, and what renders them for Prometheus.
     pub fn new() -> (Self, Scrape) {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-            .expect("the bucket list is not empty")
-            .build_recorder();
-        describe(&recorder);
-        let scrape = Scrape::of(recorder.handle());
-        let gauge = |name: &'static str| recorder.register_gauge(&Key::from_static_name(name), &METADATA);
+        let (registry, handle) = Registry::new();
+        registry.describe(&COUNTERS, &GAUGES);
+        let gauge = |name: &'static str| registry.gauge(name, &[]);
         let (connections, streams) =
             (gauge("columnseal_keyserver_connections"), gauge("columnseal_keyserver_event_streams"));
-        let seconds = Key::from_static_name("columnseal_keyserver_request_seconds");
-        let seconds = recorder.register_histogram(&seconds, &METADATA);
-        (Self { recorder: Arc::new(recorder), seconds, connections, streams }, scrape)
+        let seconds = Histogram::default();
+        let help = "Time from the head of a request to its answer.";
+        let scrape = Scrape::of(handle).with(Family::of("columnseal_keyserver_request_seconds", help, &seconds));
+        (Self { registry, seconds, connections, streams }, scrape)
     }
 
     /// An answer was given. `path` is a known one or `other`.
     pub fn answered(&self, path: &'static str, status: u16, took: Duration) {
         let labels = vec![Label::new("path", path), Label::new("code", status.to_string())];
-        let key = Key::from_parts("columnseal_keyserver_requests_total", labels);
-        self.recorder.register_counter(&key, &METADATA).increment(1);
-        self.seconds.record(took.as_secs_f64());
+        self.registry.owned_counter("columnseal_keyserver_requests_total", labels).increment(1);
+        self.seconds.record(took);
     }
 
     /// So many keys' halves were given, of one kind.
     pub fn gave(&self, kind: &'static str, count: u64) {
-        let key = Key::from_parts("columnseal_keyserver_keys_total", vec![Label::new("kind", kind)]);
-        self.recorder.register_counter(&key, &METADATA).increment(count);
+        self.registry.counter("columnseal_keyserver_keys_total", &[("kind", kind)]).increment(count);
     }
 
     /// Counts a connection until it is dropped.
@@ -78,19 +80,6 @@ impl KeyServerMetrics {
 fn opened(gauge: &Gauge) -> Open {
     gauge.increment(1.0);
     Open(gauge.clone())
-}
-
-fn describe(recorder: &PrometheusRecorder) {
-    let name = KeyName::from_const_str;
-    let count = Some(Unit::Count);
-    let requests = "Requests answered, by path and HTTP status.";
-    recorder.describe_counter(name("columnseal_keyserver_requests_total"), count, requests.into());
-    let keys = "The service's halves of keys that were given, by kind.";
-    recorder.describe_counter(name("columnseal_keyserver_keys_total"), count, keys.into());
-    let seconds = "Time from the head of a request to its answer.";
-    recorder.describe_histogram(name("columnseal_keyserver_request_seconds"), Some(Unit::Seconds), seconds.into());
-    recorder.describe_gauge(name("columnseal_keyserver_connections"), count, "Connections open now.".into());
-    recorder.describe_gauge(name("columnseal_keyserver_event_streams"), count, "Event streams open now.".into());
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod harness;
 mod keyserver;
 mod leaks;
 mod matching;
+mod observe;
 mod order;
 mod plain;
 mod prepared;

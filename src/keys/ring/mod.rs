@@ -99,6 +99,8 @@ struct Shared {
     /// Why the last question to the service failed.
     trouble: ArcSwapOption<KeysError>,
     cache: Cache<(Kref, KeyId), Arc<DataKey>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
     refetched: Cache<(Kref, KeyId), ()>,
     /// Pins as they were read last, by database: they serve while the service is away, no longer than keys do.
     pins: Mutex<HashMap<String, Vec<Pin>>>,
@@ -147,6 +149,8 @@ impl Ring {
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),
             cache: cache.build(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
             refetched: Cache::builder().time_to_live(REFETCH).max_capacity(65_536).build(),
             pins: Mutex::default(),
             to_warden,
@@ -288,7 +292,14 @@ impl Ring {
         let now = self.shared.leased()?;
         let held = self.shared.held.load();
         held.keysets.get(held.krefs.get(&kref)?)?.allowed(Permissions::DECRYPT, now)?;
-        self.shared.cache.get(&(kref, key_id))
+        let found = self.shared.cache.get(&(kref, key_id));
+        if found.is_some() { &self.shared.hits } else { &self.shared.misses }.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// How often a key to decrypt with was at hand, and how often not, so far.
+    pub fn looked(&self) -> (u64, u64) {
+        (self.shared.hits.load(Ordering::Relaxed), self.shared.misses.load(Ordering::Relaxed))
     }
 
     /// Fetches keys to decrypt with: all that are missing in one request, together with those of other sessions. Afterwards
