@@ -20,12 +20,12 @@ use crate::keys::remote::Remote;
 use crate::keys::settings::Service;
 use crate::keys::{KeyService, KeysError, Metered, Ring};
 use crate::keyserver::{Engine, Policy};
-use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
 use crate::net::hosts;
 use crate::net::stream::Socket;
 use crate::net::target::is_loopback;
+use crate::net::{TlsError, https_client_config};
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
@@ -37,6 +37,8 @@ use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
+use crate::telemetry::slow::SlowLimit;
+use crate::telemetry::traces::{Exporter, Span, Tracer};
 
 pub use keyserver::KeyServer;
 
@@ -101,6 +103,8 @@ pub struct App {
     handovers: mpsc::Receiver<Handover>,
     health: Option<(TcpListener, Scrape)>,
     readiness: Readiness,
+    /// What sends spans, and the spans.
+    traces: Option<(Exporter, mpsc::Receiver<Span>)>,
     shutdown: CancellationToken,
 }
 
@@ -151,12 +155,16 @@ impl App {
         let roles = session.policy.roles.clone();
         let plans = PlanCache::new(PLANS);
         let limits = session.limits;
-        let shared = Arc::new(Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit, limits });
+        let slow = SlowLimit::new(config.telemetry.slow_statement);
+        let (tracer, waiting) = config.telemetry.traces.as_ref().map(|t| Tracer::new(t.sample, &metrics.spans)).unzip();
+        let shared = Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit, limits, slow, tracer };
+        let shared = Arc::new(shared);
         if let Some((_, scrape)) = &health {
             sample(scrape, &shared);
         }
+        let traces = exporter(config, waiting, &shared.metrics)?;
         shared.metrics.standing.drain_limit.set(session.shutdown_timeout.as_secs_f64());
-        Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, shutdown })
+        Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, traces, shutdown })
     }
 
     /// The audit of data access, for who rotates its file.
@@ -203,6 +211,10 @@ impl App {
                 }
             });
         }
+        let traced_until = CancellationToken::new();
+        if let Some((exporter, spans)) = self.traces {
+            tasks.spawn(exporter.run(spans, traced_until.clone()));
+        }
         tasks.spawn(hosts::watch(self.dialer.clone(), self.shutdown.clone()));
         let up = self.shared.metrics.standing.database.clone();
         tasks.spawn(watch_database(self.dialer, self.readiness.clone(), up, self.shutdown.clone()));
@@ -214,6 +226,7 @@ impl App {
         listen::run(self.listeners, self.gate, move |login| serve_one(login, Arc::clone(&shared), drain.clone())).await;
         self.readiness.not_ready("shutting down");
         self.shutdown.cancel();
+        traced_until.cancel();
         served_until.cancel();
         sessions_over.cancel();
         let _ = audit.await;
@@ -311,6 +324,18 @@ fn sample(scrape: &Scrape, shared: &Arc<Shared>) {
         metrics.standing.lease.set(ring.lease_left().as_secs_f64());
         metrics.standing.key_service.set(if ring.trouble().is_none() { 1.0 } else { 0.0 });
     });
+}
+
+/// What sends spans, where they are wanted.
+fn exporter(
+    config: &Config,
+    waiting: Option<mpsc::Receiver<Span>>,
+    metrics: &Metrics,
+) -> Result<Option<(Exporter, mpsc::Receiver<Span>)>, StartError> {
+    let Some((settings, waiting)) = config.telemetry.traces.as_ref().zip(waiting) else { return Ok(None) };
+    let secure = settings.endpoint.scheme_str() == Some("https");
+    let tls = secure.then(|| https_client_config(None)).transpose()?;
+    Ok(Some((Exporter::new(settings.endpoint.clone(), tls, metrics.spans.clone()), waiting)))
 }
 
 /// Sets the readiness by whether a host of the database answers.

@@ -5,7 +5,7 @@
 //! ```text
 //! wire      -> -                   PostgreSQL messages and values. Sync, no sockets
 //! crypto    -> -                   envelope, terms, split keys, client keys. Sync, no I/O
-//! telemetry -> -                   log, metrics, health endpoint
+//! telemetry -> -                   log, metrics, traces, health endpoint
 //! net       -> wire                database target, dialing, TLS on both sides
 //! schema    -> crypto wire net     encrypted types, `seal` schema, catalog snapshot
 //! sql       -> crypto wire schema  statement -> plan. Sync, pure

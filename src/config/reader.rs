@@ -85,6 +85,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A share from 0 to 1, else `default`.
+    pub(super) fn share(&mut self, key: &str, default: f64) -> f64 {
+        let Some(written) = self.raw.get(key) else { return default };
+        let share = match &written.value.kind {
+            ValueKind::Float(share) => Some(*share),
+            ValueKind::I64(whole @ 0..=1) => Some(*whole as f64),
+            ValueKind::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match share {
+            Some(share) if (0.0..=1.0).contains(&share) => share,
+            _ => {
+                self.fault(key, "is not a share", "write a number from 0 to 1, such as 0.1");
+                default
+            }
+        }
+    }
+
     /// `true` or `false`, or `None` where nothing was written.
     pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
         let written = self.raw.get(key)?;
@@ -239,6 +257,7 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..split].parse().ok()?;
     let factor = match text[split..].trim() {
+        "us" => return Some(Duration::from_micros(number)),
         "ms" => return Some(Duration::from_millis(number)),
         "" | "s" => 1,
         "m" | "min" => 60,
@@ -260,6 +279,7 @@ mod tests {
         {
             assert_eq!(parse_span(text), Some(Duration::from_millis(millis)), "{text}");
         }
+        assert_eq!(parse_span("70us"), Some(Duration::from_micros(70)));
         for bad in ["", "s", "-1s", "1.5h", "1 fortnight", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(parse_span(bad), None, "{bad}");
         }

@@ -12,7 +12,8 @@ use crate::net::target::is_loopback;
 use crate::schema::pins::is_column_name;
 use crate::session::settings::{AuthMode, Limits, Policy, Settings as Session};
 use crate::telemetry::log::check_level;
-use crate::telemetry::settings::{LogFormat, Settings as Telemetry};
+use crate::telemetry::settings::{LogFormat, Settings as Telemetry, Traces};
+use crate::telemetry::traces::check_endpoint;
 
 use super::database;
 use super::keyserver;
@@ -220,7 +221,22 @@ pub(super) fn telemetry(reader: &mut Reader<'_>) -> Telemetry {
     let choices = [("auto", None), ("pretty", Some(LogFormat::Pretty)), ("json", Some(LogFormat::Json))];
     let terminal = if reader.environment.on_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     let format = reader.choice("log.format", &choices).flatten().unwrap_or(terminal);
-    Telemetry { level, format, listen: metrics_address(reader) }
+    let slow = reader.span("log.slow_statement", Duration::ZERO, Duration::ZERO..=24 * HOUR);
+    let slow_statement = Some(slow).filter(|slow| !slow.is_zero());
+    Telemetry { level, format, slow_statement, traces: traces(reader), listen: metrics_address(reader) }
+}
+
+fn traces(reader: &mut Reader<'_>) -> Option<Traces> {
+    let sample = reader.share("traces.sample", 1.0);
+    let endpoint = reader.text("traces.endpoint").filter(|text| !text.is_empty() && text != "off")?;
+    match check_endpoint(&endpoint) {
+        Ok(endpoint) => Some(Traces { endpoint, sample }),
+        Err(why) => {
+            let advice = "write the URL where the collector takes OTLP over HTTP, such as \"http://127.0.0.1:4318\"";
+            reader.fault("traces.endpoint", why.to_string(), advice);
+            None
+        }
+    }
 }
 
 fn metrics_address(reader: &mut Reader<'_>) -> Option<SocketAddr> {

@@ -6,6 +6,7 @@ use super::copy_in;
 use super::copy_out;
 use super::cursors;
 use super::errors;
+use super::exchange::rows_of;
 use super::fast::broken;
 use super::ledger::{Await, Entry, Reader, Undo};
 use super::prepared::Statement;
@@ -305,6 +306,7 @@ fn count(state: &mut State, tag: &[u8]) {
         }
         Some(_) => return,
     };
+    state.exchange.rows += rows_of(tag);
     state.statements.add(kind, command);
 }
 
@@ -341,6 +343,7 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
     let ours = matches!(state.ledger.front(), Some(Entry { what: Await::Poison(_) | Await::PoisonQuery(_), .. }));
     if let (Ok(code), false) = (<[u8; 5]>::try_from(view.sqlstate()), ours || state.copy_fault.is_some()) {
         state.errors.push(code);
+        state.exchange.failed(&code);
     }
     let poisoned = view.sqlstate() != SqlState::IN_FAILED_SQL_TRANSACTION.0.as_bytes();
     if let Some(ours) = state.copy_fault.take()

@@ -32,7 +32,7 @@ where
             self.state.cursors.declares();
         }
         self.state.runs(portal.prepared.effects);
-        self.state.exchange.runs_plan();
+        self.state.exchange.runs_plan(&portal.prepared);
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Execute(Some(Arc::clone(&portal))));
         if let Some(steps) = &plan.steps {
@@ -120,6 +120,7 @@ where
             return Err(error.into());
         }
         self.shared.metrics.refused(error.sqlstate.0);
+        self.state.exchange.failed(error.sqlstate.0.as_bytes());
         client::copy_fail(&mut self.pipe.server.output, copy_in::OURS)?;
         self.state.copy_fault = Some(Box::new(error));
         self.state.dropping_client = left;

@@ -167,6 +167,7 @@ pub(super) fn may_read_otherwise(sql: &[u8]) -> bool {
 
 fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Query::parse(body) else { return Verdict::Look };
+    state.exchange.hears(message.sql);
     if state.replication && is_replication_command(message.sql) {
         state.ledger.expect(Await::Query);
         return Verdict::Forward;
@@ -175,6 +176,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         Some(effects) if !effects.copies && !waits(state, effects) => {
             state.runs(effects);
             state.exchange.runs_plain();
+            state.exchange.shows(message.sql);
             let turns = state.turns(effects, message.sql);
             state.ledger.expect_turns(Await::Query, turns);
             Verdict::Forward
@@ -207,6 +209,7 @@ pub(super) fn waits(state: &State, effects: Effects) -> bool {
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Parse::parse(body) else { return Verdict::Look };
+    state.exchange.hears(message.sql);
     let effects = if message.oids.is_empty() {
         untouched(state, plans, message.sql, &[])
     } else {
@@ -259,6 +262,9 @@ fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
     if effects.configures || of_cursor || of_plan || (effects.transaction && state.batch.opens) {
         return false;
     }
+    if let Some(text) = state.names.text(statement) {
+        state.exchange.shows(text);
+    }
     bound(state, portal, effects, turning);
     true
 }
@@ -309,8 +315,8 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
             None
         }
     };
-    match portal {
-        Some(_) => state.exchange.runs_plan(),
+    match &portal {
+        Some(portal) => state.exchange.runs_plan(&portal.prepared),
         None => state.exchange.runs_plain(),
     }
     state.in_batch = true;

@@ -442,6 +442,7 @@ where
         metrics.refused(error.sqlstate.0);
         metrics.statements.of(Kind::Refused, self.state.exchange.command).increment(1);
         self.state.exchange.refused = true;
+        self.state.exchange.failed(error.sqlstate.0.as_bytes());
     }
 
     /// Makes the server fail where a statement is refused, so that order, skipping and transaction state are its own.

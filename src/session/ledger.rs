@@ -189,6 +189,14 @@ impl Names {
         Some((Zeroizing::new(sql.to_vec()), oids.clone()))
     }
 
+    /// The text of a statement that was forwarded.
+    pub(super) fn text(&self, name: &[u8]) -> Option<&[u8]> {
+        match self.statements.get(name)? {
+            Statement::Plan(..) => None,
+            Statement::Forwarded(forwarded) => Some(&forwarded.source.as_deref().unwrap_or(&self.unnamed).sql),
+        }
+    }
+
     /// The statement was analysed anew and is still the same.
     pub(super) fn confirm(&mut self, name: &[u8], seen: Seen) {
         if let Some(statement) = self.statements.get_mut(name) {

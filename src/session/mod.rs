@@ -77,6 +77,8 @@ use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
 use crate::sql::own::Wish;
 use crate::telemetry::metrics::{Connected, Metrics, Phase, Spent};
+use crate::telemetry::slow::SlowLimit;
+use crate::telemetry::traces::{Context, Tracer};
 use crate::wire::client;
 use crate::wire::error::PgError;
 use crate::wire::frame::BuildError;
@@ -107,6 +109,10 @@ pub struct Shared {
     pub audit: Arc<Audit>,
     /// Limits of time.
     pub limits: Limits,
+    /// From when on a statement is slow.
+    pub slow: SlowLimit,
+    /// Where spans go.
+    pub tracer: Option<Tracer>,
 }
 
 /// A connection that was logged in.
@@ -164,6 +170,8 @@ struct Session<C, S> {
     shared: Arc<Shared>,
     database: String,
     presence: Connected,
+    /// The span of the connection, and when it began.
+    connection: (Context, std::time::Instant),
 }
 
 /// Serves one connection until either side closes or `drain` asks idle sessions to end.
@@ -185,9 +193,10 @@ where
     for name in [&mut login.user, &mut login.database] {
         name.truncate(name.floor_char_boundary(MAX_NAME));
     }
+    let connection = (shared.tracer.as_ref().map(Tracer::begin).unwrap_or_default(), Instant::now().into_std());
     let slot = shared.catalogs.slot(&login.database);
     let pick = startup::pick(&shared.ring, login.keyset.as_ref());
-    let mut state = State::new(slot, Choice::new(pick.clone().unwrap_or_default()));
+    let mut state = State::new(slot, Choice::new(pick.clone().unwrap_or_default()), shared.watched());
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());
@@ -206,6 +215,7 @@ where
         shared,
         database: login.database,
         presence,
+        connection,
     };
     let outcome = match pick {
         Ok(_) => session.run(&drain).await,
@@ -216,6 +226,7 @@ where
         error.write(&mut session.pipe.client.output);
     }
     session.close().await;
+    session.trace_connection(!matches!(outcome, Ok(()) | Err(Fault::Closed)));
     match outcome {
         Err(Fault::Closed) => Ok(()),
         other => other,
@@ -375,6 +386,7 @@ where
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
                 self.shared.metrics.refused(error.sqlstate.0);
+                self.state.exchange.failed(error.sqlstate.0.as_bytes());
                 back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
             }
         }

@@ -51,6 +51,9 @@ where
                     return Ok(());
                 }
                 self.pipe.server.output.extend_from_slice(raw);
+                if let Some(text) = self.state.names.text(message.statement) {
+                    self.state.exchange.shows(text);
+                }
                 fast::bound(&mut self.state, message.portal, effects, turning);
                 Ok(())
             }

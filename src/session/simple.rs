@@ -28,6 +28,7 @@ where
     pub(super) async fn query(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Query::parse(body).map_err(|_| Fault::Malformed)?;
         self.state.exchange.command = Command::of(message.sql);
+        self.state.exchange.hears(message.sql);
         let Ok(text) = std::str::from_utf8(message.sql) else {
             return match self.not_utf8(message.sql) {
                 Verdict::Forward(effects) => self.forward_query(raw, message.sql, effects).await,
@@ -82,6 +83,7 @@ where
         let turns = self.state.turns(effects, sql);
         self.state.runs(effects);
         self.state.exchange.runs_plain();
+        self.state.exchange.shows(sql);
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect_turns(Await::Query, turns);
         if effects.copies {
@@ -249,6 +251,7 @@ where
         client::execute(out, b"", 0)?;
         self.state.in_batch = true;
         self.state.exchange.runs_plain();
+        self.state.exchange.shows(text.as_bytes());
         let undo = self.state.names.set_statement(b"", None);
         let ledger = &mut self.state.ledger;
         ledger.push(Await::Parse(undo), Reader::Nobody, None);

@@ -9,7 +9,7 @@ use super::audit::{Observer, Tally};
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
-use super::exchange::{Completed, Exchange};
+use super::exchange::{Completed, Exchange, Watched};
 use super::ledger::{Await, Ledger, Names, Reader};
 use super::prepared::{Portal, Seen, Statement, Turning};
 use super::roles::Viewer;
@@ -126,6 +126,8 @@ pub(super) struct State {
     pub(super) bytes: [u64; 4],
     /// From the client's message at hand to its answer.
     pub(super) exchange: Exchange,
+    /// How the client calls itself.
+    pub(super) application: String,
     /// What is counted for the audit; handed on with `counted`.
     pub(super) tally: Tally,
     /// Who is connected, for the audit.
@@ -161,8 +163,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A session that was just logged in.
-    pub(super) fn new(slot: Arc<Slot>, choice: Choice) -> Self {
+    /// A session that was just logged in. `watched`: somebody may want to know which statement it is that runs.
+    pub(super) fn new(slot: Arc<Slot>, choice: Choice, watched: Watched) -> Self {
         let view = View {
             slot,
             catalog: Arc::default(),
@@ -199,7 +201,8 @@ impl State {
             statements: Completed::default(),
             errors: Vec::new(),
             bytes: [0; 4],
-            exchange: Exchange::new(),
+            exchange: Exchange::new(watched),
+            application: String::new(),
             tally: Tally::default(),
             observer: None,
             viewer: Viewer::default(),
@@ -339,6 +342,7 @@ impl State {
         match name {
             "standard_conforming_strings" => self.standard_conforming_strings = value == "on",
             "client_encoding" => value.clone_into(&mut self.client_encoding),
+            "application_name" => value.clone_into(&mut self.application),
             "server_version" => {
                 let major =
                     value.split(|c: char| !c.is_ascii_digit()).next().and_then(|major| major.parse::<u32>().ok());

@@ -1,14 +1,48 @@
 //! What a session tells of itself while it runs: counts, once for a batch of bytes, and exchanges that are over.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::exchange::{Done, Watched};
 use super::pipe::{HIGH_WATER, Want};
-use super::{Session, rows};
+use super::{Session, Shared, rows};
 use crate::keys::KeysError;
-use crate::telemetry::metrics::{Kind, Phase, Spent};
+use crate::sql::Shape;
+use crate::telemetry::metrics::{Command, Kind, Phase, Spent};
+use crate::telemetry::traces::{self, Context, Span, SpanKind, Value};
 use crate::wire::server::TransactionStatus;
+
+/// Attributes of spans, by the numbers of [`Spent`].
+const PARTS: [&str; Spent::COUNT] = [
+    "columnseal.client_seconds",
+    "columnseal.analysis_seconds",
+    "columnseal.keys_seconds",
+    "columnseal.sealing_seconds",
+    "columnseal.server_seconds",
+    "columnseal.opening_seconds",
+];
+
+impl Shared {
+    /// What somebody wants to know of statements.
+    pub(super) fn watched(&self) -> Watched {
+        let causes = self.tracer.is_some();
+        Watched { shapes: causes || self.slow.is_set(), causes }
+    }
+}
+
+impl Done {
+    /// Why it failed, if it did.
+    fn sqlstate(&self) -> Option<&str> {
+        std::str::from_utf8(self.failed.as_ref()?).ok()
+    }
+}
+
+/// To a thousandth.
+fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
 
 impl<C, S> Session<C, S>
 where
@@ -70,6 +104,7 @@ where
         }
         if let Some(sqlstate) = counted.refused {
             metrics.refused(sqlstate.0);
+            self.state.exchange.failed(sqlstate.0.as_bytes());
             tracing::warn!(database = %self.database, sqlstate = sqlstate.0, "a row of an encrypted result was refused");
         }
     }
@@ -81,6 +116,111 @@ where
         if done.statements > 0 && done.kind != Kind::Refused {
             self.shared.metrics.latency.record(done.kind, done.took, &done.parts);
         }
+        let slow = self.shared.slow.is_over(done.took);
+        let span =
+            self.shared.tracer.as_ref().filter(|_| done.statements > 0 || done.kind == Kind::Refused).map(|tracer| {
+                match done.caused {
+                    Some(caused) => tracer.within(caused),
+                    None => tracer.begin(),
+                }
+            });
+        let span = span.filter(|span| span.sampled);
+        if slow || span.is_some() {
+            let shape = self.state.exchange.take_shape();
+            if slow {
+                self.log_slow(&done, shape.as_deref());
+            }
+            if let Some(span) = span {
+                self.trace(&done, shape.as_deref(), span);
+            }
+        }
+        self.state.exchange.watched = self.shared.watched();
+    }
+
+    fn log_slow(&self, done: &Done, shape: Option<&Shape>) {
+        self.shared.metrics.slow.increment(1);
+        let [client, analysis, keys, sealing, server, opening] = done.parts.map(millis);
+        tracing::warn!(
+            database = self.database,
+            user = &*self.state.viewer.role,
+            application = self.state.application,
+            kind = done.kind.name(),
+            statements = done.statements,
+            rows = done.rows,
+            sqlstate = done.sqlstate(),
+            took_ms = millis(done.took),
+            client_ms = client,
+            analysis_ms = analysis,
+            keys_ms = keys,
+            sealing_ms = sealing,
+            server_ms = server,
+            opening_ms = opening,
+            shape = shape.map(|shape| shape.id.to_string()),
+            statement = shape.map(|shape| &*shape.text),
+            "slow statement"
+        );
+    }
+
+    fn trace(&self, done: &Done, shape: Option<&Shape>, context: Context) {
+        let Some(tracer) = &self.shared.tracer else { return };
+        let command = shape.map_or(done.command, |shape| Command::of(shape.text.as_bytes()));
+        let mut attributes = self.who();
+        attributes.extend([
+            ("db.operation.name", command.name().into()),
+            ("db.response.returned_rows", Value::Number(done.rows)),
+            ("columnseal.kind", done.kind.name().into()),
+            ("columnseal.statements", Value::Number(done.statements.into())),
+        ]);
+        if let Some(shape) = shape {
+            attributes.extend([
+                ("db.query.text", (*shape.text).into()),
+                ("columnseal.shape", Value::Text(shape.id.to_string())),
+            ]);
+        }
+        attributes.extend(PARTS.iter().zip(done.parts).map(|(name, took)| (*name, Value::Real(took.as_secs_f64()))));
+        tracer.send(Span {
+            context,
+            parent: done.caused.map(|caused| caused.span),
+            link: Some(self.connection.0),
+            name: command.name().to_owned(),
+            kind: SpanKind::Server,
+            time: traces::since(done.began),
+            attributes,
+            error: done.sqlstate().map(str::to_owned),
+        });
+    }
+
+    /// Tells a collector of the connection, which is over.
+    pub(super) fn trace_connection(&self, failed: bool) {
+        let Some(tracer) = &self.shared.tracer else { return };
+        let (context, began) = self.connection;
+        let mut attributes = self.who();
+        let bytes = [
+            ("columnseal.client.received_bytes", self.pipe.client.taken),
+            ("columnseal.client.sent_bytes", self.pipe.client.given),
+            ("columnseal.server.received_bytes", self.pipe.server.taken),
+            ("columnseal.server.sent_bytes", self.pipe.server.given),
+        ];
+        attributes.extend(bytes.map(|(name, count)| (name, Value::Number(count))));
+        tracer.send(Span {
+            context,
+            parent: None,
+            link: None,
+            name: "connection".to_owned(),
+            kind: SpanKind::Server,
+            time: traces::since(began),
+            attributes,
+            error: failed.then(|| "the connection ended early".to_owned()),
+        });
+    }
+
+    fn who(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("db.system.name", "postgresql".into()),
+            ("db.namespace", self.database.as_str().into()),
+            ("user.name", (*self.state.viewer.role).into()),
+            ("columnseal.application", self.state.application.as_str().into()),
+        ]
     }
 
     /// Fetches keys that rows need.

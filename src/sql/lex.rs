@@ -134,6 +134,16 @@ impl Lexed {
         Ok(lexer.out)
     }
 
+    /// The text reads the same whatever standard_conforming_strings says.
+    pub fn is_sure(&self, text: &str) -> bool {
+        if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+            return true;
+        }
+        let places = |lexed: &Lexed| -> Vec<_> { lexed.tokens.iter().map(|t| (t.start, t.end)).collect() };
+        let all = [true, false].map(|conforming| Lexed::new(text, conforming).map(|lexed| places(&lexed)).ok());
+        all[0].is_some() && all[0] == all[1] && all[0] == Some(places(self))
+    }
+
     /// Index of the token that starts at this byte.
     pub fn at(&self, start: usize) -> Option<usize> {
         self.tokens.binary_search_by_key(&start, |t| t.start as usize).ok()

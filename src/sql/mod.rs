@@ -8,7 +8,7 @@
 //! expressions in `expr`, `combine`, `choices`, `compare`, `search`, `rows`, `alone`, `windows`; other statements in `dml`, `copy`, `conflict`, `merge`, `ddl`, `utility`,
 //! `cursor`, `execute`, `own`;
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template, [`steps`] several where one does not do. [`cache`] keeps what was found. [`shape`] is
-//! what an audit may say of a statement.
+//! what an audit may say of a statement, `comment` what a client says of it.
 
 mod acts;
 mod alone;
@@ -17,6 +17,7 @@ mod body;
 pub mod cache;
 mod choices;
 mod combine;
+mod comment;
 mod compare;
 mod conflict;
 pub mod copy;
@@ -68,6 +69,7 @@ mod tests;
 
 pub use acts::{Act, acts};
 pub use cache::PlanCache;
+pub use comment::commented;
 pub use literal::{Literal, Literals, literals};
 pub use render::{PositionMap, Rendered};
 pub use shape::{Shape, ShapeId};

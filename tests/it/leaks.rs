@@ -1,6 +1,7 @@
 //! No plaintext of an encrypted column leaves the proxy towards the server or into a log: the server logs all it can,
 //! the proxy logs all it can too, a relay keeps every byte sent to the server, and all of it is searched.
 
+use crate::support::collector::Collector;
 use crate::support::raw::{self, Raw};
 use crate::support::{Options, ProxyOptions, Twin};
 
@@ -236,7 +237,12 @@ fn search(place: &str, hay: &[u8], markers: &Markers) -> Vec<String> {
 #[test]
 fn no_plaintext_reaches_the_server_or_a_log() {
     let options = Options::logged().with("track_activity_query_size = 65536");
-    let proxy = ProxyOptions::default().with("CS_LOG__LEVEL", "trace").with("CS_AUDIT__SINK", "file:access.jsonl");
+    let collector = Collector::start();
+    let proxy = ProxyOptions::default()
+        .with("CS_LOG__LEVEL", "trace")
+        .with("CS_LOG__SLOW_STATEMENT", "1us")
+        .with("CS_TRACES__ENDPOINT", &collector.url)
+        .with("CS_AUDIT__SINK", "file:access.jsonl");
     let mut twin = Twin::start_with(options, &proxy);
     twin.sealed.sql(SCHEMA);
     let mut markers = Markers { used: Vec::new() };
@@ -258,6 +264,10 @@ fn no_plaintext_reaches_the_server_or_a_log() {
     twin.proxy.wait_exit();
     let access = std::fs::read_to_string(twin.workspace.dir().join("access.jsonl")).unwrap();
     assert!(access.lines().count() > 10, "what was run is recorded");
+    let slow = twin.proxy.log().matches("slow statement").count();
+    assert!(slow > 100 && collector.spans().len() > 100, "{slow} slow statements, {} spans", collector.spans().len());
+    found.extend(search("log of the end", twin.proxy.log().as_bytes(), &markers));
+    found.extend(search("spans", collector.text().as_bytes(), &markers));
     found.extend(search("records of data access", access.as_bytes(), &markers));
     assert!(found.is_empty(), "{} finds:\n{}", found.len(), found.join("\n"));
 }

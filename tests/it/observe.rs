@@ -1,5 +1,8 @@
 //! What an operator sees of a running proxy.
 
+use serde_json::Value;
+
+use crate::support::collector::Collector;
 use crate::support::raw::{self, Raw, tcp};
 use crate::support::{Options, ProxyOptions, Twin, eventually};
 
@@ -92,4 +95,75 @@ fn metrics_count_what_happens_until_the_last_connection_ends() {
     });
     waiting.query("COMMIT");
     assert!(twin.proxy.wait_exit().success());
+}
+
+/// The fields of the last line of the log with this message.
+fn logged(twin: &Twin, message: &str, holds: &str) -> Value {
+    eventually(message, || {
+        let log = twin.proxy.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|l| l["message"] == message && l.to_string().contains(holds)).next_back()
+    })
+}
+
+fn attribute<'s>(span: &'s Value, name: &str) -> &'s Value {
+    let found = span["attributes"].as_array().unwrap().iter().find(|a| a["key"] == name);
+    &found.unwrap_or_else(|| panic!("{name} is not in {span}"))["value"]
+}
+
+#[test]
+fn slow_statements_and_spans_tell_parts_and_shapes() {
+    let collector = Collector::start();
+    let options = ProxyOptions::default()
+        .with("CS_LOG__FORMAT", "json")
+        .with("CS_TRACES__ENDPOINT", &collector.url)
+        .with("CS_LOG__SLOW_STATEMENT", "20ms");
+    let mut twin = Twin::start_with(Options::default(), &options);
+    twin.sealed.sql(SCHEMA);
+    let mut client = Raw::connect_with(twin.proxy.port, "sealed", &[("application_name", "shop-web")]);
+    client.query("INSERT INTO t VALUES (1, 'marked-one', 'marked-two', 'marked-three')");
+    client.query("INSERT INTO n VALUES (1, 'marked-three')");
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let slow = format!("SELECT e, pg_sleep(0.05) FROM t WHERE e = 'marked-one' /*traceparent='{parent}'*/");
+    assert_eq!(client.rows(&slow), ["marked-one|"]);
+    let line = logged(&twin, "slow statement", "pg_sleep (?) from t");
+    assert_eq!(line["statement"], "select e, pg_sleep (?) from t where e = ?");
+    assert_eq!(
+        (&line["user"], &line["database"], &line["application"]),
+        (&"app".into(), &"sealed".into(), &"shop-web".into())
+    );
+    assert_eq!((&line["rows"], &line["statements"], &line["kind"]), (&1.into(), &1.into(), &"encrypted".into()));
+    let ms = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("{name} is not in {line}"));
+    assert!(ms("server_ms") >= 50.0 && ms("took_ms") >= ms("server_ms"), "{line}");
+    let parts = ["client_ms", "analysis_ms", "keys_ms", "sealing_ms", "server_ms", "opening_ms"].map(ms);
+    assert!((parts.iter().sum::<f64>() - ms("took_ms")).abs() < 0.1, "{line}");
+
+    client.ask(&raw::extended("SELECT p, pg_sleep(0.05) FROM n WHERE p = $1", &[Some("marked-three")]));
+    let line = logged(&twin, "slow statement", "select p, pg_sleep (?) from n where p = ?");
+    assert_eq!(line["kind"], "plain");
+    client.error("SELECT pg_sleep(0.05), 1 / (id - 1) FROM n WHERE p = 'marked-three'");
+    assert_eq!(logged(&twin, "slow statement", "22012")["sqlstate"], "22012");
+
+    drop(client);
+    let caused = eventually("the spans arrive", || {
+        let spans = collector.spans();
+        spans.iter().find(|span| span["name"] == "connection" && span.to_string().contains("shop-web"))?;
+        spans.into_iter().find(|span| span["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736")
+    });
+    assert_eq!((&caused["parentSpanId"], &caused["name"]), (&"00f067aa0ba902b7".into(), &"select".into()));
+    assert_eq!(attribute(&caused, "db.query.text")["stringValue"], "select e, pg_sleep (?) from t where e = ?");
+    assert_eq!(attribute(&caused, "db.response.returned_rows")["intValue"], "1");
+    assert!(attribute(&caused, "columnseal.server_seconds")["doubleValue"].as_f64().unwrap() >= 0.05, "{caused}");
+    let nanos = |name: &str| caused[name].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(nanos("endTimeUnixNano") - nanos("startTimeUnixNano") >= 50_000_000, "{caused}");
+    let spans = collector.spans();
+    let link = spans.iter().find(|span| span["name"] == "connection" && span["spanId"] == caused["links"][0]["spanId"]);
+    assert_eq!(attribute(link.expect("its connection"), "user.name")["stringValue"], "app");
+    assert!(spans.iter().any(|span| span["status"]["message"] == "22012"), "an error is told");
+
+    twin.proxy.signal("TERM");
+    twin.proxy.wait_exit();
+    for (place, text) in [("log", twin.proxy.log()), ("spans", collector.text())] {
+        assert!(!text.contains("marked-"), "a value in the {place}:\n{text}");
+    }
 }

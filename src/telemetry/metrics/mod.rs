@@ -30,7 +30,7 @@ pub(super) use registry::{Pair, Registry};
 use process::Process;
 
 /// Counters and what they mean.
-const COUNTERS: [Pair; 19] = [
+const COUNTERS: [Pair; 21] = [
     ("columnseal_connections_accepted_total", "Client connections that logged in."),
     ("columnseal_connections_refused_total", "Client connections that were not let in, by reason."),
     ("columnseal_statements_total", "Statements that completed or were refused by the proxy, by kind and command."),
@@ -40,6 +40,7 @@ const COUNTERS: [Pair; 19] = [
     ("columnseal_bytes_sent_total", "Bytes written after the login, by side."),
     ("columnseal_refusals_total", "Errors raised by the proxy itself in sessions, by kind."),
     ("columnseal_errors_total", "Errors that clients were told, by who has to act and class of SQLSTATE."),
+    ("columnseal_slow_statements_total", "Statements slower than log.slow_statement."),
     ("columnseal_cancel_requests_total", "Cancel requests of clients, by outcome."),
     ("columnseal_plan_cache_hits_total", "Statements whose analysis was at hand."),
     ("columnseal_plan_cache_misses_total", "Statements that had to be analysed."),
@@ -50,6 +51,7 @@ const COUNTERS: [Pair; 19] = [
     ("columnseal_catalog_failures_total", "Reads of the catalog that failed."),
     ("columnseal_audit_records_total", "Records of data access written."),
     ("columnseal_audit_failures_total", "Attempts to write records of data access that failed."),
+    ("columnseal_trace_spans_total", "Spans for the trace collector, by outcome."),
 ];
 
 /// Gauges and what they mean.
@@ -96,6 +98,8 @@ pub struct Metrics {
     pub bytes: Bytes,
     /// Errors raised by the proxy itself, by kind.
     pub refusals: Refusals,
+    /// Statements slower than the settings say.
+    pub slow: Counter,
     /// Cancel requests.
     pub cancels: Cancels,
     /// Hits and misses of caches, set when somebody asks.
@@ -110,6 +114,8 @@ pub struct Metrics {
     pub audit: Audit,
     /// What the proxy needs, and whether it ends.
     pub standing: Standing,
+    /// Spans on their way to a collector.
+    pub spans: Spans,
 }
 
 /// `columnseal_statements_total{kind,command}`.
@@ -255,6 +261,17 @@ pub struct Standing {
     pub drain_limit: Gauge,
 }
 
+/// `columnseal_trace_spans_total{outcome}`.
+#[derive(Clone)]
+pub struct Spans {
+    /// The collector took them.
+    pub exported: Counter,
+    /// The queue was full.
+    pub dropped: Counter,
+    /// The collector did not take them.
+    pub failed: Counter,
+}
+
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
@@ -341,6 +358,7 @@ impl Metrics {
                 protocol: refusal("protocol"),
                 catalog: refusal("catalog"),
             },
+            slow: counter("columnseal_slow_statements_total"),
             cancels: Cancels {
                 relayed: outcome("columnseal_cancel_requests_total", "relayed"),
                 unknown: outcome("columnseal_cancel_requests_total", "unknown"),
@@ -372,6 +390,11 @@ impl Metrics {
                 lease: gauge("columnseal_key_lease_seconds"),
                 draining: gauge("columnseal_draining_seconds"),
                 drain_limit: gauge("columnseal_drain_limit_seconds"),
+            },
+            spans: Spans {
+                exported: outcome("columnseal_trace_spans_total", "exported"),
+                dropped: outcome("columnseal_trace_spans_total", "dropped"),
+                failed: outcome("columnseal_trace_spans_total", "failed"),
             },
             registry,
         }

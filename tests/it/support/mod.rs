@@ -5,6 +5,7 @@
 //! databases, logs or settings, so they may run in any order and at once, in one process or in many.
 
 pub mod cluster;
+pub mod collector;
 pub mod keyserver;
 pub mod options;
 pub mod pair;
