@@ -1,5 +1,9 @@
 //! What an operator sees of a running proxy.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::collector::Collector;
@@ -18,6 +22,34 @@ fn page(twin: &Twin) -> String {
 fn value(page: &str, metric: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{metric} is not in:\n{page}")).parse().unwrap()
+}
+
+/// Names of metrics that a page has, with those of the parts of histograms.
+fn names(page: &str) -> BTreeSet<String> {
+    let lines = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.map(|line| line.split(['{', ' ']).next().unwrap().to_owned()).collect()
+}
+
+/// Names of metrics in an expression or file.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|w| w.starts_with("columnseal_") || w.starts_with("process_")).map(str::to_owned).collect()
+}
+
+fn config(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)).unwrap()
+}
+
+/// Every `expr` of a dashboard.
+fn expressions(json: &Value, found: &mut Vec<String>) {
+    match json {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| match value {
+            Value::String(text) if key == "expr" => found.push(text.clone()),
+            other => expressions(other, found),
+        }),
+        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        _ => {}
+    }
 }
 
 #[test]
@@ -88,6 +120,17 @@ fn metrics_count_what_happens_until_the_last_connection_ends() {
     let parts: f64 = ["client", "proxy", "keys", "server"].map(part).iter().sum();
     let whole = value(&page, "columnseal_statement_seconds_sum{kind=\"encrypted\"}");
     assert!((parts - whole).abs() < 0.001, "parts {parts} of {whole}");
+
+    let known = names(&page);
+    let dashboard: Value = serde_json::from_str(&config("grafana/columnseal.json")).unwrap();
+    let mut asked = Vec::new();
+    expressions(&dashboard, &mut asked);
+    let alerts = config("prometheus/alerts.yml");
+    assert!(asked.len() > 15 && alerts.matches("expr:").count() > 8);
+    for text in asked.iter().chain([&alerts]) {
+        let missing: Vec<_> = named(text).into_iter().filter(|name| !known.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?} of {text} is no metric");
+    }
 
     twin.proxy.signal("TERM");
     eventually("its metrics say so", || {
