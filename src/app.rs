@@ -36,7 +36,7 @@ use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
 use crate::telemetry::health::{self, Readiness};
-use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Scrape};
+use crate::telemetry::metrics::{KeyService as KeyServiceMetrics, Reloads, Scrape};
 use crate::telemetry::slow::SlowLimit;
 use crate::telemetry::traces::{Exporter, Span, Tracer};
 
@@ -105,6 +105,8 @@ pub struct App {
     readiness: Readiness,
     /// What sends spans, and the spans.
     traces: Option<(Exporter, mpsc::Receiver<Span>)>,
+    /// The longest that a shutdown takes.
+    drain: Duration,
     shutdown: CancellationToken,
 }
 
@@ -162,14 +164,41 @@ impl App {
         if let Some((_, scrape)) = &health {
             sample(scrape, &shared);
         }
+        readiness.notes({
+            let ring = Arc::clone(&shared.ring);
+            move || key_note(&ring)
+        });
         let traces = exporter(config, waiting, &shared.metrics)?;
         shared.metrics.standing.drain_limit.set(session.shutdown_timeout.as_secs_f64());
-        Ok(App { listeners, gate, dialer, shared, embedded, sink, handovers, health, readiness, traces, shutdown })
+        Ok(App {
+            listeners,
+            gate,
+            dialer,
+            shared,
+            embedded,
+            sink,
+            handovers,
+            health,
+            readiness,
+            traces,
+            drain: session.shutdown_timeout,
+            shutdown,
+        })
     }
 
     /// The audit of data access, for who rotates its file.
     pub fn audit(&self) -> Arc<Audit> {
         Arc::clone(&self.shared.audit)
+    }
+
+    /// From when on a statement is slow, for who changes it.
+    pub fn slow(&self) -> SlowLimit {
+        self.shared.slow.clone()
+    }
+
+    /// What counts reloads of settings.
+    pub fn reloads(&self) -> Reloads {
+        self.shared.metrics.reloads.clone()
     }
 
     /// Where it listens.
@@ -199,15 +228,20 @@ impl App {
             let began: Arc<OnceLock<Instant>> = Arc::default();
             let (draining, since) = (self.shared.metrics.standing.draining.clone(), Arc::clone(&began));
             scrape.before(move || draining.set(since.get().map_or(0.0, |at| at.elapsed().as_secs_f64())));
-            let shutdown = self.shutdown.clone();
+            let (shutdown, readiness, limit) = (self.shutdown.clone(), self.readiness.clone(), self.drain);
+            let connections = self.shared.metrics.connections.clone();
             tasks.spawn(async move {
                 shutdown.cancelled().await;
-                let _ = began.set(Instant::now());
+                let at = *began.get_or_init(Instant::now);
+                readiness.drains(move || {
+                    let (open, left) = (connections.open(), limit.saturating_sub(at.elapsed()).as_secs());
+                    format!("shutting down: {open} connections are open, those left in {left} s are cut off")
+                });
             });
             let served = health::serve(listener, self.readiness.clone(), scrape, served_until.clone());
             tasks.spawn(async move {
                 if let Err(error) = served.await {
-                    tracing::error!(%error, "the health endpoint ended");
+                    tracing::error!(%error, "the health endpoint ended; statements go on: restart to have it again");
                 }
             });
         }
@@ -224,7 +258,6 @@ impl App {
         let shared = Arc::clone(&self.shared);
         let drain = self.shutdown.clone();
         listen::run(self.listeners, self.gate, move |login| serve_one(login, Arc::clone(&shared), drain.clone())).await;
-        self.readiness.not_ready("shutting down");
         self.shutdown.cancel();
         traced_until.cancel();
         served_until.cancel();
@@ -273,7 +306,7 @@ async fn open_sink(settings: &AuditSettings, keystore: mpsc::Sender<Handover>) -
     match sink.check().await {
         Err(error) if settings.required => return Err(error),
         Err(error) => {
-            tracing::error!(%error, "records of data access cannot be kept; statements run all the same")
+            tracing::error!(%error, "records of data access cannot be kept; statements run all the same: look at [audit] sink")
         }
         Ok(()) => {}
     }
@@ -326,6 +359,12 @@ fn sample(scrape: &Scrape, shared: &Arc<Shared>) {
     });
 }
 
+/// What `/readyz` tells of keys. Those at hand serve for a while, and plain statements need none.
+fn key_note(ring: &Ring) -> Option<String> {
+    let (trouble, left) = (ring.trouble()?, ring.lease_left().as_secs());
+    Some(format!("note: keys are in trouble, those at hand serve for {left} s: {trouble}"))
+}
+
 /// What sends spans, where they are wanted.
 fn exporter(
     config: &Config,
@@ -340,12 +379,23 @@ fn exporter(
 
 /// Sets the readiness by whether a host of the database answers.
 async fn watch_database(dialer: Dialer, readiness: Readiness, up: Gauge, shutdown: CancellationToken) {
+    let mut failing = false;
     loop {
         let dialed = dialer.dial(dialer.attempts()[0]).await;
         up.set(if dialed.is_ok() { 1.0 } else { 0.0 });
         match dialed {
-            Ok(_) => readiness.ready(),
-            Err(error) => readiness.not_ready(format!("the database does not answer: {error}")),
+            Ok(_) => {
+                readiness.ready();
+                if std::mem::take(&mut failing) {
+                    tracing::info!("the database answers again");
+                }
+            }
+            Err(error) => {
+                readiness.not_ready(format!("the database does not answer: {error}"));
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "the database does not answer; new connections are refused: look whether it runs, and at [database]");
+                }
+            }
         }
         tokio::select! {
             () = shutdown.cancelled() => return,

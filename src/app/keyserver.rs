@@ -57,7 +57,7 @@ impl KeyServer {
             .map(|(listener, scrape)| tokio::spawn(health::serve(listener, self.readiness, scrape, self.shutdown)));
         self.server.run().await;
         if let Some(Ok(Err(error))) = async { Some(health?.await) }.await {
-            tracing::error!(%error, "the health endpoint ended");
+            tracing::error!(%error, "the health endpoint ended; requests go on: restart to have it again");
         }
     }
 }

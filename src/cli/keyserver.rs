@@ -4,11 +4,13 @@ use columnseal::app::KeyServer as Server;
 use columnseal::config::{KeyServerConfig, load_keyserver};
 use columnseal::keyserver::http::{self, ServeError};
 use columnseal::telemetry::log::{self, LogHandle};
+use columnseal::telemetry::settings::Settings as Telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::output::{Exit, Failure, Outcome};
+use super::reload::Reload;
 use super::signals::Signals;
 use super::workspace;
 
@@ -40,7 +42,7 @@ impl KeyServer {
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+        tracing::warn!(%error, "the limit of open files could not be raised: many proxies may need more (ulimit -n)");
     }
 }
 
@@ -60,8 +62,12 @@ async fn serve(context: &Context, config: KeyServerConfig, log: &LogHandle) -> O
             "there is no workspace yet: `columnseal init --server URL --bootstrap-token FILE` makes it with this token"
         );
     }
-    let level = || load_keyserver(&context.environment, &context.sources).map(|config| config.telemetry.level);
-    let watch = signals.watch(&shutdown, log, level);
+    let mut reload = Reload::new(context);
+    let apply = |telemetry: &Telemetry| log.set_level(&telemetry.level);
+    let load = || load_keyserver(&context.environment, &context.sources).map(|config| config.telemetry);
+    let watch = signals.watch(&shutdown, || {
+        reload.run(load, apply);
+    });
     tokio::select! {
         () = server.run() => {}
         () = watch => {}

@@ -12,6 +12,7 @@ mod keyserver;
 mod keyset;
 mod output;
 mod proxy;
+mod reload;
 mod rewrap;
 mod rotate;
 mod signals;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::db;
 use super::output::{Exit, Failure, Outcome};
+use super::reload::Reload;
 use super::signals::Signals;
 use super::workspace;
 
@@ -43,12 +44,17 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let audit = app.audit();
-    let level = || {
+    let (audit, slow, counts) = (app.audit(), app.slow(), app.reloads());
+    let mut reload = Reload::new(context);
+    let load = || load(&context.environment, &context.sources).map(|config| config.telemetry);
+    let watch = signals.watch(&shutdown, || {
         audit.reopen();
-        load(&context.environment, &context.sources).map(|config| config.telemetry.level)
-    };
-    let watch = signals.watch(&shutdown, log, level);
+        let applied = reload.run(load, |telemetry| {
+            log.set_level(&telemetry.level);
+            slow.set(telemetry.slow_statement);
+        });
+        if applied { &counts.applied } else { &counts.refused }.increment(1);
+    });
     tokio::select! {
         () = app.run() => {}
         () = watch => {}

@@ -1,6 +1,5 @@
 //! The signals that a server heeds.
 
-use columnseal::telemetry::log::LogHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -26,39 +25,22 @@ impl Signals {
         })
     }
 
-    /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning. SIGHUP sets the log
-    /// level to what `level` reads.
-    pub(super) async fn watch(
-        mut self,
-        shutdown: &CancellationToken,
-        log: &LogHandle,
-        level: impl Fn() -> Result<String, columnseal::config::Faults>,
-    ) {
+    /// The first SIGTERM or SIGINT asks for a graceful end; a second one ends at once, by returning. SIGHUP runs `reload`.
+    pub(super) async fn watch(mut self, shutdown: &CancellationToken, mut reload: impl FnMut()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
                 _ = self.hangup.recv() => {
-                    reload(log, level());
+                    reload();
                     continue;
                 }
             }
             if shutdown.is_cancelled() {
                 return tracing::warn!("ending at once: what is under way is cut off");
             }
-            tracing::info!("shutting down: what is under way may end first");
+            tracing::info!("shutting down: what is under way may end first; a second signal ends at once");
             shutdown.cancel();
         }
-    }
-}
-
-/// Applies what can change while running: the log level. Certificates are read again when their files change.
-fn reload(log: &LogHandle, level: Result<String, columnseal::config::Faults>) {
-    match level {
-        Ok(level) => {
-            log.set_level(&level);
-            tracing::info!(level, "settings read again; what is not the log level needs a restart");
-        }
-        Err(faults) => tracing::error!(%faults, "settings have faults; the old ones stay in force"),
     }
 }

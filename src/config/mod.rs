@@ -13,6 +13,7 @@ mod raw;
 mod reader;
 mod resolve;
 mod root_key;
+mod written;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use environment::Environment;
 pub use faults::{Fault, Faults};
 pub use known::{KEYS, Known};
 pub use reader::parse_span;
+pub use written::Written;
 
 /// Everything the proxy needs to start.
 #[derive(Debug)]
@@ -118,6 +120,11 @@ pub fn load_database(
     }
     let target = database::target(&mut reader::Reader::new(&raw, environment, &mut faults));
     faults.or(target)
+}
+
+/// What was written, to see later what changed.
+pub fn written(environment: &Environment, sources: &Sources) -> Written {
+    Written::of(&raw::gather(environment, sources, &mut Faults::default()))
 }
 
 /// Whether a database was named at all, so that a command may leave it alone otherwise.

@@ -52,6 +52,11 @@ impl Raw {
         self.values.get(key)
     }
 
+    /// Every key and its value.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter().map(|(key, written)| (key.as_str(), &written.value))
+    }
+
     pub(super) fn has_section(&self, section: &str) -> bool {
         self.values.keys().any(|key| key.split('.').next() == Some(section))
     }

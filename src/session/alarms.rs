@@ -74,7 +74,7 @@ impl Alarms {
     /// Kept, or refused for good: either way not to be told again soon.
     fn settle(&self, batch: &PinAlarms, outcome: Result<(), KeysError>) {
         if let Err(error) = outcome {
-            warn!(database = batch.database, %error, "the key service did not take the alarms of pins");
+            warn!(database = batch.database, %error, "the key service did not take the alarms of pins, which are in this log alone: look at its version and the client's grants");
         }
         let mut known = self.known();
         if let Some(waiting) = known.waiting.get_mut(&batch.database) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cancel::{self, Cancels};
@@ -35,6 +36,8 @@ use crate::wire::sqlstate::SqlState;
 const OVERFLOW: usize = 64;
 /// How often certificate files are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
+/// How often it is told how many connections a shutdown waits for.
+const TELL: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -315,15 +318,31 @@ where
         }
     }
     drop(listeners);
-    let wait = async {
-        while let Some(ended) = tasks.join_next().await {
-            report(ended);
+    drain(tasks, gate.drain).await;
+}
+
+/// Waits for sessions to end, at most so long, and cuts off the rest.
+async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
+    let began = Instant::now();
+    tracing::info!(connections = tasks.len(), ?limit, "draining: no new connections; open transactions may end first");
+    let mut told = tokio::time::interval(TELL);
+    told.tick().await;
+    loop {
+        tokio::select! {
+            ended = tasks.join_next() => match ended {
+                Some(ended) => report(ended),
+                None => break,
+            },
+            _ = told.tick() => tracing::info!(connections = tasks.len(), "still draining"),
+            () = tokio::time::sleep_until(began + limit) => {
+                let connections = tasks.len();
+                tracing::warn!(connections, "shutdown timeout over: cutting off sessions, whose transactions roll back; end long transactions first, or set a longer server.shutdown_timeout");
+                tasks.shutdown().await;
+                break;
+            }
         }
-    };
-    if tokio::time::timeout(gate.drain, wait).await.is_err() {
-        tracing::warn!(sessions = tasks.len(), "shutdown timeout over: cutting off sessions");
-        tasks.shutdown().await;
     }
+    tracing::info!(took_s = began.elapsed().as_secs(), "drained");
 }
 
 fn enter<F, Fut>(gate: &Arc<Gate>, socket: Socket, tasks: &mut JoinSet<()>, serve: F)

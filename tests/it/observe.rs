@@ -1,4 +1,4 @@
-//! What an operator sees of a running proxy.
+//! What an operator sees of a running proxy: metrics, the log of slow statements, traces, readiness, reloads.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +53,7 @@ fn expressions(json: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn metrics_count_what_happens_until_the_last_connection_ends() {
+fn metrics_count_what_happens_and_a_drain_is_told_on_every_endpoint() {
     let mut twin =
         Twin::start_with(Options::default(), &ProxyOptions::default().with("CS_SERVER__SHUTDOWN_TIMEOUT", "20s"));
     twin.sealed.sql(SCHEMA);
@@ -133,11 +133,20 @@ fn metrics_count_what_happens_until_the_last_connection_ends() {
     }
 
     twin.proxy.signal("TERM");
+    let (status, why) = eventually("it says that it drains", || {
+        let (status, body) = twin.proxy.http("/readyz")?;
+        body.contains("shutting down").then_some((status, body))
+    });
+    assert!(status == 503 && why.contains("1 connections are open") || why.contains("2 connections are open"), "{why}");
+    let (status, alive) = twin.proxy.http("/healthz").expect("it lives");
+    assert!(status == 200 && alive.starts_with("ok\n") && alive.contains("shutting down"), "{alive}");
     eventually("its metrics say so", || {
         (value(&twin.proxy.http("/metrics")?.1, "columnseal_draining_seconds") > 0.0).then_some(())
     });
     waiting.query("COMMIT");
     assert!(twin.proxy.wait_exit().success());
+    let log = twin.proxy.log();
+    assert!(log.contains("draining: no new connections") && log.contains("\"drained\""), "{log}");
 }
 
 /// The fields of the last line of the log with this message.
@@ -155,17 +164,28 @@ fn attribute<'s>(span: &'s Value, name: &str) -> &'s Value {
 }
 
 #[test]
-fn slow_statements_and_spans_tell_parts_and_shapes() {
+fn slow_statements_and_spans_tell_parts_and_shapes_and_reloads_what_changed() {
     let collector = Collector::start();
-    let options = ProxyOptions::default()
-        .with("CS_LOG__FORMAT", "json")
-        .with("CS_TRACES__ENDPOINT", &collector.url)
-        .with("CS_LOG__SLOW_STATEMENT", "20ms");
+    let file = "columnseal.toml";
+    let options = ProxyOptions::default().with("CS_LOG__FORMAT", "json").with("CS_TRACES__ENDPOINT", &collector.url);
     let mut twin = Twin::start_with(Options::default(), &options);
     twin.sealed.sql(SCHEMA);
     let mut client = Raw::connect_with(twin.proxy.port, "sealed", &[("application_name", "shop-web")]);
     client.query("INSERT INTO t VALUES (1, 'marked-one', 'marked-two', 'marked-three')");
     client.query("INSERT INTO n VALUES (1, 'marked-three')");
+    assert!(!twin.proxy.log().contains("slow statement"), "none is slow by default");
+
+    let path = twin.workspace.dir().join(file);
+    let before = fs::read_to_string(&path).unwrap().replace("[server]\n", "[server]\nmax_connections = 77\n");
+    fs::write(&path, format!("{before}\n[log]\nslow_statement = \"20ms\"\n")).unwrap();
+    twin.proxy.signal("HUP");
+    let reload = logged(&twin, "settings read again; those named by `restart` are in force after a restart only", "");
+    assert_eq!(
+        (&reload["applied"], &reload["restart"]),
+        (&"log.slow_statement".into(), &"server.max_connections".into())
+    );
+    // What is watched changes with the exchange after the reload.
+    client.query("SELECT 1");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let slow = format!("SELECT e, pg_sleep(0.05) FROM t WHERE e = 'marked-one' /*traceparent='{parent}'*/");
     assert_eq!(client.rows(&slow), ["marked-one|"]);
@@ -204,6 +224,16 @@ fn slow_statements_and_spans_tell_parts_and_shapes() {
     assert_eq!(attribute(link.expect("its connection"), "user.name")["stringValue"], "app");
     assert!(spans.iter().any(|span| span["status"]["message"] == "22012"), "an error is told");
 
+    fs::write(&path, "[log]\nslow_statement = \"soon\"\n").unwrap();
+    twin.proxy.signal("HUP");
+    let faulty = "settings have faults; the old ones stay in force: correct them and send SIGHUP again";
+    assert!(logged(&twin, faulty, "")["faults"].to_string().contains("log.slow_statement"));
+    eventually("both are counted", || {
+        let page = page(&twin);
+        let count = |outcome| value(&page, &format!("columnseal_reloads_total{{outcome=\"{outcome}\"}}"));
+        (count("applied") == 1.0 && count("refused") == 1.0).then_some(())
+    });
+    assert!(value(&page(&twin), "columnseal_slow_statements_total") >= 3.0);
     twin.proxy.signal("TERM");
     twin.proxy.wait_exit();
     for (place, text) in [("log", twin.proxy.log()), ("spans", collector.text())] {

@@ -40,7 +40,7 @@ impl Heads {
                 continue;
             };
             if went_back(&chain.newest, &head) {
-                warn!(head = %signed, before = %chain.newest, "the audit trail of the key service went back or was rewritten");
+                warn!(head = %signed, before = %chain.newest, "the audit trail of the key service went back or was rewritten: look with `columnseal audit verify --heads`");
                 (chain.newest, chain.logged, chain.at) = (head, head, now);
                 continue;
             }

@@ -39,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>) 
                 let filled = fill(&shared, &keyset, false).await;
                 keyset.pool.refilled();
                 if let Err(error) = filled {
-                    warn!(keyset = keyset.name, %error, "no new data keys");
+                    warn!(keyset = keyset.name, %error, "no new data keys: values cannot be stored once those at hand are used up; look at the key service and the client's grant");
                 }
             }
             Order::Ready(id, reply) => {

@@ -57,7 +57,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut asks: mpsc::Receiver<Ask>) {
         };
         match &outcome {
             Ok(()) if failing => info!("the key service answers again"),
-            Err(error) if !failing => warn!(%error, "the key service fails"),
+            Err(error) if !failing => {
+                warn!(%error, "the key service fails; keys at hand serve until the lease is over: look at the key server, [keys] service and the network")
+            }
             _ => {}
         }
         failing = outcome.is_err();

@@ -175,7 +175,7 @@ impl Audit {
         self.metrics.audit.failing.set(if failed { 1.0 } else { 0.0 });
         if let Some(error) = failure {
             self.metrics.audit.failures.increment(1);
-            tracing::error!(%error, waiting, required = self.required, "records of data access cannot be kept");
+            tracing::error!(%error, waiting, required = self.required, "records of data access cannot be kept; they wait: look at [audit] sink");
         } else if before {
             tracing::info!(kept, "records of data access are kept again");
         }

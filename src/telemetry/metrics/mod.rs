@@ -30,7 +30,7 @@ pub(super) use registry::{Pair, Registry};
 use process::Process;
 
 /// Counters and what they mean.
-const COUNTERS: [Pair; 21] = [
+const COUNTERS: [Pair; 22] = [
     ("columnseal_connections_accepted_total", "Client connections that logged in."),
     ("columnseal_connections_refused_total", "Client connections that were not let in, by reason."),
     ("columnseal_statements_total", "Statements that completed or were refused by the proxy, by kind and command."),
@@ -52,6 +52,7 @@ const COUNTERS: [Pair; 21] = [
     ("columnseal_audit_records_total", "Records of data access written."),
     ("columnseal_audit_failures_total", "Attempts to write records of data access that failed."),
     ("columnseal_trace_spans_total", "Spans for the trace collector, by outcome."),
+    ("columnseal_reloads_total", "Times that settings were read again, by outcome."),
 ];
 
 /// Gauges and what they mean.
@@ -116,6 +117,8 @@ pub struct Metrics {
     pub standing: Standing,
     /// Spans on their way to a collector.
     pub spans: Spans,
+    /// Settings read again.
+    pub reloads: Reloads,
 }
 
 /// `columnseal_statements_total{kind,command}`.
@@ -272,6 +275,15 @@ pub struct Spans {
     pub failed: Counter,
 }
 
+/// `columnseal_reloads_total{outcome}`.
+#[derive(Clone)]
+pub struct Reloads {
+    /// They were applied.
+    pub applied: Counter,
+    /// They have faults.
+    pub refused: Counter,
+}
+
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
@@ -395,6 +407,10 @@ impl Metrics {
                 exported: outcome("columnseal_trace_spans_total", "exported"),
                 dropped: outcome("columnseal_trace_spans_total", "dropped"),
                 failed: outcome("columnseal_trace_spans_total", "failed"),
+            },
+            reloads: Reloads {
+                applied: outcome("columnseal_reloads_total", "applied"),
+                refused: outcome("columnseal_reloads_total", "refused"),
             },
             registry,
         }
