@@ -126,6 +126,44 @@ fn every_fault_is_told_at_once() {
 }
 
 #[test]
+fn what_operators_see_is_set_by_spans_urls_and_shares() {
+    let case = Case::file("[log]\nslow_statement = \"250ms\"\n[traces]\nendpoint = \"http://c:4318\"\nsample = 0.25\n");
+    let telemetry = case.with(&[]).expect("no fault").telemetry;
+    assert_eq!(telemetry.slow_statement, Some(std::time::Duration::from_millis(250)));
+    let traces = telemetry.traces.expect("an endpoint");
+    assert_eq!((traces.endpoint.to_string().as_str(), traces.sample), ("http://c:4318/v1/traces", 0.25));
+    let off = [("CS_LOG__SLOW_STATEMENT", "0"), ("CS_TRACES__ENDPOINT", "off"), ("CS_TRACES__SAMPLE", "1")];
+    let telemetry = case.with(&off).expect("no fault").telemetry;
+    assert_eq!((telemetry.slow_statement, telemetry.traces), (None, None));
+    for (variable, bad) in [
+        ("CS_LOG__SLOW_STATEMENT", "slow"),
+        ("CS_TRACES__ENDPOINT", "grpc://c:4317"),
+        ("CS_TRACES__ENDPOINT", "http://user:secret@c:4318"),
+        ("CS_TRACES__SAMPLE", "1.1"),
+        ("CS_TRACES__SAMPLE", "half"),
+    ] {
+        let faults = case.faults(&[(variable, bad)]);
+        assert!(faults.len() == 1 && !faults[0].contains("secret"), "{bad}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_changed_is_told_by_name_alone() {
+    let case = Case::file("[server]\nport = 1\n[database]\npassword = \"first-secret\"\n");
+    let look = |variables: &[(&str, &str)]| {
+        super::written(&Environment::of_pairs(case.directory.path(), variables), &case.sources)
+    };
+    let before = look(&[]);
+    assert!(look(&[]).differs(&before).is_empty());
+    let mut now = look(&[("CS_DATABASE__PASSWORD", "second-secret"), ("CS_LOG__LEVEL", "debug")]);
+    assert_eq!(now.differs(&before), ["database.password", "log.level"]);
+    assert_eq!(before.differs(&now), ["database.password", "log.level"], "what is gone counts too");
+    assert!(!format!("{now:?}").contains("secret"));
+    now.take("database.password", &before);
+    assert_eq!(now.differs(&before), ["log.level"]);
+}
+
+#[test]
 fn key_servers_are_named_by_https_urls() {
     let service = |text: &str| Case::file("").with(&[("CS_KEYS__SERVICE", text)]).map(|config| config.keys.service);
     let urls = vec!["https://a:8443".to_owned(), "https://[::1]:8443".to_owned()];

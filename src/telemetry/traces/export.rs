@@ -30,7 +30,7 @@ const PATH: &str = "/v1/traces";
 /// An endpoint that spans cannot be sent to.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// It is no `http` or `https` URL with a host.
+    /// It is no `http` or `https` URL with a host, or one with a name and password.
     #[error("is not a URL such as http://127.0.0.1:4318")]
     NoUrl,
 }
@@ -42,7 +42,9 @@ pub enum EndpointError {
 pub fn check_endpoint(text: &str) -> Result<Uri, EndpointError> {
     let uri: Uri = text.parse().map_err(|_| EndpointError::NoUrl)?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    if !known || uri.host().is_none_or(str::is_empty) {
+    // A password would stand in logs.
+    let named = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if !known || named || uri.host().is_none_or(str::is_empty) {
         return Err(EndpointError::NoUrl);
     }
     if uri.path() != "/" {
@@ -131,8 +133,12 @@ impl Exporter {
             Err(why) => {
                 self.spans.failed.increment(count);
                 if !std::mem::replace(&mut self.failing, true) {
-                    let endpoint = &self.endpoint;
-                    tracing::warn!(%endpoint, why, "the trace collector does not take spans, which are lost; statements go on. Look at [traces] endpoint and the collector");
+                    let collector = self.endpoint.authority().map(ToString::to_string);
+                    tracing::warn!(
+                        collector,
+                        why,
+                        "the trace collector does not take spans, which are lost; statements go on. Look at [traces] endpoint and the collector"
+                    );
                 }
             }
         }
