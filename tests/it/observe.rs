@@ -153,8 +153,8 @@ fn metrics_count_what_happens_and_a_drain_is_told_on_every_endpoint() {
 fn logged(twin: &Twin, message: &str, holds: &str) -> Value {
     eventually(message, || {
         let log = twin.proxy.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|l| l["message"] == message && l.to_string().contains(holds)).next_back()
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.rfind(|l| l["message"] == message && l.to_string().contains(holds))
     })
 }
 
