@@ -30,7 +30,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
-pub use array::{Array, read_array, write_array};
+pub use array::{Array, Dimensions, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
 pub use like::{Case, Like, Literal, fold};

@@ -1,5 +1,6 @@
-//! One-dimensional arrays of plaintext types, as parameters of `= ANY` and as values.
+//! Arrays of plaintext types, as parameters of `= ANY` and as values, and the form of arrays of any type.
 
+mod shape;
 mod text;
 
 use zeroize::Zeroizing;
@@ -7,19 +8,25 @@ use zeroize::Zeroizing;
 use super::PlainType;
 use super::error::{DATATYPE_MISMATCH, Result, ValueError};
 use super::plain::{Oid, UNKNOWN};
-use super::scan::{self, is_space};
-use super::{Format, Settings, read_operand, write};
+use super::scan;
+use super::{Format, Settings, read_operand, write_as};
 use crate::wire::sqlstate::SqlState;
+
+pub use shape::Dimensions;
 
 /// Most dimensions PostgreSQL takes.
 const MAX_DIMENSIONS: usize = 6;
 
-/// The elements of an array in their stored forms; more dimensions than one are flattened, as `= ANY` does.
+/// The elements of an array in their stored forms, row by row.
 #[derive(Default)]
 pub struct Array {
     data: Zeroizing<Vec<u8>>,
     /// End of each element in `data`, and whether it is NULL.
     ends: Vec<(usize, bool)>,
+    /// `None`: one dimension, from 1.
+    dimensions: Option<Dimensions>,
+    /// The binary form says that there are NULLs, as PostgreSQL says of a part without of an array with them.
+    nulls: bool,
 }
 
 impl Array {
@@ -31,6 +38,16 @@ impl Array {
     /// Without elements.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// An empty one that will have the elements of another.
+    pub fn like(parts: &Parts<'_>) -> Array {
+        Array { dimensions: Some(parts.dimensions.clone()), nulls: parts.nulls, ..Array::default() }
+    }
+
+    /// Lengths and lower bounds.
+    pub fn dimensions(&self) -> Dimensions {
+        self.dimensions.clone().unwrap_or_else(|| Dimensions::one(self.len()))
     }
 
     /// The elements in order; `None` for NULL.
@@ -104,43 +121,78 @@ fn too_many_dimensions() -> ValueError {
     )
 }
 
-fn read_binary(plain: PlainType, element: Option<Oid>, mut bytes: &[u8], settings: &Settings) -> Result<Array> {
-    let dimensions = usize::try_from(word(&mut bytes)?).map_err(|_| invalid("invalid number of dimensions"))?;
-    if dimensions > MAX_DIMENSIONS {
-        return Err(too_many_dimensions());
+/// An array in binary form, whose elements are not looked at.
+pub struct Parts<'a> {
+    /// OID of the elements' type.
+    pub element: Oid,
+    /// Lengths and lower bounds.
+    pub dimensions: Dimensions,
+    /// It is said that there are NULLs.
+    pub nulls: bool,
+    /// The elements in order; `None` for NULL.
+    pub items: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes an array apart.
+    ///
+    /// # Errors
+    /// As PostgreSQL's `array_recv`.
+    pub fn parse(mut bytes: &'a [u8]) -> std::result::Result<Parts<'a>, ValueError> {
+        let count = usize::try_from(word(&mut bytes)?).map_err(|_| invalid("invalid number of dimensions"))?;
+        if count > MAX_DIMENSIONS {
+            return Err(too_many_dimensions());
+        }
+        let flags = word(&mut bytes)?;
+        if !matches!(flags, 0 | 1) {
+            return Err(invalid("invalid array flags"));
+        }
+        let element = word(&mut bytes)? as Oid;
+        let mut dimensions = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (length, lower) = (word(&mut bytes)?, word(&mut bytes)?);
+            if length < 0 {
+                return Err(ValueError::number_range("integer"));
+            }
+            if lower.checked_add(length).is_none() {
+                return Err(ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large"));
+            }
+            dimensions.push((length, lower));
+        }
+        let dimensions = Dimensions::new(dimensions);
+        let count = dimensions.count();
+        if count > bytes.len() / 4 {
+            return Err(ValueError::short());
+        }
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Ok(length) = usize::try_from(word(&mut bytes)?) else {
+                items.push(None);
+                continue;
+            };
+            let (value, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
+            bytes = rest;
+            items.push(Some(value));
+        }
+        match bytes.is_empty() {
+            true => Ok(Parts { element, dimensions, nulls: flags == 1, items }),
+            false => Err(invalid("incorrect binary data format for an array")),
+        }
     }
-    if !matches!(word(&mut bytes)?, 0 | 1) {
-        return Err(invalid("invalid array flags"));
-    }
-    let oid = word(&mut bytes)? as Oid;
+}
+
+fn read_binary(plain: PlainType, element: Option<Oid>, bytes: &[u8], settings: &Settings) -> Result<Array> {
+    let parts = Parts::parse(bytes)?;
+    let oid = parts.element;
     if element.is_some_and(|element| element != oid) {
         let message = "binary data has an array element type other than declared";
         return Err(ValueError::new(DATATYPE_MISMATCH, message));
     }
-    let mut count = usize::from(dimensions > 0);
-    for _ in 0..dimensions {
-        let (length, lower) = (word(&mut bytes)?, word(&mut bytes)?);
-        let length = usize::try_from(length).map_err(|_| ValueError::number_range("integer"))?;
-        if lower.checked_add(length as i32).is_none() {
-            return Err(ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large"));
-        }
-        count = count.saturating_mul(length);
-    }
-    if count > bytes.len() / 4 {
-        return Err(ValueError::short());
-    }
-    let mut array = Array::default();
-    for _ in 0..count {
-        let Ok(length) = usize::try_from(word(&mut bytes)?) else {
-            array.push(None::<fn(&mut Vec<u8>) -> Result<()>>)?;
-            continue;
-        };
-        let (value, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
-        bytes = rest;
-        array.push(Some(|out: &mut Vec<u8>| read_operand(plain, oid, None, Format::Binary, value, settings, out)))?;
-    }
-    if !bytes.is_empty() {
-        return Err(invalid("incorrect binary data format for an array"));
+    let mut array = Array { dimensions: Some(parts.dimensions), ..Array::default() };
+    for item in parts.items {
+        let read =
+            |value| move |out: &mut Vec<u8>| read_operand(plain, oid, None, Format::Binary, value, settings, out);
+        array.push(item.map(read))?;
     }
     Ok(array)
 }
@@ -148,7 +200,7 @@ fn read_binary(plain: PlainType, element: Option<Oid>, mut bytes: &[u8], setting
 /// Appends an array of stored values as PostgreSQL prints or sends it.
 ///
 /// # Errors
-/// Those of [`write`].
+/// Those of [`write`](super::write).
 pub fn write_array(
     plain: PlainType,
     array: &Array,
@@ -156,67 +208,40 @@ pub fn write_array(
     settings: &Settings,
     out: &mut Vec<u8>,
 ) -> std::result::Result<(), ValueError> {
-    match format {
-        Format::Text => write_text(plain, array, settings, out),
-        Format::Binary => write_binary(plain, array, settings, out),
-    }
+    write_array_as((plain, plain.oid()), (plain, array), format, settings, out)
 }
 
-fn write_binary(plain: PlainType, array: &Array, settings: &Settings, out: &mut Vec<u8>) -> Result<()> {
-    let too_long = |_| ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed");
-    let nulls = array.ends.iter().any(|(_, null)| *null);
-    out.extend_from_slice(&i32::from(!array.is_empty()).to_be_bytes());
-    out.extend_from_slice(&i32::from(nulls).to_be_bytes());
-    out.extend_from_slice(&plain.oid().to_be_bytes());
-    if !array.is_empty() {
-        out.extend_from_slice(&i32::try_from(array.len()).map_err(too_long)?.to_be_bytes());
-        out.extend_from_slice(&1i32.to_be_bytes());
+/// As [`write_array`], of values of another type as those of this one, which has this OID.
+///
+/// # Errors
+/// Those of [`write_as`].
+pub fn write_array_as(
+    (shown, oid): (PlainType, Oid),
+    (plain, array): (PlainType, &Array),
+    format: Format,
+    settings: &Settings,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), ValueError> {
+    let dimensions = array.dimensions();
+    if format == Format::Text {
+        let mut items = array.iter();
+        return dimensions.print(out, |printed| match items.next().flatten() {
+            Some(stored) => write_as(shown, (plain, stored), format, settings, printed).map(|()| true),
+            None => Ok(false),
+        });
     }
+    dimensions.send(oid, array.nulls || array.ends.iter().any(|(_, null)| *null), out);
+    let too_long = |_| ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed");
     for element in array.iter() {
         let start = out.len();
         out.extend_from_slice(&(-1i32).to_be_bytes());
         if let Some(stored) = element {
-            write(plain, stored, Format::Binary, settings, out)?;
+            write_as(shown, (plain, stored), format, settings, out)?;
             let length = i32::try_from(out.len() - start - 4).map_err(too_long)?;
             out[start..start + 4].copy_from_slice(&length.to_be_bytes());
         }
     }
     Ok(())
-}
-
-fn write_text(plain: PlainType, array: &Array, settings: &Settings, out: &mut Vec<u8>) -> Result<()> {
-    let mut scratch = Zeroizing::new(Vec::new());
-    out.push(b'{');
-    for (index, element) in array.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let Some(stored) = element else {
-            out.extend_from_slice(b"NULL");
-            continue;
-        };
-        scratch.clear();
-        write(plain, stored, Format::Text, settings, &mut scratch)?;
-        push_element(&scratch, out);
-    }
-    out.push(b'}');
-    Ok(())
-}
-
-fn push_element(text: &[u8], out: &mut Vec<u8>) {
-    let special = |b: &u8| matches!(b, b'"' | b'\\' | b'{' | b'}' | b',') || is_space(*b);
-    if !text.is_empty() && !text.eq_ignore_ascii_case(b"null") && !text.iter().any(special) {
-        out.extend_from_slice(text);
-        return;
-    }
-    out.push(b'"');
-    for &byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -284,6 +309,22 @@ mod tests {
         write_array(PlainType::Text, &Array::default(), Format::Binary, &settings, &mut out).expect("empty");
         assert_eq!(out.len(), 12);
         assert!(read_array(PlainType::Text, 0, Format::Binary, &out, &settings).expect("empty").is_empty());
+    }
+
+    #[test]
+    fn dimensions_and_bounds_are_kept() {
+        let settings = Settings::default();
+        for text in
+            ["{}", "{a}", "{{a,b},{c,NULL}}", "[2:3]={a,b}", "[0:1][-1:0]={{a,b},{c,d}}", "{{{a},{b}},{{c},{d}}}"]
+        {
+            let array = read_array(PlainType::Text, 0, Format::Text, text.as_bytes(), &settings).expect("array");
+            let mut binary = Vec::new();
+            write_array(PlainType::Text, &array, Format::Binary, &settings, &mut binary).expect("array");
+            let again = read_array(PlainType::Text, 1009, Format::Binary, &binary, &settings).expect("array");
+            let mut out = Vec::new();
+            write_array(PlainType::Text, &again, Format::Text, &settings, &mut out).expect("array");
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
     }
 
     #[test]

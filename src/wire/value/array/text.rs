@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Array, MAX_DIMENSIONS, too_many_dimensions};
+use super::{Array, Dimensions, MAX_DIMENSIONS, too_many_dimensions};
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::error::{ARRAY_SUBSCRIPT_ERROR, Result, ValueError};
 use crate::wire::value::plain::Oid;
@@ -53,9 +53,10 @@ pub(super) fn read_text(plain: PlainType, element: Option<Oid>, text: &str, sett
         }
     }
     scanner.skip_blanks();
-    if scanner.peek().is_some() || bounds.is_some_and(|lengths| !shape.matches(&lengths)) {
+    if scanner.peek().is_some() || bounds.as_ref().is_some_and(|bounds| !shape.matches(bounds)) {
         return Err(malformed());
     }
+    array.dimensions = Some(shape.dimensions(&bounds.unwrap_or_default())?);
     Ok(array)
 }
 
@@ -139,9 +140,17 @@ impl Shape {
         next.is_some() && (self.last != Last::Item || next == Some(b'}'))
     }
 
-    fn matches(&self, lengths: &[i64]) -> bool {
-        lengths.len() == self.lengths.iter().flatten().count()
-            && lengths.iter().zip(self.lengths).all(|(want, have)| Some(*want) == have)
+    fn matches(&self, bounds: &[(i64, i32)]) -> bool {
+        bounds.len() == self.lengths.iter().flatten().count()
+            && bounds.iter().zip(self.lengths).all(|((want, _), have)| Some(*want) == have)
+    }
+
+    /// With the lower bounds that were written, or from 1.
+    fn dimensions(&self, bounds: &[(i64, i32)]) -> Result<Dimensions> {
+        let lower = |level: usize| bounds.get(level).map_or(1, |(_, lower)| *lower);
+        let one = |(level, length): (usize, &i64)| i32::try_from(*length).map(|length| (length, lower(level)));
+        let dimensions = self.lengths.iter().flatten().enumerate().map(one).collect::<std::result::Result<_, _>>();
+        dimensions.map(Dimensions::new).map_err(|_| malformed())
     }
 }
 
@@ -173,8 +182,8 @@ impl Scanner<'_> {
         digits.parse::<i32>().map(i64::from).map_err(|_| malformed())
     }
 
-    /// `[1:3][1:2]=`, giving the lengths, or nothing.
-    fn bounds(&mut self) -> Result<Option<Vec<i64>>> {
+    /// `[1:3][1:2]=`, giving lengths and lower bounds, or nothing.
+    fn bounds(&mut self) -> Result<Option<Vec<(i64, i32)>>> {
         let mut lengths = Vec::new();
         self.skip_blanks();
         while self.peek() == Some(b'[') {
@@ -197,7 +206,7 @@ impl Scanner<'_> {
                 let message = "upper bound cannot be less than lower bound";
                 return Err(ValueError::new(ARRAY_SUBSCRIPT_ERROR, message));
             }
-            lengths.push(upper - lower + 1);
+            lengths.push((upper - lower + 1, i32::try_from(lower).map_err(|_| malformed())?));
             self.skip_blanks();
         }
         if lengths.is_empty() {
