@@ -12,6 +12,7 @@ fn enc(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType> {
     Arc::new(EncType {
         oid: 90_000 + 2 * n,
         array_oid: 90_001 + 2 * n,
+        element: None,
         plain_oid: if plain == PlainType::Int4 { 23 } else { 25 },
         plain_array_oid: if plain == PlainType::Int4 { 1007 } else { 1009 },
         def: TypeDef { id: TypeId([n as u8; 16]), name: name.into(), plain, terms, options: "{}".into(), keyset: None },
@@ -44,10 +45,10 @@ pub fn catalog() -> Catalog {
         column("note", 25),
     ];
     let orders = vec![column("id", 20), column("user_id", 20), column("total", 1700), column("label", 25)];
-    let mut catalog = Catalog { version: 1, seal_version: Some(3), ..Catalog::default() };
+    let mut catalog = Catalog { version: 1, seal_version: Some(4), ..Catalog::default() };
     for enc in [&email, &age, &bio] {
         catalog.types.insert(enc.oid, Arc::clone(enc));
-        catalog.array_types.insert(enc.array_oid, Arc::clone(enc));
+        catalog.array_types.insert(enc.array_oid, enc.array());
         catalog.type_names.insert(enc.oid, ("seal".into(), enc.def.name.clone()));
         catalog.touching_types.extend([enc.def.name.clone(), format!("_{}", enc.def.name)]);
     }

@@ -74,13 +74,16 @@ pub struct TypeDef {
     pub keyset: Option<KeysetId>,
 }
 
-/// An encrypted type as one database has it.
+/// An encrypted type as one database has it, or the type of arrays of one: to analysis such an array is a value that is
+/// stored and read, and has no terms of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EncType {
-    /// OID of the composite.
+    /// OID of the composite, or of the array type.
     pub oid: Oid,
-    /// OID of its array type.
+    /// OID of its array type; of an array's, its own.
     pub array_oid: Oid,
+    /// Of an array's, the type of the elements.
+    pub element: Option<Arc<EncType>>,
     /// OID of its plaintext type, as clients are told (25 for enum labels and citext unless the database has citext).
     pub plain_oid: Oid,
     /// OID of the array of its plaintext type.
@@ -98,6 +101,26 @@ pub struct EncType {
 }
 
 impl EncType {
+    /// The type of arrays of it; of an array's it is the same one, as in PostgreSQL.
+    pub fn array(self: &Arc<Self>) -> Arc<EncType> {
+        if self.element.is_some() {
+            return Arc::clone(self);
+        }
+        let def = TypeDef { terms: Terms::default(), ..self.def.clone() };
+        let (oid, plain_oid, element) = (self.array_oid, self.plain_array_oid, Some(Arc::clone(self)));
+        Arc::new(EncType { oid, plain_oid, def, element, ..EncType::clone(self) })
+    }
+
+    /// The type of single values: the elements' of an array's, else itself.
+    pub fn single(self: &Arc<Self>) -> &Arc<EncType> {
+        self.element.as_ref().unwrap_or(self)
+    }
+
+    /// It is the type of arrays.
+    pub fn is_array(&self) -> bool {
+        self.element.is_some()
+    }
+
     /// Where LIKE cannot be exact, what has a pattern's terms matches.
     pub fn approximate(&self) -> bool {
         let options: serde_json::Value = serde_json::from_str(&self.def.options).unwrap_or_default();
@@ -163,7 +186,7 @@ pub struct Column {
     pub type_oid: Oid,
     /// The encrypted type, where the column has one (also through a domain: then `direct` is false).
     pub enc: Option<Arc<EncType>>,
-    /// The column is of the encrypted type itself, not of an array, domain or row that contains one.
+    /// The column is of the encrypted type itself or of arrays of it, not of a domain or row that contains one.
     pub direct: bool,
     /// A view's column that may be made from an encrypted one but is not of its type, or a column whose type
     /// contains an encrypted type in another way. Statements that use it are refused.
@@ -223,7 +246,7 @@ pub struct Catalog {
     pub seal_version: Option<u32>,
     /// Encrypted types by OID of the composite.
     pub types: HashMap<Oid, Arc<EncType>>,
-    /// Encrypted types by the OID of their array type.
+    /// Types of arrays of them, by OID.
     pub array_types: HashMap<Oid, Arc<EncType>>,
     /// Relations by (schema, name), system schemas included.
     pub relations: HashMap<String, HashMap<String, Arc<Relation>>>,

@@ -6,7 +6,7 @@ use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
 use crate::crypto::term::order::OrdKey;
 use crate::schema::catalog::{EncType, Terms};
-use crate::wire::value::{self, MAX_ORDERING, Place, PlainType};
+use crate::wire::value::{self, Dimensions, MAX_ORDERING, Place, PlainType};
 
 const JSON: u32 = 114;
 const BYTEA: u32 = 17;
@@ -134,26 +134,16 @@ fn attribute_with(
 
 /// Appends a one-dimensional `int4[]` in binary form.
 pub(super) fn int4_array(values: &[i32], out: &mut Vec<u8>) {
-    array_header(INT4, values.len(), false, out);
+    Dimensions::one(values.len()).send(INT4, false, out);
     for value in values {
         out.extend_from_slice(&4i32.to_be_bytes());
         out.extend_from_slice(&value.to_be_bytes());
     }
 }
 
-fn array_header(oid: u32, length: usize, nulls: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(&i32::from(length > 0).to_be_bytes());
-    out.extend_from_slice(&i32::from(nulls).to_be_bytes());
-    out.extend_from_slice(&oid.to_be_bytes());
-    if length > 0 {
-        out.extend_from_slice(&u32::try_from(length).expect("elements of one message").to_be_bytes());
-        out.extend_from_slice(&1i32.to_be_bytes());
-    }
-}
-
-/// Appends a one-dimensional array of values in binary form, of the type of this OID; `None` is NULL.
-pub(super) fn array(oid: u32, values: &[Option<impl AsRef<[u8]>>], out: &mut Vec<u8>) {
-    array_header(oid, values.len(), values.iter().any(Option::is_none), out);
+/// Appends an array of values in binary form, of the type of this OID; `None` is NULL.
+pub(super) fn array(oid: u32, dimensions: &Dimensions, values: &[Option<impl AsRef<[u8]>>], out: &mut Vec<u8>) {
+    dimensions.send(oid, values.iter().any(Option::is_none), out);
     for value in values {
         match value {
             Some(value) => {
@@ -215,10 +205,10 @@ mod tests {
     #[test]
     fn arrays_count_their_elements() {
         let mut out = Vec::new();
-        array(UUID, &[] as &[Option<Vec<u8>>], &mut out);
+        array(UUID, &Dimensions::one(0), &[] as &[Option<Vec<u8>>], &mut out);
         assert_eq!(out.len(), 12);
         out.clear();
-        array(UUID, &[Some(vec![7; 16]), None], &mut out);
+        array(UUID, &Dimensions::one(2), &[Some(vec![7; 16]), None], &mut out);
         assert_eq!(out.len(), 12 + 8 + 20 + 4);
         assert_eq!(out[4..8], 1i32.to_be_bytes());
     }

@@ -35,7 +35,6 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
     let one = |param: &Param| match &param.role {
         Role::Plain => declared(param, client),
         Role::Store(enc) => enc.oid,
-        Role::StoreArray(enc) => enc.array_oid,
         Role::Equal(enc) => enc.def.terms.compared().1,
         Role::EqualArray(enc) => {
             if enc.def.terms.ord {
@@ -75,7 +74,7 @@ pub(super) fn confirm(
             Role::Tokens(_) => oid == INT4_ARRAY,
             Role::Matching(_) | Role::Others(_) => oid == BYTEA_ARRAY,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
-            Role::StoreArray(enc) | Role::EqualArray(enc) => oid == enc.array_oid,
+            Role::EqualArray(enc) => oid == enc.array_oid,
         };
         if !agrees {
             return Err(errors::disagreement("the type of a parameter"));
@@ -113,8 +112,8 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
                 Role::Pattern(enc) if enc.def.plain == PlainType::Citext => Some(enc.plain_oid),
                 Role::Pattern(_) => Some(TEXT),
                 Role::Equal(enc) if !param.listed => Some(operand_oids(enc).0),
-                Role::EqualArray(enc) => Some(operand_oids(enc).1),
-                Role::StoreArray(enc) => Some(enc.plain_array_oid),
+                Role::EqualArray(enc) if !param.listed => Some(operand_oids(enc).1),
+                Role::EqualArray(enc) => Some(enc.plain_array_oid),
                 Role::Store(enc) | Role::Equal(enc) => Some(enc.plain_oid),
             };
         }
@@ -158,7 +157,7 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
         None => Ok(field),
         Some(enc) if field.type_oid == enc.oid => {
             field.type_oid = enc.plain_oid;
-            field.typlen = enc.def.plain.typlen();
+            field.typlen = if enc.is_array() { -1 } else { enc.def.plain.typlen() };
             field.typmod = -1;
             field.format = 0;
             Ok(field)

@@ -16,7 +16,7 @@ use crate::schema::catalog::{EncType, Terms};
 use crate::sql::copy::CopyIn;
 use crate::wire::copy::{self, BINARY_HEADER, CopyError, Dialect, Field, Fields, Header, Kind, Meaning, Rows, Step};
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Format};
+use crate::wire::value::{self, Format, Parts, ValueError};
 
 /// Values that are asked for at first, of a data key's; each time more.
 const FEW: u32 = 8;
@@ -56,6 +56,8 @@ pub(super) struct Sealer {
     stored: Zeroizing<Vec<u8>>,
     record: Vec<u8>,
     text: Vec<u8>,
+    /// Arrays of the row at hand that are sealed, by column: keys for the others may be missing.
+    arrays: Vec<(usize, Vec<u8>)>,
     begun: bool,
     /// Values sealed.
     pub(super) sealed: u64,
@@ -77,6 +79,7 @@ impl Sealer {
             stored: Zeroizing::default(),
             record: Vec::new(),
             text: Vec::new(),
+            arrays: Vec::new(),
             begun: false,
             sealed: 0,
         })
@@ -167,13 +170,14 @@ impl Sealer {
         out: &mut Vec<u8>,
     ) -> Result<(), Stuck> {
         match self.dialect.kind {
-            Kind::Binary => self.tuple(around, line, out),
+            Kind::Binary => self.tuple(around, line, out)?,
             Kind::Text | Kind::Csv => {
                 self.line(around, line, out)?;
                 out.extend_from_slice(end);
-                Ok(())
             }
         }
+        self.arrays.clear();
+        Ok(())
     }
 
     fn split(&mut self, line: &[u8]) -> Result<(), Stuck> {
@@ -217,7 +221,7 @@ impl Sealer {
                     self.given = given;
                     sealed?;
                     self.text.clear();
-                    copy::record_text(&self.record, &mut self.text)
+                    sealed_text(enc, &self.record, &mut self.text)
                         .map_err(|_| self.bad(errors::internal("a sealed value is no composite"), Some(index)))?;
                     self.dialect.print_firm(&self.text, out);
                 }
@@ -259,33 +263,95 @@ impl Sealer {
         enc: &Arc<EncType>,
         (format, given): (Format, &[u8]),
     ) -> Result<(), Stuck> {
+        if enc.is_array() {
+            return self.seal_array(around, index, enc.single(), (format, given));
+        }
         self.stored.clear();
         self.record.clear();
         let read = value::read(enc.def.plain, 0, None, format, given, &self.portal.settings, &mut self.stored);
-        let outcome = match read {
-            Err(fault) => Err(SealFault::Value(fault)),
-            Ok(()) => {
-                let terms = self.keys.terms(around.ring, index, enc).map_err(Stuck::Keys)?;
-                let key = self.keys.data(around.ring, index).map_err(Stuck::Keys)?;
-                let Some(key) = key else {
-                    return Err(self.bad(errors::internal("a column has no keyset"), Some(index)));
-                };
-                cell::store(enc, &self.stored, key, terms.as_deref(), &mut self.record)
-            }
-        };
-        match outcome {
-            Ok(()) => {
-                self.sealed += 1;
-                around.tally.sealed(enc);
-                Ok(())
-            }
-            Err(fault) => {
-                let column = self.copy()?.columns.get(index).map_or("", |c| c.name.as_str());
-                Err(self.bad(errors::seal(&fault, column), Some(index)))
-            }
+        if let Err(fault) = read {
+            return Err(self.unfit(index, &fault.into()));
         }
+        let stored = std::mem::take(&mut self.stored);
+        let mut record = std::mem::take(&mut self.record);
+        let sealed = self.seal_one(around, (index, enc), &stored, &mut record);
+        (self.stored, self.record) = (stored, record);
+        sealed
+    }
+
+    /// Seals the elements of an array into `record`.
+    fn seal_array(
+        &mut self,
+        around: &mut Around<'_>,
+        index: usize,
+        element: &Arc<EncType>,
+        (format, given): (Format, &[u8]),
+    ) -> Result<(), Stuck> {
+        self.record.clear();
+        if let Some((_, sealed)) = self.arrays.iter().find(|(column, _)| *column == index) {
+            self.record.extend_from_slice(sealed);
+            return Ok(());
+        }
+        let read = value::read_array(element.def.plain, 0, format, given, &self.portal.settings);
+        let array = read.map_err(|fault: ValueError| self.unfit(index, &fault.into()))?;
+        let count = array.iter().flatten().count();
+        self.keys.reserve(around.ring, index, count).map_err(Stuck::Keys)?;
+        let mut sealed = Vec::with_capacity(array.len());
+        for stored in array.iter() {
+            let Some(stored) = stored else {
+                sealed.push(None);
+                continue;
+            };
+            let mut record = Vec::new();
+            self.seal_one(around, (index, element), stored, &mut record)?;
+            sealed.push(Some(record));
+        }
+        cell::array(element.oid, &array.dimensions(), &sealed, &mut self.record);
+        self.arrays.push((index, self.record.clone()));
+        Ok(())
+    }
+
+    /// Seals a value in its stored form.
+    fn seal_one(
+        &mut self,
+        around: &mut Around<'_>,
+        (index, enc): (usize, &Arc<EncType>),
+        stored: &[u8],
+        record: &mut Vec<u8>,
+    ) -> Result<(), Stuck> {
+        let terms = self.keys.terms(around.ring, index, enc).map_err(Stuck::Keys)?;
+        let key = self.keys.data(around.ring, index).map_err(Stuck::Keys)?;
+        let Some(key) = key else {
+            return Err(self.bad(errors::internal("a column has no keyset"), Some(index)));
+        };
+        cell::store(enc, stored, key, terms.as_deref(), record).map_err(|fault| self.unfit(index, &fault))?;
+        self.sealed += 1;
+        around.tally.sealed(enc);
+        Ok(())
+    }
+
+    /// A value that is not one of its column.
+    fn unfit(&self, index: usize, fault: &SealFault) -> Stuck {
+        let column = self.portal.prepared.plan.copy_in().and_then(|copy| copy.columns.get(index));
+        self.bad(errors::seal(fault, column.map_or("", |c| c.name.as_str())), Some(index))
     }
 }
+
+/// A sealed value or an array of such values as text.
+fn sealed_text(enc: &EncType, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Odd> {
+    if !enc.is_array() {
+        return copy::record_text(sealed, out).map_err(|_| Odd);
+    }
+    let parts = Parts::parse(sealed).map_err(|_| Odd)?;
+    let mut items = parts.items.into_iter();
+    parts.dimensions.print(out, |printed| match items.next().flatten() {
+        Some(record) => copy::record_text(record, printed).map(|()| true).map_err(|_| Odd),
+        None => Ok(false),
+    })
+}
+
+/// What was sealed is not in the form it should be.
+struct Odd;
 
 fn field(line: &[u8], (start, end, quoted): Place) -> Field<'_> {
     Field { raw: &line[start..end], quoted }
@@ -310,6 +376,21 @@ impl Keys {
             self.terms[index] = ring.term_keys(keyset, enc.def.id);
         }
         self.terms[index].clone().map(Some).ok_or(Wanted::Terms(keyset, enc.def.id))
+    }
+
+    /// Has keys at hand for so many values.
+    fn reserve(&mut self, ring: &Ring, index: usize, values: usize) -> Result<(), Wanted> {
+        let Some(keyset) = self.of[index] else { return Ok(()) };
+        let values = u32::try_from(values).unwrap_or(u32::MAX);
+        loop {
+            let own = self.data.iter().filter(|(of, ..)| *of == keyset);
+            let held = own.fold(0u32, |sum, (_, _, left)| sum.saturating_add(*left));
+            if held >= values {
+                return Ok(());
+            }
+            let (key, granted) = ring.data_key(keyset, values - held).ok_or(Wanted::Data(keyset))?;
+            self.data.push((keyset, key, granted));
+        }
     }
 
     fn data(&mut self, ring: &Ring, index: usize) -> Result<Option<&DataKey>, Wanted> {

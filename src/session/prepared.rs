@@ -144,9 +144,7 @@ impl Prepared {
     /// Values are sealed, or terms made, in the keyset that the session chose; or the choice is shown.
     pub(super) fn chooses(&self) -> bool {
         self.plan.params.iter().any(|p| match &p.role {
-            Role::Store(enc) | Role::StoreArray(enc) | Role::Equal(enc) | Role::EqualArray(enc) => {
-                enc.def.keyset.is_none()
-            }
+            Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc) => enc.def.keyset.is_none(),
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => false,

@@ -18,7 +18,7 @@ use crate::schema::catalog::EncType;
 use crate::wire::error::PgError;
 use crate::wire::frame::{self, BuildError, HEADER, MAX_LARGE};
 use crate::wire::server::{DataRow, DataRowBuilder, RowDescription, row_description, tag};
-use crate::wire::value::{self, Format};
+use crate::wire::value::{self, Array, Format, Parts};
 
 /// A data key that must be fetched.
 pub(super) type Missing = (Kref, KeyId);
@@ -81,7 +81,7 @@ fn open_with(
     if values.len() != portal.cells.len() {
         return Err(errors::forged_row(row).into());
     }
-    let mut opener = Opener { state, ring, portal, row };
+    let mut opener = Opener { state, ring, portal, row, array: Array::default() };
     if let Some(printer) = portal.printer() {
         return copy_out::row(&mut opener, printer, values, plaintext, out);
     }
@@ -114,10 +114,12 @@ pub(super) struct Opener<'a> {
     pub(super) portal: &'a Portal,
     /// Its number in the result, from 0.
     pub(super) row: u64,
+    /// The array that was opened last.
+    array: Array,
 }
 
 impl Opener<'_> {
-    /// Opens a value into `plaintext`, as far as the role may see it.
+    /// Opens a value into `plaintext`, or an array into `array`, as far as the role may see it.
     pub(super) fn value(
         &mut self,
         index: usize,
@@ -137,7 +139,40 @@ impl Opener<'_> {
         if *sight == Sight::Hidden {
             return Ok(Seen::Null);
         }
-        let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
+        match enc.is_array() {
+            true => self.elements(index, bytes, plaintext)?,
+            false => self.one(index, if *composite { cell::envelope_of(bytes) } else { Some(bytes) }, plaintext)?,
+        }
+        Ok(Seen::Opened)
+    }
+
+    /// Opens the elements of an array.
+    fn elements(&mut self, index: usize, bytes: &[u8], plaintext: &mut Zeroizing<Vec<u8>>) -> Result<(), RowFault> {
+        let Opener { portal, row, .. } = *self;
+        let Cell::Sealed { enc, column, .. } = &portal.cells[index] else { return Ok(()) };
+        let parts = Parts::parse(bytes).ok().filter(|parts| parts.element == enc.single().oid);
+        let parts = parts.ok_or_else(|| errors::unreadable(column, row))?;
+        let mut array = Array::like(&parts);
+        for item in parts.items {
+            let Some(record) = item else {
+                array.push_stored(None);
+                continue;
+            };
+            self.one(index, cell::envelope_of(record), plaintext)?;
+            array.push_stored(Some(plaintext));
+        }
+        self.array = array;
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        index: usize,
+        envelope: Option<&[u8]>,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<(), RowFault> {
+        let Opener { portal, row, .. } = *self;
+        let Cell::Sealed { enc, sight, column, .. } = &portal.cells[index] else { return Ok(()) };
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
             return Err(errors::unreadable(column, row).into());
@@ -160,14 +195,21 @@ impl Opener<'_> {
         if let Sight::Masked(mask) = sight {
             roles::mask(*mask, plaintext);
         }
-        Ok(Seen::Opened)
+        Ok(())
     }
 
     /// Appends an opened value as the client reads it.
     pub(super) fn print(&self, index: usize, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), RowFault> {
         let Cell::Sealed { enc, format, column, .. } = &self.portal.cells[index] else { return Ok(()) };
-        value::write_as(enc.shown, (enc.def.plain, plaintext), *format, &self.portal.settings, out)
-            .map_err(|fault| errors::unprintable(&fault, column, self.row).into())
+        let (settings, plain) = (&self.portal.settings, enc.def.plain);
+        let printed = match &enc.element {
+            Some(element) => {
+                let shown = (enc.shown, element.plain_oid);
+                value::write_array_as(shown, (plain, &self.array), *format, settings, out)
+            }
+            None => value::write_as(enc.shown, (plain, plaintext), *format, settings, out),
+        };
+        printed.map_err(|fault| errors::unprintable(&fault, column, self.row).into())
     }
 }
 
@@ -205,20 +247,33 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
         && let Ok(values) = DataRow::parse(&raw[HEADER..])
     {
         for (value, cell) in values.iter().zip(&portal.cells) {
-            let (Some(bytes), Cell::Sealed { composite, sight, .. }) = (value, cell) else { continue };
-            if *sight == Sight::Hidden {
-                continue;
-            }
-            let envelope = if *composite { cell::envelope_of(bytes) } else { Some(bytes) };
-            let Some(header) = envelope.and_then(|e| Header::parse(e).ok()) else { continue };
-            let name = (header.kref, header.key_id);
-            if !wanted.contains(&name) && key_for(state, ring, name.0, name.1).is_none() {
-                wanted.push(name);
+            let Some(bytes) = value else { continue };
+            for name in names(cell, bytes) {
+                if wanted.len() < FETCH_MAX && !wanted.contains(&name) && key_for(state, ring, name.0, name.1).is_none()
+                {
+                    wanted.push(name);
+                }
             }
         }
         rest = &rest[total..];
     }
     wanted
+}
+
+/// The keys that a value needs: several where it is an array.
+fn names(cell: &Cell, bytes: &[u8]) -> Vec<Missing> {
+    let Cell::Sealed { enc, composite, sight, .. } = cell else { return Vec::new() };
+    let envelopes = match (*sight == Sight::Hidden, enc.is_array()) {
+        (true, _) => Vec::new(),
+        (_, true) => {
+            let items = Parts::parse(bytes).map(|parts| parts.items).unwrap_or_default();
+            items.into_iter().flatten().filter_map(cell::envelope_of).collect()
+        }
+        (_, false) if *composite => cell::envelope_of(bytes).into_iter().collect(),
+        (_, false) => vec![bytes],
+    };
+    let headers = envelopes.into_iter().filter_map(|envelope| Header::parse(envelope).ok());
+    headers.map(|header| (header.kref, header.key_id)).collect()
 }
 
 /// Formats of a portal's result columns towards the server: envelopes and composites are asked for in binary.

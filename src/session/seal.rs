@@ -320,10 +320,8 @@ impl Keys {
         let mut keys = Keys { terms: Vec::new(), data: Vec::new(), chosen: None };
         let mut values: Vec<(KeysetId, u32)> = Vec::new();
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
-            let (Role::Store(enc) | Role::StoreArray(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role
-            else {
-                continue;
-            };
+            let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
+            let enc = enc.single();
             let Some(bytes) = raw.bytes else { continue };
             let keyset = match enc.def.keyset.or(keys.chosen) {
                 Some(keyset) => keyset,
@@ -333,11 +331,11 @@ impl Keys {
                 keys.terms.push((enc.def.id, term_keys(ring, keyset, enc, &param.column).await?));
             }
             let stored = match &param.role {
-                Role::Store(_) => 1,
-                Role::StoreArray(_) => {
+                Role::Store(of) if of.is_array() => {
                     let array = elements(enc, param, raw, bytes, settings);
                     array.map_err(|e| errors::seal(&e.into(), &param.column))?.iter().flatten().count() as u32
                 }
+                Role::Store(_) => 1,
                 _ => continue,
             };
             match values.iter_mut().find(|(k, _)| *k == keyset) {
@@ -415,10 +413,10 @@ impl Work<'_> {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
+            Role::Store(enc) if enc.is_array() => self.store_array(enc.single(), param, raw, bytes, out),
             Role::Store(enc) => self.store(enc, param, raw, bytes, out),
-            Role::StoreArray(enc) => self.store_array(enc, param, raw, bytes, out),
             Role::Equal(enc) => self.equal(index, enc, param, raw, bytes, out),
-            Role::EqualArray(enc) => self.equal_array(enc, raw, bytes, out),
+            Role::EqualArray(enc) => self.equal_array(enc, param, raw, bytes, out),
             // Bound by themselves.
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => Ok(()),
         };
@@ -468,7 +466,7 @@ impl Work<'_> {
         };
         let sealed = array.iter().map(|element| element.map(&mut one).transpose());
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
-        cell::array(enc.oid, &sealed, out);
+        cell::array(enc.oid, &array.dimensions(), &sealed, out);
         Ok(())
     }
 
@@ -503,12 +501,13 @@ impl Work<'_> {
     fn equal_array(
         &mut self,
         enc: &Arc<EncType>,
+        param: &Param,
         raw: &Raw<'_>,
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SealFault> {
         let keys = self.keys.terms(enc).ok_or(SealFault::Terms)?;
-        let plain = operand_type(enc, None, PlainType::element_of(raw.declared), false);
+        let plain = operand_type(enc, None, PlainType::element_of(raw.declared), param.listed);
         let array = value::read_array(plain, raw.declared, raw.format, bytes, self.settings)?;
         let one = |stored: &[u8]| {
             let mut term = Vec::new();
@@ -517,7 +516,7 @@ impl Work<'_> {
         let term = |element: Option<&[u8]>| element.map(one).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
         self.tally.searched(enc, terms.len());
-        cell::array(enc.def.terms.compared().1, &terms, out);
+        cell::array(enc.def.terms.compared().1, &array.dimensions(), &terms, out);
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::crypto::{KeyId, KeysetId, Kref};
 use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use crate::telemetry::metrics::Spent;
 use crate::wire::error::PgError;
-use crate::wire::value::{Case, Like, PlainType, ValueError};
+use crate::wire::value::{Case, Dimensions, Like, PlainType, ValueError};
 
 /// Values that one condition may look at.
 const MAX_LOOKED: usize = 200_000;
@@ -360,7 +360,7 @@ fn tokens_array(tokens: &[i32]) -> Vec<u8> {
 fn list(values: &[Identity]) -> Vec<u8> {
     let values: Vec<Option<&Identity>> = values.iter().map(Some).collect();
     let mut out = Vec::with_capacity(20 + (IDENTITY.len() + 4) * values.len());
-    cell::array(BYTEA, &values, &mut out);
+    cell::array(BYTEA, &Dimensions::one(values.len()), &values, &mut out);
     out
 }
 

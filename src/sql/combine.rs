@@ -127,13 +127,14 @@ impl Analyzer<'_> {
     /// The type that PostgreSQL gives a site by itself, as far as it is known here.
     fn type_of_site(&self, site: usize) -> Option<PlainType> {
         let site = &self.sites[site];
-        match (site.casts.last(), site.source) {
+        let declared = |n: usize| self.declared.get(n).copied().unwrap_or(0);
+        match (site.array_casts.last().or(site.casts.last()), site.source) {
             (Some(Named::Builtin { plain, .. }), _) => Some(*plain),
             (Some(_), _) => None,
-            (None, Some(Source::Client(n))) => self.declared.get(n).and_then(|&oid| match site.element {
-                true => types::plain_of(PlainType::element_of(oid)),
-                false => types::plain_of(oid),
-            }),
+            (None, Some(Source::Client(n))) => match site.element {
+                true => types::plain_of(PlainType::element_of(declared(n))),
+                false => types::plain_of(declared(n)).or(types::plain_of(PlainType::element_of(declared(n)))),
+            },
             (None, _) => None,
         }
     }

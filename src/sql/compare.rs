@@ -58,6 +58,11 @@ pub(super) fn attribute(ty: &EncType) -> &'static str {
     if ty.def.terms.ord { ").ord" } else { ").eq" }
 }
 
+/// Begins the call that gives the terms of an array of this type, in a row.
+pub(super) fn accessor(ty: &EncType) -> &'static str {
+    if ty.def.terms.ord { "seal.ord(" } else { "seal.eq(" }
+}
+
 /// The term that comparisons use of the value that a text gives.
 pub(super) fn term_of(ty: &EncType, text: &str) -> String {
     format!("({text}{}", attribute(ty))
@@ -146,6 +151,16 @@ impl Analyzer<'_> {
                 None => vals.push(Val::Plain),
             }
         }
+        if (name, expr.kind()) == ("||", AExprKind::AexprOp)
+            && let Some(val) = self.concatenated(expr, &vals)?
+        {
+            return Ok(val);
+        }
+        if vals.iter().any(|val| matches!(val, Val::Enc(enc) if enc.ty.is_array()))
+            && let Some(val) = self.compared_arrays(expr, name, &vals)?
+        {
+            return Ok(val);
+        }
         let Some(enc) = first_encrypted(&vals) else {
             if let ([Val::Open(left), Val::Open(right)], AExprKind::AexprOp) = (vals.as_slice(), expr.kind())
                 && left.simple
@@ -180,7 +195,7 @@ impl Analyzer<'_> {
         vals.iter().try_for_each(|val| self.operand(val, &ty, &column))
     }
 
-    fn operand(&mut self, val: &Val, ty: &Arc<EncType>, column: &Rc<str>) -> Result<()> {
+    pub(super) fn operand(&mut self, val: &Val, ty: &Arc<EncType>, column: &Rc<str>) -> Result<()> {
         match val {
             Val::Plain => Ok(()),
             Val::Enc(enc) => {
@@ -197,7 +212,7 @@ impl Analyzer<'_> {
     }
 
     /// Span of an operator: one token, or `OPERATOR(schema.=)`.
-    fn operator_span(&self, location: i32) -> Result<(Span, usize)> {
+    pub(super) fn operator_span(&self, location: i32) -> Result<(Span, usize)> {
         let first = self.token(location)?;
         let last = if self.is_word(first, "operator") { self.partner(first + 1)? } else { first };
         Ok((self.span(first, last), last))
@@ -265,6 +280,10 @@ impl Analyzer<'_> {
                 Val::Open(open) if open.simple => {
                     self.decide(open.sites[0], Decision::EqualArray(enc.ty.clone()), &enc.column)?;
                 }
+                Val::Enc(array) if array.ty.is_array() && array.ty.single().oid == enc.ty.oid => {
+                    self.needs_schema(&construct, &array)?;
+                    self.edits.wrap(array.span, accessor(&enc.ty), ")");
+                }
                 _ => {
                     return Err(refuse::on_column(&format!("{construct} of this expression"), &enc.column)
                         .hint("Give the array as a parameter, a literal, or ARRAY[...] of parameters and literals.")
@@ -281,6 +300,18 @@ impl Analyzer<'_> {
     fn any_of_elements(&mut self, left: Val, right: &Node, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
         let any = if expr.kind() == AExprKind::AexprOpAny { "ANY" } else { "ALL" };
         match self.expr(right, scope)? {
+            Val::Enc(array) if array.ty.is_array() && !matches!(left, Val::Plain) => {
+                let ty = Arc::clone(array.ty.single());
+                let enc = Enc::new(ty.clone(), array.column.clone(), array.span);
+                let construct = format!("{name} {any}");
+                let Some(op) = comparison(name, &ty) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
+                self.needs_equality(&enc, &construct)?;
+                self.needs_schema(&construct, &array)?;
+                self.operand(&left, &ty, &array.column)?;
+                self.edits.wrap(array.span, accessor(&ty), ")");
+                self.replace_operator(expr.location, op)?;
+                Ok(Val::Plain)
+            }
             Val::Enc(enc) => Err(refuse::on_column(&format!("{name} {any}"), &enc.column).at(enc.span.0 as i32)),
             right => self.plain_vals(&[left, right]).map(|()| Val::Plain),
         }
@@ -423,12 +454,19 @@ pub(super) fn first_encrypted(vals: &[Val]) -> Option<Enc> {
 }
 
 pub(super) fn no_equality(ty: &EncType, column: &str, construct: &str) -> Box<super::plan::Refusal> {
+    if ty.is_array() {
+        return refuse::on_column(construct, column).hint(NO_ARRAYS);
+    }
     refuse::unsupported(format!(
         "{construct} on encrypted column {column} needs term eq or ord, which are missing (type {})",
         types::sql_name(ty)
     ))
     .hint("Use an encrypted type with term eq or ord; on this column only IS [NOT] NULL works.")
 }
+
+/// What arrays cannot be used for.
+pub(super) const NO_ARRAYS: &str =
+    "Arrays of encrypted values are not ordered and not told apart; take their elements by unnest.";
 
 /// Elements of `ARRAY[…]`, a cast around it aside.
 fn array_elements(node: &Node) -> Option<&[Node]> {

@@ -13,7 +13,7 @@ use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result, SYNTAX_ERROR, UNDEF
 use super::scope::{ColVal, Columns, Item, Scope};
 use super::tree;
 use super::types;
-use crate::schema::catalog::Relation;
+use crate::schema::catalog::{Column, EncType, Relation};
 
 impl Analyzer<'_> {
     /// INSERT. `top`: RETURNING is what the client sees.
@@ -223,6 +223,9 @@ impl Analyzer<'_> {
                 Some(NodeEnum::MultiAssignRef(multi)) => {
                     let count = usize::try_from(multi.ncolumns).unwrap_or(1).max(1);
                     let group = targets.get(i..i + count).ok_or_else(no_target)?;
+                    if let Some(part) = group.iter().find(|t| !t.indirection.is_empty()) {
+                        self.plain_part(part, relation)?;
+                    }
                     let columns = group.iter().map(|t| self.assigned(t, relation)).collect::<Result<Vec<_>>>()?;
                     let source = tree::child(&multi.source).ok_or_else(no_target)?;
                     self.assign_row(source, relation, &columns, scope)?;
@@ -230,7 +233,10 @@ impl Analyzer<'_> {
                 }
                 _ => {
                     let column = self.assigned(target, relation)?;
-                    self.assign(value, relation, column, scope)?;
+                    match part_type(target, &relation.columns[column]) {
+                        Some(ty) => self.assign_part(value, relation, (column, ty), scope)?,
+                        None => self.assign(value, relation, column, scope)?,
+                    }
                     i += 1;
                 }
             }
@@ -243,17 +249,46 @@ impl Analyzer<'_> {
         let column = find_column(relation, &target.name).map_err(|r| r.at(at))?;
         if !target.indirection.is_empty() {
             let found = &relation.columns[column];
-            if found.enc.is_some() || found.tainted {
-                return Err(refuse::on_column(
-                    "assignment to an attribute or element",
-                    &format!("{}.{}", relation.name, found.name),
-                )
-                .at(at));
+            if (found.enc.is_some() || found.tainted) && part_type(target, found).is_none() {
+                return self.plain_part(target, relation).map(|()| column);
             }
             let scope = Scope::new(Vec::new(), None);
             self.plain_all(&target.indirection, &scope, "a subscript")?;
         }
         Ok(column)
+    }
+
+    /// A part of a column that is assigned to must be one of a plain column.
+    fn plain_part(&mut self, target: &ResTarget, relation: &Relation) -> Result<()> {
+        let found = &relation.columns[find_column(relation, &target.name)?];
+        match found.enc.is_some() || found.tainted {
+            true => Err(refuse::on_column(
+                "assignment to an attribute or element",
+                &format!("{}.{}", relation.name, found.name),
+            )
+            .at(self.here(target.location))),
+            false => Ok(()),
+        }
+    }
+
+    /// `SET a[1] = …`, `SET a[1:2] = …`. `ty`: what the value must be.
+    fn assign_part(
+        &mut self,
+        node: &Node,
+        relation: &Relation,
+        (column, ty): (usize, Arc<EncType>),
+        scope: &Scope<'_>,
+    ) -> Result<()> {
+        let name = format!("{}.{}", relation.name, relation.columns[column].name);
+        self.usable(&ty)?;
+        self.touched = true;
+        match self.expr(node, scope)? {
+            Val::Open(open) => self.store(&open, &ty, &name),
+            Val::Enc(enc) if enc.ty.oid == ty.oid => Ok(()),
+            _ => Err(refuse::on_column("this value of an element", &name)
+                .hint(VALUE_HINT)
+                .at(self.here(tree::location(node)))),
+        }
     }
 
     /// `(a, b) = ROW(…)` or `(SELECT …)`.
@@ -278,6 +313,18 @@ impl Analyzer<'_> {
 }
 
 const VALUE_HINT: &str = "Give a parameter, a literal, NULL, DEFAULT, or a column of the same encrypted type; compute the value before sending it.";
+
+/// What is assigned to an element or a slice of an encrypted array.
+fn part_type(target: &ResTarget, column: &Column) -> Option<Arc<EncType>> {
+    let indices = |part: &Node| match tree::kind(part) {
+        Some(NodeEnum::AIndices(indices)) => Some(indices.is_slice),
+        _ => None,
+    };
+    let slices: Option<Vec<bool>> = target.indirection.iter().map(indices).collect();
+    let (slices, ty) = (slices.filter(|s| !s.is_empty())?, column.enc.as_ref().filter(|ty| ty.is_array())?);
+    let array = slices.contains(&true);
+    (column.direct && !column.tainted).then(|| if array { Arc::clone(ty) } else { Arc::clone(ty.single()) })
+}
 
 pub(super) fn no_target() -> Box<super::plan::Refusal> {
     refuse::unsupported("this kind of target is not supported in a statement on encrypted columns")

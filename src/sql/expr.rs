@@ -140,6 +140,8 @@ impl Analyzer<'_> {
                 let span = self.span(first, self.partner(first + 1)?);
                 self.combine(vals, span, "COALESCE")
             }
+            NodeEnum::AArrayExpr(expr) => self.array(expr, scope),
+            NodeEnum::AIndirection(expr) => self.indirection(expr, scope),
             other => self.plain_kinds(other, scope),
         }
     }
@@ -156,12 +158,7 @@ impl Analyzer<'_> {
                     }
                 }
             }
-            NodeEnum::AArrayExpr(expr) => self.plain_all(&expr.elements, scope, "ARRAY[...]")?,
             NodeEnum::CollateClause(expr) => self.plain_some(&expr.arg, scope, "COLLATE")?,
-            NodeEnum::AIndirection(expr) => {
-                self.plain_some(&expr.arg, scope, "taking an attribute")?;
-                self.plain_all(&expr.indirection, scope, "a subscript")?;
-            }
             NodeEnum::AIndices(expr) => {
                 self.plain_some(&expr.lidx, scope, "a subscript")?;
                 self.plain_some(&expr.uidx, scope, "a subscript")?;
@@ -377,7 +374,10 @@ impl Analyzer<'_> {
     fn cast_encrypted(&mut self, enc: Enc, named: &Named, cast: &TypeCast, name: &TypeName) -> Result<Val> {
         let identity = match named {
             Named::Enc(ty) => ty.oid == enc.ty.oid,
-            Named::Builtin { plain, array: false, modified: false, .. } => types::is_identity(enc.ty.def.plain, *plain),
+            Named::EncArray(ty) => ty.array_oid == enc.ty.oid,
+            Named::Builtin { plain, array, modified: false, .. } => {
+                *array == enc.ty.is_array() && types::is_identity(enc.ty.def.plain, *plain)
+            }
             _ => false,
         };
         if !identity {
@@ -505,9 +505,12 @@ impl Analyzer<'_> {
                 return self.elements(call, open);
             }
             if let Some(enc) = vals.iter().find_map(|v| if let Val::Enc(enc) = v { Some(enc) } else { None }) {
-                return match single && matches!(name, "min" | "max") {
-                    true => self.extreme(call, name, enc.clone(), scope),
-                    false => Err(function_refusal(name, call.agg_distinct, enc)),
+                if single && matches!(name, "min" | "max") && !enc.ty.is_array() {
+                    return self.extreme(call, name, enc.clone(), scope);
+                }
+                return match if builtin { self.array_call(call, name, &vals, scope)? } else { None } {
+                    Some(val) => Ok(val),
+                    None => Err(function_refusal(name, call.agg_distinct, enc)),
                 };
             }
             self.plain_vals(&vals)?;
@@ -540,11 +543,7 @@ impl Analyzer<'_> {
                 }
             }
             SubLinkType::AnySublink | SubLinkType::AllSublink => self.quantified(link, query, negated, scope),
-            SubLinkType::ArraySublink => {
-                let outputs = self.query(query, Some(scope))?;
-                self.plain_outputs(&outputs, "ARRAY(SELECT ...)").map_err(|r| r.at(self.here(link.location)))?;
-                Ok(Val::Plain)
-            }
+            SubLinkType::ArraySublink => self.array_query(link, query, scope),
             _ => Err(refuse::unsupported("this kind of subquery is not supported in a statement on encrypted columns")),
         }
     }
@@ -561,6 +560,10 @@ fn sets_ours(node: &Node) -> bool {
 
 pub(super) fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
     let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
-    let hint = "Of encrypted values only count(column) works, and min and max with term ord; compute others on the values read.";
+    if enc.ty.is_array() {
+        let hint = "Of arrays cardinality, array_length, array_append, array_cat, array_position, unnest and their like work; take others of the arrays read.";
+        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
+    }
+    let hint = "Of encrypted values only count and array_agg work, and min and max with term ord; compute others on the values read.";
     refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)
 }

@@ -161,8 +161,11 @@ impl Analyzer<'_> {
         }
     }
 
-    /// A value of which the executed form gives the envelope.
+    /// A value of which the executed form gives the envelope. Arrays stay what they are.
     pub(super) fn enveloped(&mut self, enc: &Enc) {
+        if enc.ty.is_array() {
+            return;
+        }
         if !self.one(enc, true) {
             self.edits.wrap(enc.span, "(", ").c");
         }

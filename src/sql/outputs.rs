@@ -134,7 +134,10 @@ impl Analyzer<'_> {
                     self.edits.each((at, at), described, Some(text.into()));
                 }
                 let val = ColVal::Enc(enc.ty.clone(), enc.column.clone());
-                let top = TopColumn::Envelope(enc.ty.clone(), enc.column.clone());
+                let top = match enc.ty.is_array() {
+                    true => TopColumn::Composite(enc.ty.clone(), enc.column.clone()),
+                    false => TopColumn::Envelope(enc.ty.clone(), enc.column.clone()),
+                };
                 // Between groups of several keys one may be NULL for reasons of its own.
                 let origin = enc.origin.filter(|_| !(enc.grouped && scope.group.sets || key));
                 let written = enc.bare.map_or(Written::Copy(part), |bare| Written::Text(bare.text.clone()));
@@ -249,7 +252,7 @@ impl Analyzer<'_> {
         let top = match self.found(found, (0, 0))? {
             Val::Plain => TopColumn::Plain,
             Val::Open(open) => TopColumn::Open(open.sites),
-            Val::Enc(enc) if reduced => TopColumn::Envelope(enc.ty, enc.column),
+            Val::Enc(enc) if reduced && !enc.ty.is_array() => TopColumn::Envelope(enc.ty, enc.column),
             Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
         };
         let written = text.map_or(Written::Not, Written::Text);

@@ -316,10 +316,8 @@ impl Param {
 pub enum Role {
     /// Sent as the client gave it, with the client's declared OID and format.
     Plain,
-    /// A value to store: envelope and all terms, as the composite.
+    /// A value to store: envelope and all terms, as the composite; or an array of such values.
     Store(Arc<EncType>),
-    /// An array of values to store.
-    StoreArray(Arc<EncType>),
     /// An operand of a comparison: the term that comparisons of the type use.
     Equal(Arc<EncType>),
     /// An array of such operands.
@@ -371,7 +369,7 @@ impl Role {
         match self {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
-            Role::Store(t) | Role::StoreArray(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
+            Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
             Role::Pattern(t) | Role::Patterns(t) => Some(t),
         }
     }

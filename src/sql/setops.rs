@@ -77,7 +77,9 @@ impl Analyzer<'_> {
         }
         if let (true, Some(columns)) = (top && rebuilt, &mut self.columns) {
             for column in columns {
-                if let TopColumn::Composite(ty, name) = column {
+                if let TopColumn::Composite(ty, name) = column
+                    && !ty.is_array()
+                {
                     *column = TopColumn::Envelope(ty.clone(), name.clone());
                 }
             }
@@ -235,7 +237,8 @@ fn keys(columns: &[Derived], alias: &str) -> String {
 fn distinct(columns: &[Derived], keeps: Keeps, top: bool) -> (String, String, String) {
     let output = |(i, column): (usize, &Derived)| {
         let name = format!("columnseal_u.c{}", i + 1);
-        let value = if top && matches!(column.val, ColVal::Enc(..)) { format!("({name}).c") } else { name };
+        let reduced = top && matches!(&column.val, ColVal::Enc(ty, _) if !ty.is_array());
+        let value = if reduced { format!("({name}).c") } else { name };
         format!("{value} AS {}", always_quoted(&column.name))
     };
     let outputs: Vec<String> = columns.iter().enumerate().map(output).collect();

@@ -70,6 +70,12 @@ pub(super) struct Site {
     pub(super) listed: bool,
     /// It gives an array, and what is decided is about its elements.
     pub(super) element: bool,
+    /// It stands in `ARRAY[...]`, and what is decided is about that array.
+    pub(super) in_array: bool,
+    /// Casts around that array.
+    pub(super) array_casts: Vec<Named>,
+    /// It is an `ARRAY[]`.
+    pub(super) empty: bool,
     /// A literal that is a number, whose type is the first of `casts`.
     pub(super) is_number: bool,
 }
@@ -94,6 +100,9 @@ impl Analyzer<'_> {
             firm: false,
             listed: false,
             element: false,
+            in_array: false,
+            array_casts: Vec::new(),
+            empty: false,
             is_number: false,
         });
         self.sites.len() - 1
@@ -140,7 +149,17 @@ impl Analyzer<'_> {
     fn check_casts(&self, site: usize, decision: &Decision, column: &str) -> Result<()> {
         let (site, Some(ty)) = (&self.sites[site], decision.enc()) else { return Ok(()) };
         let literal = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_)));
-        let array = site.element || matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
+        let whole = ty.is_array() && !site.in_array;
+        let operands = matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
+        let array = site.element || whole || (operands && !site.in_array);
+        let arrays = ty.is_array() || operands;
+        if (site.element && ty.is_array()) || ((site.in_array || site.empty) && !arrays) {
+            return Err(refuse::on_column("an array in place of a value, or a value in place of an array,", column));
+        }
+        if !site.array_casts.iter().all(|cast| fits_array(cast, ty)) {
+            return Err(refuse::on_column("this cast of an array", column)
+                .hint("Cast it to an array of the column's plaintext type, or not at all."));
+        }
         if site.element && !matches!(decision, Decision::Store(_)) {
             return Err(refuse::on_column("an element of a given array as an operand", column)
                 .hint("Give the value itself, or write column = ANY (array)."));
@@ -180,7 +199,8 @@ impl Analyzer<'_> {
     pub(super) fn note_cast(&mut self, open: &Open, named: &Named, drop: &[Span]) {
         let same = matches!(named, Named::Builtin { plain, modified: false, .. } if types::is_plain_text(*plain));
         for &site in open.sites.iter() {
-            self.sites[site].casts.push(named.clone());
+            let found = &mut self.sites[site];
+            if found.in_array { &mut found.array_casts } else { &mut found.casts }.push(named.clone());
             self.sites[site].recast |= !open.simple && !same;
         }
         if let Some(&first) = open.sites.first() {
@@ -242,27 +262,30 @@ impl Analyzer<'_> {
             Decision::Plain => return None,
             Decision::Pattern(t) => return self.place_pattern(site, Role::Pattern(t), "text", params),
             Decision::Patterns(t) => return self.place_pattern(site, Role::Patterns(t), "text[]", params),
-            Decision::Store(t) if site.element => {
-                let name = types::sql_name(&t) + "[]";
-                (Role::StoreArray(t), name.clone(), name)
-            }
             Decision::Store(t) => {
+                let t = match (site.element, site.in_array) {
+                    (true, _) => t.array(),
+                    (_, true) => Arc::clone(t.single()),
+                    _ => t,
+                };
                 let name = types::sql_name(&t);
                 (Role::Store(t), name.clone(), name)
             }
-            Decision::Equal(t) => {
-                let name = types::sql_name(&t);
-                let executed = term_name(&t).to_string();
-                (Role::Equal(t), name, executed)
-            }
-            Decision::EqualArray(t) => {
+            Decision::EqualArray(t) if !site.in_array => {
                 let name = types::sql_name(&t) + "[]";
                 let executed = format!("{}[]", term_name(&t));
                 (Role::EqualArray(t), name, executed)
             }
+            Decision::Equal(t) | Decision::EqualArray(t) => {
+                let name = types::sql_name(&t);
+                let executed = term_name(&t).to_string();
+                (Role::Equal(t), name, executed)
+            }
         };
         let Some(source) = site.source else {
-            self.edits.each(span, Some(format!("NULL::{described}").into()), Some(format!("NULL::{executed}").into()));
+            let value = if site.empty { "'{}'" } else { "NULL" };
+            let form = |ty: String| Some(format!("{value}::{ty}").into());
+            self.edits.each(span, form(described), form(executed));
             return None;
         };
         let cast = role.enc().and_then(|ty| cast_of(site, ty.def.plain).ok().flatten());
@@ -300,7 +323,10 @@ impl Analyzer<'_> {
             }
         }
         // A value said to be of an encrypted type must have become one.
-        let said = |s: &&Site| s.casts.iter().any(|cast| matches!(cast, Named::Enc(_) | Named::EncArray(_)));
+        let said = |s: &&Site| {
+            let mut casts = s.casts.iter().chain(&s.array_casts);
+            casts.any(|cast| matches!(cast, Named::Enc(_) | Named::EncArray(_)))
+        };
         let left = |s: &&Site| s.source.is_some() && s.decision.as_ref().and_then(Decision::enc).is_none();
         if let Some(site) = self.sites.iter().filter(said).find(left) {
             return Err(refuse::unsupported("a cast to an array of an encrypted type is not supported here")
@@ -389,6 +415,15 @@ fn is_declared_as_cast(site: &Site, declared: &[Oid]) -> bool {
     given == UNSPECIFIED || site.casts.iter().all(same)
 }
 
+/// Whether `ARRAY[...]` that was cast to this may be one of the type.
+fn fits_array(cast: &Named, ty: &EncType) -> bool {
+    match cast {
+        Named::Builtin { plain, array: true, modified: false, .. } => types::is_identity(ty.def.plain, *plain),
+        Named::EncArray(other) => other.array_oid == ty.array_oid,
+        _ => false,
+    }
+}
+
 /// Whether a value that was cast to this may be sealed so.
 fn fits(cast: &Named, decision: &Decision, array: bool, ty: &EncType, literal: bool) -> bool {
     let own = ty.def.plain;
@@ -403,7 +438,7 @@ fn fits(cast: &Named, decision: &Decision, array: bool, ty: &EncType, literal: b
             _ => types::compares(*plain, own),
         },
         Named::Enc(other) => !array && other.oid == ty.oid,
-        Named::EncArray(other) => array && other.oid == ty.oid,
+        Named::EncArray(other) => array && other.array_oid == ty.array_oid,
         Named::Touching => false,
         Named::Other => matches!(own, PlainType::Enum | PlainType::Citext),
     }

@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
 
 use super::analyzer::Analyzer;
-use super::compare::attribute;
+use super::compare::{NO_ARRAYS, attribute};
 use super::expr::Val;
 use super::outputs::Written;
 use super::plan::Refusal;
@@ -40,6 +40,9 @@ fn key_attribute(ty: &EncType, column: &str, construct: &str) -> Result<&'static
 }
 
 pub(super) fn missing_order(ty: &EncType, column: &str, construct: &str) -> Box<Refusal> {
+    if ty.is_array() {
+        return refuse::on_column(construct, column).hint(NO_ARRAYS);
+    }
     refuse::unsupported(format!(
         "{construct} on encrypted column {column} needs term ord, which is missing (type {})",
         types::sql_name(ty)

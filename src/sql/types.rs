@@ -35,6 +35,9 @@ const BUILTIN: &[(&str, Oid, Oid, PlainType)] = &[
     ("cidr", 650, 651, PlainType::Cidr),
 ];
 
+/// OID of what has no type of its own.
+pub(super) const UNKNOWN: Oid = 705;
+
 /// The type of the term that comparisons use.
 pub(super) fn term_name(ty: &EncType) -> &'static str {
     if ty.def.terms.ord { "pg_catalog.bytea" } else { "pg_catalog.uuid" }
@@ -267,9 +270,9 @@ pub(super) fn shown_otherwise(ty: &Arc<EncType>) -> Option<Arc<EncType>> {
     (ty.shown != ty.def.plain).then(|| ty.clone())
 }
 
-/// The type's name as SQL: `seal.email`.
+/// The type's name as SQL: `seal.email`, `seal.email[]`.
 pub(super) fn sql_name(t: &EncType) -> String {
-    format!("seal.{}", quoted(&t.def.name))
+    format!("seal.{}{}", quoted(&t.def.name), if t.is_array() { "[]" } else { "" })
 }
 
 /// An identifier that may follow a point, quoted if it must be.

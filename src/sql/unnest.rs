@@ -1,4 +1,5 @@
-//! `unnest` of arrays that the client gives, as bulk loading writes it: their elements may be for encrypted columns.
+//! `unnest` of arrays: encrypted ones, and those that the client gives, as bulk loading writes it, whose elements may be for
+//! encrypted columns.
 //!
 //! In FROM, PostgreSQL takes an array of composites apart into their attributes; in a select list it does not. So where
 //! an array is sealed, `FROM unnest($1, $2) AS u (a, b)` becomes a subquery that has both in its select list, which gives
@@ -15,6 +16,8 @@ use super::routine::is_bare;
 use super::scope::{ColVal, Columns, Derived, Item, Scope, Span};
 use super::tree;
 use super::types::{self, Named, always_quoted};
+
+const UNNEST: &str = "unnest";
 
 /// An `unnest` in FROM.
 pub(super) struct Unnest {
@@ -35,13 +38,16 @@ impl Analyzer<'_> {
 
     /// `unnest` in FROM, where the types of its columns are known. `None`: another function.
     pub(super) fn range_unnest(&mut self, function: &RangeFunction, lateral: &Scope<'_>) -> Result<Option<Item>> {
-        let Some(call) = unnest_of(function).filter(|call| call.args.iter().all(|arg| self.is_plain_array(arg))) else {
+        let Some(call) = unnest_of(function).filter(|_| !self.catalog.touching_functions.contains(UNNEST)) else {
             return Ok(None);
         };
+        self.note_call(call, UNNEST, true);
         let mut vals = Vec::with_capacity(call.args.len());
+        let (mut encrypted, mut known) = (false, true);
         for arg in &call.args {
+            known &= self.is_plain_array(arg);
             vals.push(match self.expr(arg, lateral)? {
-                Val::Open(open) if open.simple => {
+                Val::Open(open) if open.simple && self.is_plain_array(arg) => {
                     open.sites.iter().for_each(|&site| self.sites[site].element = true);
                     ColVal::Open(open.sites)
                 }
@@ -50,7 +56,11 @@ impl Analyzer<'_> {
                     ColVal::Plain
                 }
                 Val::Plain => ColVal::Plain,
-                Val::Enc(enc) => return Err(refuse::on_column("unnest", &enc.column).at(enc.span.0 as i32)),
+                Val::Enc(enc) if enc.ty.is_array() => {
+                    encrypted = true;
+                    ColVal::Enc(enc.ty.single().clone(), enc.column)
+                }
+                Val::Enc(enc) => return Err(refuse::on_column(UNNEST, &enc.column).at(enc.span.0 as i32)),
             });
         }
         let (alias, renamed) = alias_of(&function.alias, "unnest");
@@ -58,12 +68,30 @@ impl Analyzer<'_> {
         let name = |i: usize| renamed.get(i).map_or(own, String::as_str).to_string();
         let columns: Vec<Derived> =
             vals.into_iter().enumerate().map(|(i, val)| Derived { name: name(i), val }).collect();
-        self.note_unnest(function, call, &columns)?;
+        // Of several arrays that are not given, one may be of rows, which are several columns.
+        let opaque = !encrypted && !known && columns.len() > 1;
+        if opaque {
+            for column in &columns {
+                if let ColVal::Open(sites) = &column.val {
+                    self.decide_plain(sites)?;
+                }
+            }
+            return Ok(Some(Item { opaque, ..Item::new(self.item_id(), &alias, Columns::Derived([].into())) }));
+        }
+        if encrypted || known {
+            self.note_unnest(function, call, &columns, encrypted)?;
+        }
         Ok(Some(Item::new(self.item_id(), &alias, Columns::Derived(columns.into()))))
     }
 
-    /// Notes how it becomes a subquery.
-    fn note_unnest(&mut self, function: &RangeFunction, call: &FuncCall, columns: &[Derived]) -> Result<()> {
+    /// Notes how it becomes a subquery. `encrypted`: it does in any case.
+    fn note_unnest(
+        &mut self,
+        function: &RangeFunction,
+        call: &FuncCall,
+        columns: &[Derived],
+        encrypted: bool,
+    ) -> Result<()> {
         let open = |c: &Derived| if let ColVal::Open(sites) = &c.val { sites.to_vec() } else { Vec::new() };
         let sites: Vec<usize> = columns.iter().flat_map(open).collect();
         let first = self.token(call.location)?;
@@ -82,7 +110,10 @@ impl Analyzer<'_> {
         }
         let named = if function.alias.is_some() { "" } else { " AS unnest" };
         edits.push((self.span(closing, closing), format!(") AS {}){named}", label(column))));
-        self.unnests.push(Unnest { sites, edits });
+        match encrypted {
+            true => edits.into_iter().for_each(|(span, text)| self.edits.both(span, text)),
+            false => self.unnests.push(Unnest { sites, edits }),
+        }
         Ok(())
     }
 

@@ -193,3 +193,146 @@ fn stars_over_given_values() {
         "SELECT * FROM xw ORDER BY id",
     ]);
 }
+
+const LISTS: &str = "
+    CREATE TABLE l (id int PRIMARY KEY, a seal.text_eq[], n seal.int8_ord[], f seal.float8[], u seal.uuid_eq[], b seal.bytea[], c seal.text[], m seal.text_match[], p text[]);
+    CREATE INDEX l_a ON l USING gin (a);";
+
+/// Arrays as parameters, in both forms, with and without a declared type.
+#[test]
+fn columns_of_arrays_take_and_give_both_formats() {
+    let twin = Twin::start();
+    twin.create(LISTS);
+    let mut pair = Pair::new(&twin);
+    let numbers = [7i64, -8].map(i64::to_be_bytes);
+    let numbers = binary(20, &[Some(&numbers[0]), None, Some(&numbers[1])]);
+    let floats = binary(701, &[Some(&1.5f64.to_be_bytes())]);
+    let texts = binary(25, &[Some(b"mark-list-a"), None, Some(b"")]);
+    let uuids = binary(2950, &[Some(&[7; 16])]);
+    let insert = "INSERT INTO l (id, a, n, f, u) VALUES ($1, $2, $3, $4, $5) RETURNING *";
+    for (id, oids) in [(1u32, &[][..]), (2, &[23, 1009, 1016, 1022, 2951][..])] {
+        let id = id.to_be_bytes();
+        let values: [Option<&[u8]>; 5] = [Some(&id), Some(&texts), Some(&numbers), Some(&floats), Some(&uuids)];
+        for results in [0, 1] {
+            let bound = bind_as("", "", &[1], &values, &[results]);
+            let parts = [
+                query("BEGIN"),
+                parse("", insert, oids),
+                describe_statement(""),
+                bound,
+                describe_portal(""),
+                execute("", 0),
+                sync(),
+            ];
+            pair.same("binary", &[parts.concat(), query(if results == 0 { "ROLLBACK" } else { "COMMIT" })].concat(), 3);
+        }
+    }
+    let empty = [0u32, 0, 25].iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let planes = [2u32, 0, 25, 2, 1, 1, 0, 1].iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let planes = [planes, b"a\0\0\0\x01b".to_vec()].concat();
+    for array in [empty, planes] {
+        let sql = "UPDATE l SET a = $1, c = $2 WHERE id = 1 RETURNING a, c, a[1]";
+        let bound = bind_as("", "", &[1], &[Some(&array), Some(&array)], &[1]);
+        pair.same("shape", &[parse("", sql, &[]), bound, describe_portal(""), execute("", 0), sync()].concat(), 1);
+    }
+    for (sql, values) in [
+        (
+            "SELECT id, a @> $1, $2 = ANY(a), a = $1, n && $3 FROM l ORDER BY id",
+            vec!["{mark-list-a}", "mark-list-a", "{7}"],
+        ),
+        (
+            "UPDATE l SET a = array_append(a, $1), n[1] = $2, p = $3 RETURNING a, n, p",
+            vec!["mark-list-b", "5", "{plain}"],
+        ),
+        ("SELECT array_position(a, $1), a || $2 FROM l ORDER BY id", vec!["mark-list-b", "{mark-list-c}"]),
+    ] {
+        let values: Vec<Option<&str>> = values.into_iter().map(Some).collect();
+        pair.same(sql, &run(sql, &[], &values), 1);
+    }
+    pair.each(&[
+        "INSERT INTO l (id, a, b) VALUES (9, ARRAY['mark-list-d'], '{\"\\\\x00ff\"}') RETURNING a, b",
+        "SELECT * FROM l ORDER BY id",
+    ]);
+    assert!(!twin.relay.sent().windows(9).any(|w| w == b"mark-list"), "plaintext was sent");
+    assert_eq!(
+        twin.stored("SELECT count(*) FROM l WHERE l::text LIKE '%mark-list%' OR l::text LIKE '%\\\\x00ff%'"),
+        "0\n"
+    );
+    assert_eq!(twin.stored("SELECT pg_typeof(a), cardinality(a) FROM l WHERE id = 9"), "seal.text_eq[]|1\n");
+    // Pinned as other columns are.
+    let pins = twin.workspace.command(&["type", "pins"]);
+    assert!(
+        crate::support::process::run({ pins }.env("CS_DATABASE__URL", &twin.direct.url), "")
+            .ok()
+            .contains("public.l.a")
+    );
+}
+
+/// The GIN index over the terms serves containment.
+#[test]
+fn containment_uses_the_index() {
+    let twin = Twin::start();
+    twin.create(LISTS);
+    twin.sealed.sql("INSERT INTO l (id, a) SELECT g, ARRAY['all', 'x'] FROM generate_series(1, 500) g");
+    twin.sealed.sql("INSERT INTO l (id, a) VALUES (1000, '{rare,x}')");
+    twin.direct.sql("ANALYZE l");
+    let plan = twin.sealed.sql("SET enable_seqscan = off; EXPLAIN (COSTS off) SELECT id FROM l WHERE a @> '{rare}'");
+    assert!(plan.contains("Bitmap Index Scan on l_a"), "{plan}");
+    assert_eq!(twin.sealed.sql("SELECT id FROM l WHERE a @> '{rare}'"), "1000\n");
+}
+
+/// What would show ciphertext, or give a wrong answer, is refused before anything is sent.
+#[test]
+fn what_arrays_cannot_be_used_for_is_refused() {
+    let twin = Twin::start();
+    twin.create(LISTS);
+    let mut raw = twin.raw_sealed();
+    for sql in [
+        "SELECT a::text FROM l",
+        "SELECT array_to_string(a, ',') FROM l",
+        "SELECT to_json(a) FROM l",
+        "SELECT array_to_json(array_agg(a[1])) FROM l",
+        "SELECT array_agg(a[1]::text || '') FROM l",
+        "SELECT json_agg(a) FROM l",
+        "SELECT l FROM l",
+        "SELECT array_remove(a, 'mark-list') FROM l",
+        "SELECT array_replace(a, 'mark-list', 'b') FROM l",
+        "SELECT DISTINCT a FROM l",
+        "SELECT a FROM l GROUP BY a",
+        "SELECT a FROM l ORDER BY a",
+        "SELECT a FROM l UNION SELECT a FROM l",
+        "SELECT max(n) FROM l",
+        "SELECT id FROM l WHERE a > '{mark-list}'",
+        "SELECT id FROM l WHERE c @> '{mark-list}'",
+        "SELECT id FROM l WHERE 'mark-list' = ANY(c)",
+        "SELECT id FROM l WHERE a @> p",
+        "SELECT id FROM l WHERE p @> a",
+        "SELECT id FROM l WHERE a IN ('{mark-list}')",
+        "SELECT id FROM l WHERE 'mark-list' LIKE ANY(a)",
+        "SELECT id FROM l WHERE m[1] LIKE 'mark-list%'",
+        "SELECT id FROM l, unnest(m) AS z WHERE z LIKE 'mark-list%'",
+        "SELECT * FROM l JOIN l AS k USING (a)",
+        "SELECT a || p FROM l",
+        "SELECT ARRAY[a[1], p[1]] FROM l",
+        "SELECT array_fill(a[1], ARRAY[2]) FROM l",
+        "SELECT x FROM l, unnest(a) WITH ORDINALITY AS y(x, o)",
+        "SELECT (unnest(a)).c FROM l",
+        "UPDATE l SET a = string_to_array('mark-list', ',')",
+        "UPDATE l SET a = p",
+        "UPDATE l SET a[1] = p[1]",
+        "UPDATE l SET a = 'mark-list'::text",
+        "INSERT INTO l (id, a[1]) VALUES (1, 'mark-list')",
+        "CREATE INDEX ON l (a)",
+        "CREATE UNIQUE INDEX ON l (a)",
+        "CREATE INDEX ON l USING gin (c)",
+        "ALTER TABLE l ADD UNIQUE (a)",
+        "ALTER TABLE l ADD CHECK (a[1] = 'mark-list')",
+        "ALTER TABLE l ALTER a SET DEFAULT '{mark-list}'",
+        "CREATE VIEW v AS SELECT a::text FROM l",
+        "CREATE DOMAIN d AS seal.text_eq[]",
+    ] {
+        let error = raw.error(sql);
+        assert_eq!(error.code, "0A000", "{sql}: {error:?}");
+    }
+    assert!(!twin.relay.sent().windows(9).any(|w| w == b"mark-list"), "plaintext was sent");
+}

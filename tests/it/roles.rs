@@ -99,6 +99,18 @@ fn each_role_sees_what_its_rule_says() {
 }
 
 #[test]
+fn elements_of_arrays_are_masked_one_by_one() {
+    let twin = twin();
+    let all = "SELECT array_agg(pan ORDER BY id), array_agg(pin ORDER BY id), ARRAY[min(id)] FROM cards";
+    let seen = |role: &str| as_role(&twin, role).rows(all);
+    assert_eq!(seen("app"), ["{4111111111111234,5500,NULL}|{4711,1234,NULL}|{1}"]);
+    assert_eq!(seen("support"), ["{************1234,****,NULL}|∅|{1}"]);
+    assert_eq!(seen("clerk"), ["{********,********,NULL}|∅|{1}"]);
+    assert_eq!(seen("analyst"), ["∅|∅|{1}"]);
+    assert_eq!(as_role(&twin, "auditor").error(all).code, "42501");
+}
+
+#[test]
 fn every_way_out_is_covered() {
     let twin = twin();
     twin.sealed.sql("CREATE VIEW v AS SELECT id, pan AS number FROM cards");

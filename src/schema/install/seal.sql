@@ -78,6 +78,43 @@ BEGIN
 END
 $seal$;
 
+-- Arrays. Of any encrypted type that has the term: the bodies are read for the type at hand.
+-- The terms of the elements, in a row. Beside it stand the functions seal.eq of arrays, one for each type.
+CREATE OR REPLACE FUNCTION seal.ord(a pg_catalog.anyarray) RETURNS pg_catalog.bytea[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT ARRAY(SELECT (u.x).ord FROM (SELECT pg_catalog.unnest($1) AS x) AS u)';
+-- Terms in a row, and then what stands for dimensions and bounds: equal where the arrays are.
+CREATE OR REPLACE FUNCTION seal.whole_of(terms pg_catalog.uuid[], dimensions pg_catalog.text) RETURNS pg_catalog.uuid[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+  'SELECT pg_catalog.array_append($1, pg_catalog.md5(COALESCE($2, ''''))::pg_catalog.uuid)';
+CREATE OR REPLACE FUNCTION seal.whole_of(terms pg_catalog.bytea[], dimensions pg_catalog.text) RETURNS pg_catalog.bytea[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+  'SELECT pg_catalog.array_append($1, pg_catalog.decode(pg_catalog.md5(COALESCE($2, '''')), ''hex''))';
+CREATE OR REPLACE FUNCTION seal.whole(terms pg_catalog.uuid[]) RETURNS pg_catalog.uuid[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT seal.whole_of(ARRAY(SELECT pg_catalog.unnest($1)), pg_catalog.array_dims($1))';
+CREATE OR REPLACE FUNCTION seal.whole(terms pg_catalog.bytea[]) RETURNS pg_catalog.bytea[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT seal.whole_of(ARRAY(SELECT pg_catalog.unnest($1)), pg_catalog.array_dims($1))';
+-- Of an array: the same; its terms at the subscripts of their elements, or two dimensions, which cannot be searched, of one with several; and of
+-- elements with equal terms the first, in the order of the array.
+CREATE OR REPLACE FUNCTION seal.eq_whole(a pg_catalog.anyarray) RETURNS pg_catalog.uuid[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT seal.whole_of(ARRAY(SELECT (u.x).eq FROM (SELECT pg_catalog.unnest($1) AS x) AS u), pg_catalog.array_dims($1))';
+CREATE OR REPLACE FUNCTION seal.eq_placed(a pg_catalog.anyarray) RETURNS pg_catalog.uuid[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT CASE WHEN pg_catalog.array_ndims($1) OPERATOR(pg_catalog.>) 1 THEN ARRAY[ARRAY[NULL::pg_catalog.uuid]]
+    WHEN pg_catalog.array_lower($1, 1) OPERATOR(pg_catalog.<>) 1
+    THEN pg_catalog.concat(pg_catalog.array_dims($1), ''='', seal.eq($1)::pg_catalog.text)::pg_catalog.uuid[] ELSE seal.eq($1) END';
+CREATE OR REPLACE FUNCTION seal.eq_distinct(a pg_catalog.anyarray) RETURNS pg_catalog.anyarray LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT pg_catalog.array_agg(d.x ORDER BY d.n) FROM (SELECT DISTINCT ON ((r.x).eq) r.x, r.n
+    FROM (SELECT u.x, pg_catalog.row_number() OVER () AS n FROM (SELECT pg_catalog.unnest($1) AS x) AS u) AS r ORDER BY (r.x).eq, r.n) AS d';
+
+CREATE OR REPLACE FUNCTION seal.ord_whole(a pg_catalog.anyarray) RETURNS pg_catalog.bytea[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT seal.whole_of(ARRAY(SELECT (u.x).ord FROM (SELECT pg_catalog.unnest($1) AS x) AS u), pg_catalog.array_dims($1))';
+CREATE OR REPLACE FUNCTION seal.ord_placed(a pg_catalog.anyarray) RETURNS pg_catalog.bytea[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT CASE WHEN pg_catalog.array_ndims($1) OPERATOR(pg_catalog.>) 1 THEN ARRAY[ARRAY[NULL::pg_catalog.bytea]]
+    WHEN pg_catalog.array_lower($1, 1) OPERATOR(pg_catalog.<>) 1
+    THEN pg_catalog.concat(pg_catalog.array_dims($1), ''='', seal.ord($1)::pg_catalog.text)::pg_catalog.bytea[] ELSE seal.ord($1) END';
+CREATE OR REPLACE FUNCTION seal.ord_distinct(a pg_catalog.anyarray) RETURNS pg_catalog.anyarray LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+  'SELECT pg_catalog.array_agg(d.x ORDER BY d.n) FROM (SELECT DISTINCT ON ((r.x).ord) r.x, r.n
+    FROM (SELECT u.x, pg_catalog.row_number() OVER () AS n FROM (SELECT pg_catalog.unnest($1) AS x) AS u) AS r ORDER BY (r.x).ord, r.n) AS d';
+
 -- The operators that types of a plaintext type have, and the term that serves each.
 CREATE OR REPLACE FUNCTION seal.operators(plaintext_type pg_catalog.text)
 RETURNS TABLE (symbol pg_catalog.text, function pg_catalog.text, term pg_catalog.text, commutator pg_catalog.text, negator pg_catalog.text, selectivity pg_catalog.text)

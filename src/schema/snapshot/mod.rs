@@ -61,7 +61,7 @@ pub fn build(
     let mut known = Known::read(&types, relations, attributes, registry, signed)?;
     indexes::read(indexes, &mut known.relations)?;
     catalog.types = known.encrypted.iter().map(|e| (e.oid, Arc::clone(e))).collect();
-    catalog.array_types = known.encrypted.iter().map(|e| (e.array_oid, Arc::clone(e))).collect();
+    catalog.array_types = known.encrypted.iter().map(|e| (e.array_oid, e.array())).collect();
     catalog.type_names = types.iter().map(|t| (t.oid, (t.schema.clone(), t.name.clone()))).collect();
     let mut facts = known.facts(&types);
     facts.installed = !head.is_empty();
@@ -141,14 +141,15 @@ impl Known {
 
 /// From the OID of a type to the encrypted type in it.
 struct Reach<'a> {
-    encrypted: HashMap<Oid, &'a Arc<EncType>>,
+    /// And arrays of them.
+    encrypted: HashMap<Oid, Arc<EncType>>,
     types: HashMap<Oid, &'a PgType>,
     containing: &'a HashSet<Oid>,
 }
 
 impl<'a> Reach<'a> {
     fn new(types: &'a [PgType], encrypted: &'a [Arc<EncType>], containing: &'a HashSet<Oid>) -> Self {
-        let encrypted = encrypted.iter().map(|e| (e.oid, e)).collect();
+        let encrypted = encrypted.iter().flat_map(|e| [Arc::clone(e), e.array()]).map(|e| (e.oid, e)).collect();
         Reach { encrypted, types: types.iter().map(|t| (t.oid, t)).collect(), containing }
     }
 
@@ -159,7 +160,7 @@ impl<'a> Reach<'a> {
     }
 
     /// Through domains and arrays, not through rows.
-    fn through(&self, mut oid: Oid) -> Option<&'a Arc<EncType>> {
+    fn through(&self, mut oid: Oid) -> Option<&Arc<EncType>> {
         for _ in 0..32 {
             if let Some(found) = self.encrypted.get(&oid) {
                 return Some(found);

@@ -62,6 +62,7 @@ pub(super) fn encrypted(
             Arc::new(EncType {
                 oid: t.oid,
                 array_oid: t.array,
+                element: None,
                 plain_oid,
                 plain_array_oid,
                 def,

@@ -193,7 +193,7 @@ impl Analyzer<'_> {
             };
             self.usable(enc)?;
             let label = format!("{}.{}", relation.name, column.name);
-            if lean {
+            if lean && !enc.is_array() {
                 list.push(format!("(r.{name}).c AS {name}"));
                 out.push(OutColumn::Envelope(Arc::clone(enc), label));
             } else {

@@ -1,9 +1,13 @@
 //! CREATE INDEX where encrypted columns take part.
 
+use std::sync::Arc;
+
 use pg_query::NodeEnum;
-use pg_query::protobuf::{IndexElem, IndexStmt, Node};
+use pg_query::protobuf::{FuncCall, IndexElem, IndexStmt, Node};
 
 use super::super::analyzer::Analyzer;
+use super::super::compare::accessor;
+use super::super::expr::Enc;
 use super::super::plan::Refusal;
 use super::super::refuse::{self, Detail, Result};
 use super::super::scope::{ColVal, Scope};
@@ -65,6 +69,24 @@ impl Analyzer<'_> {
         Ok(())
     }
 
+    /// An index over the terms of arrays, which serves containment.
+    fn array_index(&mut self, elem: &IndexElem, token: usize, method: &str, enc: &Enc) -> Result<()> {
+        let at = enc.span.0 as i32;
+        let element = Enc::new(Arc::clone(enc.ty.single()), enc.column.clone(), enc.span);
+        if method != "gin" {
+            return Err(refuse::on_column(&format!("an index USING {method}"), &enc.column)
+                .hint("An index USING gin (column) serves @>, <@ and &&.")
+                .at(at));
+        }
+        self.needs_equality(&element, "an index USING gin")?;
+        self.needs_schema("an index USING gin", enc)?;
+        if !elem.collation.is_empty() || !matches!(tree::strings(&elem.opclass)[..], [] | ["array_ops"]) {
+            return Err(refuse::on_column("an operator class or collation of an index", &enc.column).at(at));
+        }
+        self.edits.wrap(self.span(token, token), accessor(&element.ty), ")");
+        Ok(())
+    }
+
     fn index_element(&mut self, elem: &IndexElem, token: usize, method: &str, scope: &Scope<'_>) -> Result<()> {
         if tree::child(&elem.expr).is_some_and(|expr| is_term(expr, scope)) {
             return Ok(());
@@ -83,6 +105,9 @@ impl Analyzer<'_> {
         match found {
             Some(ColVal::Enc(ty, column)) => {
                 self.usable(&ty)?;
+                if ty.is_array() {
+                    return self.array_index(elem, token, method, &Enc::new(ty, column, self.span(token, token)));
+                }
                 if method == "gin" && ty.def.terms.matching {
                     return self.match_index(elem, token, &column);
                 }
@@ -111,9 +136,24 @@ fn no_index(ty: &EncType, column: &str, method: &str) -> Box<Refusal> {
     if ty.def.terms.matching { refusal.hint("LIKE is served by an index USING gin (column).") } else { refusal }
 }
 
+/// `seal.eq(a)` of a column of arrays.
+fn is_terms_of_array(call: &FuncCall, scope: &Scope<'_>) -> bool {
+    let [arg] = call.args.as_slice() else { return false };
+    let Some(NodeEnum::ColumnRef(column)) = tree::kind(arg) else { return false };
+    match (&tree::strings(&call.funcname)[..], &tree::strings(&column.fields)[..]) {
+        (["seal", "eq" | "ord"], [name]) => {
+            scope.bare(name).is_ok_and(|found| matches!(found.val, ColVal::Enc(ty, _) if ty.is_array()))
+        }
+        _ => false,
+    }
+}
+
 /// `(e).eq` of an encrypted column: what such an index is, as the server prints it and a dump holds it.
 fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
     const TERMS: [&str; 4] = ["eq", "ord", "m", "j"];
+    if let Some(NodeEnum::FuncCall(call)) = tree::kind(expr) {
+        return is_terms_of_array(call, scope);
+    }
     let Some(NodeEnum::AIndirection(taken)) = tree::kind(expr) else { return false };
     let Some(NodeEnum::ColumnRef(column)) = taken.arg.as_deref().and_then(tree::kind) else { return false };
     let (names, attributes) = (tree::strings(&column.fields), tree::strings(&taken.indirection));

@@ -82,9 +82,9 @@ impl Analyzer<'_> {
                 self.usable(&ty)?;
                 Ok(ColVal::Enc(ty, Rc::from(column)))
             }
-            Named::EncArray(_) => {
-                Err(refuse::unsupported(format!("column {column} of an array of an encrypted type is not supported"))
-                    .at(at))
+            Named::EncArray(ty) => {
+                self.usable(&ty)?;
+                Ok(ColVal::Enc(ty.array(), Rc::from(column)))
             }
             Named::Touching => Err(refuse::unsupported(format!(
                 "the type of column {column} contains an encrypted type, or is none of the search_path"

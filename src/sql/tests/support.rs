@@ -27,6 +27,7 @@ fn with_terms(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType
     Arc::new(EncType {
         oid: 90_000 + 2 * n,
         array_oid: 90_001 + 2 * n,
+        element: None,
         plain_oid: 25,
         plain_array_oid: 1009,
         def: TypeDef { id: TypeId(id), name: name.into(), plain, terms, options: "{}".into(), keyset: None },
@@ -68,7 +69,7 @@ fn routine(catalog: &mut Catalog, name: &str, routine: Routine) {
 
 /// Tables `users`, `accounts`, `notes` and friends with encrypted columns, `plain` and `tenant.users` without.
 pub(crate) fn catalog() -> Catalog {
-    let mut c = Catalog { version: 1, seal_version: Some(1), ..Catalog::default() };
+    let mut c = Catalog { version: 1, seal_version: Some(4), ..Catalog::default() };
     let email = enc(1, "email", PlainType::Text, true);
     let ssn = enc(2, "ssn", PlainType::Text, true);
     let age = enc(3, "age", PlainType::Int4, true);
@@ -84,7 +85,7 @@ pub(crate) fn catalog() -> Catalog {
     let name = with_terms(11, "name", PlainType::Text, search);
     for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
         c.types.insert(t.oid, t.clone());
-        c.array_types.insert(t.array_oid, t.clone());
+        c.array_types.insert(t.array_oid, t.array());
         c.touching_types.insert(t.def.name.clone());
         c.touching_types.insert(format!("_{}", t.def.name));
         c.type_names.insert(t.oid, ("seal".into(), t.def.name.clone()));
@@ -146,6 +147,14 @@ pub(crate) fn catalog() -> Catalog {
     let ranked =
         vec![plain("id", 20), sealed("day", &date), sealed("score", &score), sealed("email", &email), plain("v", 23)];
     add(&mut c, "public", "ranked", table, ranked);
+    let lists = vec![
+        plain("id", 20),
+        sealed("tags", &email.array()),
+        sealed("ages", &age.array()),
+        sealed("email", &email),
+        plain("v", 1009),
+    ];
+    add(&mut c, "public", "lists", table, lists);
     add(&mut c, "pg_catalog", "pg_class", table, vec![plain("oid", 26), plain("relname", 19)]);
     index(&mut c, "users", "users_pkey", true, &[]);
     index(&mut c, "users", "users_email_key", false, &[("email", Some("eq"))]);
@@ -284,9 +293,8 @@ fn param(p: &Param) -> String {
     };
     let role = match &p.role {
         Role::Plain => return source,
-        Role::Store(t) => format!("store {}", t.def.name),
+        Role::Store(t) => format!("store {}{}", t.def.name, if t.is_array() { "[]" } else { "" }),
         Role::Equal(t) => format!("equal {}", t.def.name),
-        Role::StoreArray(t) => format!("store {}[]", t.def.name),
         Role::EqualArray(t) => format!("equal {}[]", t.def.name),
         Role::Test(test) => format!("whether {test:?}"),
         Role::Shown(show) => format!("{show:?}"),
@@ -304,6 +312,7 @@ fn column(c: &OutColumn) -> String {
     match c {
         OutColumn::Plain => "plain".into(),
         OutColumn::Envelope(t, name) => format!("envelope {} {name}", t.def.name),
+        OutColumn::Composite(t, name) if t.is_array() => format!("array {} {name}", t.def.name),
         OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),
     }
 }

@@ -17,17 +17,17 @@ const SCHEMA: &str =
 
 const ALL: &str = "SELECT p.*, n.body FROM people p LEFT JOIN notes n ON n.person = p.id ORDER BY p.id";
 
-fn dump(database: &Database, more: &[&str]) -> String {
+pub fn dump(database: &Database, more: &[&str]) -> String {
     run(Command::new("pg_dump").arg(&database.url).args(more), "").ok()
 }
 
-fn restore(database: &Database, dump: &str) {
+pub fn restore(database: &Database, dump: &str) {
     // As psql reads a dump: with its COPY data inline.
     run(Command::new("psql").arg(&database.url).args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]), dump).ok();
 }
 
 /// Another database of the cluster, with schema `seal`, and a proxy in front of it.
-fn other(pair: &Pair, installed: bool) -> (Database, Proxy) {
+pub fn other(pair: &Pair, installed: bool) -> (Database, Proxy) {
     let twin = &pair.twin;
     let database = twin.cluster.database("other");
     if installed {

@@ -1,5 +1,6 @@
 //! COPY over encrypted columns: the same bytes, rows and errors as on a plain table.
 
+mod arrays;
 mod dump;
 pub mod load;
 mod protocol;

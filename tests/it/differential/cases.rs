@@ -12,6 +12,10 @@ const DATA: &[&str] = &[
      (4, 2, NULL, NULL, NULL, NULL, NULL), (5, 2, 'y', 9, '00000000-0000-0000-0000-000000000005', '1970-01-01 00:00:00+00', 'x'), (9, 1, '', 3, NULL, NULL, '')",
     "INSERT INTO o (id, grp, o_int4, o_text, o_date) VALUES (1, 0, 5, 'b', '2000-01-01'), (2, 1, -3, 'a', NULL), (3, 0, 5, 'B', '1999-12-31'), (4, 2, NULL, NULL, NULL),
      (5, 1, 2147483647, 'b', '2000-01-01'), (6, 2, 0, '', 'infinity'), (7, 0, -3, 'a', '2000-01-01')",
+    "INSERT INTO l (id, grp, e, l_text, l_int, l_num, l_date, l_any, p) VALUES (1, 0, 'a', '{a,b}', '{1,2,3}', '{1.50,2}', '{2000-01-01}', '{x}', '{p,q}'),
+     (2, 1, 'b', '{b,NULL,\"c d\"}', ARRAY[3, 4], NULL, '{}', '{}', '{}'), (3, 1, 'zz', '{}', NULL, '{NULL}', NULL, '{y,x}', NULL),
+     (4, 2, NULL, NULL, '{{1,2},{3,4}}', '[2:3]={1,2}', '{2000-01-01,1999-12-31}', NULL, '{q}'), (5, 2, 'a', '{a,a,NULL}', '{5}', '{}', '{infinity}', '{x,x}', '{p}'),
+     (6, 0, 'b', '[0:1]={b,a}', '{}', '{-1.5}', '{NULL}', '{NULL}', '{NULL}'), (7, 0, '', '{\"\",\"null\",\"{}\"}', '{2,1}', '{0}', NULL, '{\"a,b\"}', '{p}')",
     "INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g",
 ];
 

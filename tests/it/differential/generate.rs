@@ -1,5 +1,6 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
+mod arrays;
 mod computed;
 mod equality;
 mod hostile;
@@ -29,10 +30,13 @@ pub const SCHEMA: &str = "
         o_date seal.date_ord, o_time seal.time_ord, o_timetz seal.timetz_ord, o_timestamp seal.timestamp_ord, o_timestamptz seal.timestamptz_ord,
         o_interval seal.interval_ord, o_bytea seal.bytea_ord, o_inet seal.inet_ord, o_cidr seal.cidr_ord);
     CREATE INDEX o_int4 ON o (o_int4);
-    CREATE TABLE m (id int PRIMARY KEY, grp int, m_text seal.text_match, m_varchar seal.varchar_search, m_bpchar seal.bpchar_match);";
+    CREATE TABLE m (id int PRIMARY KEY, grp int, m_text seal.text_match, m_varchar seal.varchar_search, m_bpchar seal.bpchar_match);
+    CREATE TABLE l (id int PRIMARY KEY, grp int, e seal.text_eq, l_text seal.text_eq[], l_int seal.int4_ord[], l_num seal.numeric[], l_date seal.date_eq[],
+        l_any seal.varchar_eq[], p text[]);
+    CREATE INDEX ON l USING gin (l_text);";
 
 /// Empties the tables; run directly on the server.
-pub const RESET: &str = "TRUNCATE a, b, c, d, o, m";
+pub const RESET: &str = "TRUNCATE a, b, c, d, o, m, l";
 
 /// A table's name and its columns after `id` and `grp`: name, type, searchable.
 pub struct Table {
@@ -159,10 +163,12 @@ impl<'v> Generator<'v> {
         for table in TABLES {
             script.push(self.step(|g| g.insert_values(table, 5)));
         }
+        script.push(self.step(Generator::lists));
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..16 => self.step(Generator::select),
+                0..12 => self.step(Generator::select),
+                12..16 => self.step(Generator::listed),
                 16..22 => self.step(Generator::searched),
                 22..31 => self.step(Generator::ordered),
                 31..39 => self.step(Generator::equality),
@@ -170,7 +176,8 @@ impl<'v> Generator<'v> {
                 41..48 => self.step(Generator::computed),
                 48..51 => self.step(Generator::computed_write),
                 51..58 => self.step(Generator::insert),
-                58..70 => self.step(Generator::update),
+                58..67 => self.step(Generator::update),
+                67..70 => self.step(Generator::list_write),
                 70..75 => self.step(Generator::delete),
                 75..81 => self.step(Generator::with),
                 81..86 => self.transaction(),
@@ -697,8 +704,8 @@ impl<'v> Generator<'v> {
             let (c, t) = (column.name, table.name);
             let sql = match g.random.below(30) {
                 0 => format!("SELECT id FROM {t} ORDER BY {c}, id"),
-                1 => format!("SELECT array_agg(DISTINCT {c}) FROM {t}"),
-                2 => format!("SELECT {c}, array_agg({c}) FROM {t} GROUP BY {c}"),
+                1 => format!("SELECT string_agg(DISTINCT {c}, ',') FROM {t}"),
+                2 => format!("SELECT {c}, to_json(array_agg({c})) FROM {t} GROUP BY {c}"),
                 3 => format!("SELECT DISTINCT COALESCE({c}, {c}) IS NULL, {c}::bytea FROM {t}"),
                 4 => format!("SELECT min({c}) FROM {t}"),
                 5 => format!("SELECT id FROM {t} WHERE {c} > {}", g.value(column.kind)),

@@ -1,5 +1,6 @@
 //! Statements of every kind over encrypted columns: the same as on plain tables.
 
+mod arrays;
 mod computed;
 mod joins;
 mod queries;
