@@ -44,7 +44,9 @@ fn held(twin: &Twin) -> Held {
 fn settle(twin: &Twin) -> Held {
     eventually("every session ends", || {
         let (_, metrics) = twin.proxy.http("/metrics")?;
-        metrics.lines().any(|l| l == "columnseal_connections 0").then_some(())
+        let open = metrics.lines().filter(|l| l.starts_with("columnseal_connections{"));
+        let phases: Vec<bool> = open.map(|l| l.ends_with(" 0")).collect();
+        (!phases.is_empty() && phases.iter().all(|none| *none)).then_some(())
     });
     eventually("the server has no session left but the proxy's own", || {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'sealed' AND application_name LIKE 'soak%'";
