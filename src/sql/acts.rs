@@ -1,6 +1,7 @@
 //! What statements do to settings as a whole: the ends of transactions and savepoints, RESET ALL, DISCARD ALL. Told by
 //! words alone, statement by statement, so that the server's answers can be followed one by one.
 
+use super::execute;
 use super::lex::{Kind, Lexed, Token};
 
 /// What one statement does.
@@ -105,7 +106,7 @@ fn act(text: &str, tokens: &[Token]) -> Act {
         ("discard", "all") => Act::DiscardAll,
         ("call" | "do", _) => Act::Call,
         ("execute" | "explain" | "create", _) => {
-            let executed = tokens.iter().skip_while(|t| !t.is_word(text, "execute")).nth(1);
+            let executed = execute::place(text, tokens).and_then(|at| tokens.get(at + 1));
             executed.map_or(Act::Other, |t| Act::Execute(named(t)))
         }
         _ => Act::Other,
@@ -166,6 +167,8 @@ mod tests {
         assert_eq!(one("EXECUTE \"P\" (1)"), Act::Execute("P".into()));
         assert_eq!(one("EXPLAIN (ANALYZE) EXECUTE p"), Act::Execute("p".into()));
         assert_eq!(one("CREATE TEMP TABLE t AS EXECUTE P(1)"), Act::Execute("p".into()));
+        assert_eq!(one("CREATE TABLE execute AS EXECUTE p"), Act::Execute("p".into()));
+        assert_eq!(one("EXPLAIN SELECT execute FROM plain"), Act::Other);
         assert_eq!(one("CREATE TABLE t (id int)"), Act::Other);
         assert_eq!(one("DEALLOCATE PREPARE \"All\""), Act::Deallocate("All".into()));
     }

@@ -205,30 +205,53 @@ pub fn prepared_query(text: &str, conforming: bool) -> Option<&str> {
 /// The text of a statement around an EXECUTE, with a query in place of that.
 pub fn in_place(text: &str, query: &str, conforming: bool) -> Option<String> {
     let tokens = Lexed::new(text, conforming).ok()?.tokens;
-    let execute = tokens.iter().position(|t| t.is_word(text, "execute"))?;
-    let name = tokens.get(execute + 1)?;
-    let end = match tokens.get(execute + 2) {
-        Some(open) if open.text(text) == "(" => closing(text, &tokens[execute + 2..])?.end,
-        _ => name.end,
+    let execute = place(text, &tokens)?;
+    let name = execute + 1;
+    let last = match tokens.get(name + 1) {
+        Some(open) if open.text(text) == "(" => closing(text, &tokens, name + 1)?,
+        _ => name,
     };
-    let (before, after) = (text.get(..tokens[execute].start as usize)?, text.get(end as usize..)?);
+    let (before, after) = (tokens[execute].start as usize, tokens.get(last)?.end as usize);
     // A comment may end the query.
-    Some(format!("{before}{query}\n{after}"))
+    Some(format!("{}{query}\n{}", text.get(..before)?, text.get(after..)?))
 }
 
-/// The bracket that closes the first of these tokens.
-fn closing<'t>(text: &str, tokens: &'t [Token]) -> Option<&'t Token> {
-    let mut depth = 0i32;
-    tokens.iter().find(|token| {
-        if token.kind == Kind::Punct {
-            match token.text(text) {
-                "(" => depth += 1,
-                ")" => depth -= 1,
-                _ => {}
-            }
+/// Where the word EXECUTE stands in a statement that runs a prepared one, by itself or within EXPLAIN and CREATE TABLE AS.
+pub(super) fn place(text: &str, tokens: &[Token]) -> Option<usize> {
+    let word = |at: usize, word: &str| tokens.get(at).is_some_and(|t| t.is_word(text, word));
+    let mut at = 0;
+    if word(at, "explain") {
+        at += 1;
+        if tokens.get(at).is_some_and(|t| t.text(text) == "(") {
+            at = closing(text, tokens, at)? + 1;
         }
-        depth == 0
-    })
+        while ["analyze", "analyse", "verbose"].iter().any(|option| word(at, option)) {
+            at += 1;
+        }
+    }
+    if word(at, "create") {
+        // The first AS outside brackets, which is a reserved word.
+        while !word(at, "as") {
+            let opens = tokens.get(at)?.text(text) == "(";
+            at = if opens { closing(text, tokens, at)? + 1 } else { at + 1 };
+        }
+        at += 1;
+    }
+    word(at, "execute").then_some(at)
+}
+
+/// The bracket that closes one.
+fn closing(text: &str, tokens: &[Token], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, token) in tokens.iter().enumerate().skip(open).filter(|(_, t)| t.kind == Kind::Punct) {
+        match token.text(text) {
+            "(" => depth += 1,
+            ")" if depth == 1 => return Some(at),
+            ")" => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -236,11 +259,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn execute_is_found_where_it_is_the_statement() {
+        let found = |text| place(text, &Lexed::new(text, true).unwrap().tokens);
+        for (text, at) in [
+            ("EXECUTE execute", Some(0)),
+            ("EXPLAIN ANALYZE VERBOSE EXECUTE p", Some(3)),
+            ("EXPLAIN (VERBOSE, COSTS (off)) CREATE TABLE execute AS EXECUTE p", Some(13)),
+            ("CREATE TABLE t WITH (a = 1) AS EXECUTE p", Some(10)),
+            ("EXPLAIN SELECT execute FROM plain", None),
+            ("EXPLAIN EXECUTES", None),
+            ("CREATE TABLE t AS SELECT 1 AS execute", None),
+            ("CREATE VIEW execute AS SELECT 1", None),
+            ("CREATE TABLE execute (id int)", None),
+            ("SELECT execute", None),
+            ("EXPLAIN (", None),
+            ("CREATE TABLE t (", None),
+            ("", None),
+        ] {
+            assert_eq!(found(text), at, "{text}");
+        }
+    }
+
+    #[test]
     fn a_query_takes_the_place_of_execute() {
         let put = |text| in_place(text, "SELECT 1", true).unwrap();
         assert_eq!(put("EXPLAIN (COSTS off) EXECUTE p"), "EXPLAIN (COSTS off) SELECT 1\n");
         assert_eq!(put("EXPLAIN EXECUTE \"P q\"(')', (1), ')') -- end"), "EXPLAIN SELECT 1\n -- end");
         assert_eq!(put("CREATE TABLE c AS EXECUTE p (1) WITH NO DATA"), "CREATE TABLE c AS SELECT 1\n WITH NO DATA");
+        assert_eq!(put("CREATE TABLE execute (execute) AS EXECUTE p"), "CREATE TABLE execute (execute) AS SELECT 1\n");
         assert_eq!(in_place("EXPLAIN EXECUTE p(1", "SELECT 1", true), None);
         assert_eq!(prepared_query("PREPARE \"as\" (int) AS SELECT 2 AS x", true), Some("SELECT 2 AS x"));
         assert_eq!(prepared_query("PREPARE p", true), None);

@@ -22,7 +22,8 @@ struct Edit {
     executed: Option<Cow<'static, str>>,
 }
 
-/// Stands before and after the number of a copy. No statement that has it in its own text is copied from.
+/// Stands before and after the number of a copy. No statement that has it in its own text is copied from, and in one
+/// without copies it stands for itself.
 pub(super) const MARK: char = '\u{1}';
 
 /// Deepest nesting of copies.
@@ -195,16 +196,24 @@ impl<'t> Builder<'t> {
             }
             self.copy(at, edit.start);
             let source = edit.start - self.place.cut;
-            for (i, part) in new.split(MARK).enumerate() {
-                match i % 2 {
-                    0 => self.fixed(part, source),
-                    _ => self.paste(part)?,
-                }
+            match edits.copies.is_empty() {
+                true => self.fixed(new, source),
+                false => self.fixed_with_copies(new, source)?,
             }
             self.skip(edit.end);
             at = edit.end;
         }
         self.copy(at, end);
+        Ok(())
+    }
+
+    fn fixed_with_copies(&mut self, new: &str, source: u32) -> Result<()> {
+        for (i, part) in new.split(MARK).enumerate() {
+            match i % 2 {
+                0 => self.fixed(part, source),
+                _ => self.paste(part)?,
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What a statement's words alone decide: whether it can touch anything encrypted, and what running it may change.
 
+use super::execute;
 use super::lex::{Kind, Lexed, Token};
 use super::plan::Effects;
 use crate::schema::catalog::Catalog;
@@ -64,8 +65,7 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
                     out.effects.writes = true;
                 }
                 out.effects.configures |= name == "set_config";
-                let kept = i > 0 && tokens[i - 1].is_word(text, "as");
-                seen.note(&name, token.kind, kept);
+                seen.note(&name, token.kind);
             }
             Kind::Str(_) => {
                 out.ours |= seen.sets_config && names_ours(token.text(text));
@@ -74,6 +74,7 @@ pub(super) fn words(text: &str, tokens: &[Token], catalog: &Catalog) -> Words {
             _ => {}
         }
     }
+    seen.executes = seen.executes && execute::place(text, tokens).is_some();
     if let Some(first) = tokens.iter().find(|t| t.text(text) != "(") {
         let second =
             tokens.iter().skip_while(|t| t.start <= first.start).find_map(|t| t.name(text)).unwrap_or_default();
@@ -118,9 +119,8 @@ struct Seen {
     path: bool,
     explain_ddl: bool,
     sets_config: bool,
+    /// It runs a prepared statement.
     executes: bool,
-    /// CREATE TABLE ... AS EXECUTE.
-    keeps: bool,
     all: bool,
     ours: bool,
     /// A name is written as `U&"…"`: it may be any.
@@ -130,8 +130,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// `kept`: it follows AS.
-    fn note(&mut self, name: &str, kind: Kind, kept: bool) {
+    fn note(&mut self, name: &str, kind: Kind) {
         match name {
             "insert" | "update" | "delete" | "merge" if kind == Kind::Word => self.writes = true,
             "into" if kind == Kind::Word => self.into = true,
@@ -140,7 +139,7 @@ impl Seen {
             "all" => (self.all, self.path) = (true, true),
             "create" => self.explain_ddl = true,
             "set_config" => self.sets_config = true,
-            "execute" => (self.executes, self.keeps) = (true, self.keeps || kept),
+            "execute" => self.executes = true,
             name if is_ours(name) => self.ours = true,
             name if HARMLESS.contains(&name) => self.harmless = true,
             name if name.starts_with("pg_temp") => self.temp = true,
@@ -207,9 +206,9 @@ impl Seen {
                 e.ddl = true;
                 e.writes = true;
                 e.temp |= self.temp || first == "drop";
-                e.executes |= self.keeps && first == "create";
+                e.executes |= self.executes;
                 e.turns |= e.executes;
-                out.suspect |= self.keeps && first == "create";
+                out.suspect |= self.executes;
                 // Bodies of functions are strings, which may name anything.
                 out.suspect |= first == "create" && matches!(second, "function" | "procedure" | "or");
                 // ALTER ROLE ... SET and the like; a function's own settings.

@@ -194,7 +194,7 @@ impl Analyzer<'_> {
             Some(NodeEnum::AExpr(expr)) => expr.kind() == AExprKind::AexprNullif,
             _ => false,
         };
-        if !computed(node) || list.iter().any(|target| item(target).is_none_or(tree::is_star)) {
+        if !computed(node) || has_star(list) {
             return None;
         }
         let own = self.expression(node).ok()?;
@@ -211,7 +211,7 @@ impl Analyzer<'_> {
 
     /// First and last token of an item of a select list without `*`.
     pub(super) fn words_of_item(&self, list: &[Node], index: usize) -> Option<(usize, usize)> {
-        if list.iter().any(|target| item(target).is_none_or(tree::is_star)) {
+        if has_star(list) {
             return None;
         }
         self.expression(item(list.get(index)?)?).ok()
@@ -274,6 +274,11 @@ impl Analyzer<'_> {
             false => Err(unknown()),
         }
     }
+}
+
+/// Items of a select list are not its columns one by one.
+fn has_star(list: &[Node]) -> bool {
+    list.iter().any(|target| item(target).is_none_or(tree::is_star))
 }
 
 /// What a select item computes.

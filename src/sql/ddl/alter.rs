@@ -42,21 +42,22 @@ impl Analyzer<'_> {
         }
         let outcome = self.unedited(TAG)?;
         let (Some(range), Some(relation)) = (range, relation) else { return Ok(outcome) };
-        stays_not_null(alter, &relation)?;
-        let indexes_dropped = self.dropped(alter, &relation)?;
+        let dropped = names_dropped(alter);
+        stays_not_null(alter, &relation, &dropped)?;
         let target = Target {
             schema: Some(&relation.schema),
             name: &relation.name,
             relation: Some(&relation),
-            dropped: &names_dropped(alter),
+            dropped: &dropped,
             only: !range.inh,
             unless_there: false,
         };
         self.one_primary_key(&table, &target)?;
-        if indexes_dropped.is_empty() && table.uniques.is_empty() && table.skipped.is_empty() {
+        let drops_index = dropped.iter().any(|name| relation.unique(name).is_some());
+        if !drops_index && table.uniques.is_empty() && table.skipped.is_empty() {
             return Ok(outcome);
         }
-        self.alter_with_indexes(alter, table, &target, indexes_dropped)
+        self.alter_with_indexes(alter, table, &target, &relation)
     }
 
     fn altered(&self, range: &RangeVar) -> Option<Arc<Relation>> {
@@ -64,17 +65,16 @@ impl Analyzer<'_> {
     }
 
     /// DROP CONSTRAINT of what is a unique index: first tokens of the commands, and the statements in their place.
-    fn dropped(&self, alter: &AlterTableStmt, relation: &Relation) -> Result<Vec<(usize, String)>> {
-        let commands = self.commands(alter)?;
+    fn dropped(alter: &AlterTableStmt, relation: &Relation, commands: &[usize]) -> Vec<(usize, String)> {
         let mut out = Vec::new();
-        for (node, first) in alter.cmds.iter().zip(commands) {
+        for (node, &first) in alter.cmds.iter().zip(commands) {
             let Some(NodeEnum::AlterTableCmd(command)) = tree::kind(node) else { continue };
             if command.subtype() == AlterTableType::AtDropConstraint && relation.unique(&command.name).is_some() {
                 let cascade = if command.behavior == CASCADE { " CASCADE" } else { "" };
                 out.push((first, format!("DROP INDEX {}{cascade}", index_of(relation, &command.name))));
             }
         }
-        Ok(out)
+        out
     }
 
     /// First tokens of the commands.
@@ -92,9 +92,10 @@ impl Analyzer<'_> {
         alter: &AlterTableStmt,
         table: Table,
         target: &Target<'_>,
-        dropped: Vec<(usize, String)>,
+        relation: &Relation,
     ) -> Result<Outcome> {
         let commands = self.commands(alter)?;
+        let dropped = Self::dropped(alter, relation, &commands);
         let command = |token: usize| commands.iter().rev().find(|&&first| first <= token).copied();
         let added = table.uniques.iter().filter(|u| !u.of_column).filter_map(|u| command(u.tokens.0));
         let gone: Vec<usize> = dropped.iter().map(|(first, _)| *first).chain(added).collect();
@@ -104,10 +105,10 @@ impl Analyzer<'_> {
         of_columns.chain(&table.skipped).for_each(|unique| self.drop_of_column(unique));
         let indexes = self.indexes(table.uniques, target);
         if gone.len() == commands.len() {
-            before.extend(indexes);
-            let first = before.remove(0);
-            after = before.split_off(0);
-            self.instead = Some(Template::fixed(first));
+            // Something goes or is made: else all commands would be left.
+            let mut all = std::mem::take(&mut before).into_iter().chain(indexes);
+            self.instead = all.next().map(Template::fixed);
+            after = all.collect();
         } else {
             after.extend(indexes);
             self.drop_items(commands[0], self.lexed.tokens.len(), &gone)?;
@@ -232,8 +233,7 @@ fn names_dropped(alter: &AlterTableStmt) -> Vec<&str> {
 }
 
 /// Refused where a column of a primary key over encrypted columns would no longer be NOT NULL.
-fn stays_not_null(alter: &AlterTableStmt, relation: &Relation) -> Result<()> {
-    let dropped = names_dropped(alter);
+fn stays_not_null(alter: &AlterTableStmt, relation: &Relation, dropped: &[&str]) -> Result<()> {
     let primary = relation.indexes.iter().filter(|i| i.is_primary() && !dropped.contains(&i.name.as_str()));
     let keys: Vec<&Key> = primary.flat_map(|i| &i.unique).collect();
     for node in &alter.cmds {

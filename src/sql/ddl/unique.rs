@@ -58,14 +58,9 @@ pub(super) struct Target<'r> {
 impl Target<'_> {
     /// As it is written.
     pub(super) fn sql(&self) -> String {
-        self.of_schema(self.name)
-    }
-
-    /// The name of something else in its schema.
-    pub(super) fn of_schema(&self, name: &str) -> String {
         match self.schema {
-            Some(schema) => format!("{}.{}", always_quoted(schema), always_quoted(name)),
-            None => always_quoted(name),
+            Some(schema) => format!("{}.{}", always_quoted(schema), always_quoted(self.name)),
+            None => always_quoted(self.name),
         }
     }
 }
