@@ -2,8 +2,9 @@
 //! functions.
 //!
 //! A pin names its column as `column schema.relation.name`, each part double-quoted where it is not a plain
-//! lower-case word; an argument as `argument schema.function.arg2`, counted from 1 as a call gives them. What to do about an alarm is not decided here: the relation carries it, and every statement on
-//! the relation is refused.
+//! lower-case word; an argument as `argument schema.function.arg2`, counted from 1 as a call gives them, and as
+//! `argument schema.function."name =>"`. What to do about an alarm is not decided here: the relation carries it, and every
+//! statement on the relation is refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -105,15 +106,18 @@ pub fn check(catalog: &mut Catalog, pins: &[(String, TypeId)], configured: &[Str
 /// What an object that is an argument begins with.
 const ARGUMENT: &str = "argument ";
 
-/// Where an argument is not of its encrypted type in every function of the name, none of them can be called with values:
-/// nor can one that is gone. Only what is there and is otherwise is an alarm.
+/// Where no function of the name has the argument of its encrypted type any more, none of them can be called with values.
+/// Only what is there and is otherwise is an alarm. Where others of the name take something else in that place, analysis
+/// sees to it that no value is given there.
 fn check_argument(catalog: &mut Catalog, name: &Name, id: TypeId) -> Option<Alarm> {
-    let at = name.column.strip_prefix("arg")?.parse::<usize>().ok()?.checked_sub(1)?;
+    let argument = Argument::parse(&name.column)?;
     let facts = Arc::clone(&catalog.facts);
     let namesakes = || facts.functions.iter().map(|f| &f.routine).filter(|r| r.name == name.relation);
-    let is_own = |oid: &Oid| catalog.types.get(oid).is_some_and(|enc| enc.def.id == id);
-    let other = namesakes().find(|r| !r.inputs.get(at).is_some_and(is_own));
-    if other.is_none() && namesakes().any(|r| r.schema == name.schema) {
+    let is_own = |oid: Oid| catalog.types.get(&oid).is_some_and(|enc| enc.def.id == id);
+    let own = |r: &Arc<Routine>| r.schema == name.schema && argument.of(r).is_some_and(is_own);
+    let other = namesakes().find(|r| argument.of(r).is_some_and(|oid| !is_own(oid)));
+    // What is given by a name that no function has finds none.
+    if namesakes().any(own) || (matches!(argument, Argument::Named(_)) && other.is_none()) {
         return None;
     }
     catalog.touching_functions.insert(name.relation.clone());
@@ -125,11 +129,11 @@ fn check_argument(catalog: &mut Catalog, name: &Name, id: TypeId) -> Option<Alar
         relation: (other.schema.clone(), other.name.clone()),
         fault: Fault::Plain,
         why: format!(
-            "argument {at} of function {}.{} must have the encrypted type with id {id}, and of {} it has not",
+            "{} of function {}.{} must have the encrypted type with id {id}, and of {} it has not",
+            argument.shown(),
             quoted(&name.schema),
             quoted(&name.relation),
             quoted(&other.schema),
-            at = at + 1,
         ),
     })
 }
@@ -171,21 +175,62 @@ pub fn new_pins(catalog: &Catalog, known: &[(String, TypeId)]) -> Vec<(String, T
     found
 }
 
+/// An argument of a call, by number from 0 or by name.
+enum Argument<'n> {
+    At(usize),
+    Named(&'n str),
+}
+
+impl<'n> Argument<'n> {
+    fn parse(text: &'n str) -> Option<Argument<'n>> {
+        match text.strip_suffix(" =>") {
+            Some(name) => Some(Argument::Named(name)),
+            None => text.strip_prefix("arg")?.parse::<usize>().ok()?.checked_sub(1).map(Argument::At),
+        }
+    }
+
+    fn of(&self, routine: &Routine) -> Option<Oid> {
+        match self {
+            Argument::At(n) => routine.inputs.get(*n).copied(),
+            Argument::Named(name) => routine.input(name).map(|n| routine.inputs[n]),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Argument::At(n) => format!("argument {}", n + 1),
+            Argument::Named(name) => format!("argument {name}"),
+        }
+    }
+
+    fn column(&self) -> String {
+        match self {
+            Argument::At(n) => format!("arg{}", n + 1),
+            Argument::Named(name) => format!("{name} =>"),
+        }
+    }
+}
+
 /// Pins for the encrypted arguments of a function that may be called with values.
 fn arguments(catalog: &Catalog, routine: &Routine) -> Vec<(String, TypeId)> {
-    let of_name = catalog.routines.get(&routine.name).map_or(&[][..], Vec::as_slice);
-    // Which of several is called cannot be told, so none is called with values.
-    let only = of_name.iter().filter(|r| r.schema == routine.schema).count() == 1;
-    if !only || routine.schema.starts_with("pg_") || routine.schema == "seal" {
+    if routine.schema.starts_with("pg_") || routine.schema == "seal" {
         return Vec::new();
     }
-    let pin = |(i, oid): (usize, &Oid)| {
-        let enc = catalog.types.get(oid).filter(|enc| enc.standing == Standing::Verified)?;
+    let of_name = catalog.routines.get(&routine.name).map_or(&[][..], Vec::as_slice);
+    let pin = |argument: Argument<'_>, oid: Oid| {
+        let enc = catalog.types.get(&oid).filter(|enc| enc.standing == Standing::Verified)?;
+        // Where functions of the name differ, none is called with a value there.
+        if !of_name.iter().all(|r| argument.of(r).is_none_or(|other| other == oid)) {
+            return None;
+        }
         let (schema, relation) = (routine.schema.clone(), routine.name.clone());
-        let name = Name { schema, relation, column: format!("arg{}", i + 1) };
+        let name = Name { schema, relation, column: argument.column() };
         Some((format!("{ARGUMENT}{}", name.shown()), enc.def.id))
     };
-    routine.inputs.iter().enumerate().filter_map(pin).collect()
+    let numbered = routine.inputs.iter().enumerate().map(|(n, oid)| (Argument::At(n), *oid));
+    let named = routine.names.iter().zip(&routine.inputs).map(|(name, oid)| (Argument::Named(name), *oid));
+    let named = named.filter(|(argument, _)| !matches!(argument, Argument::Named("")));
+    numbered.chain(named).filter_map(|(argument, oid)| pin(argument, oid)).collect()
 }
 
 fn pinnable(relation: &Relation) -> bool {

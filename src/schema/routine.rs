@@ -1,8 +1,11 @@
 //! Functions and procedures that a statement may call with encrypted values: their signatures, and whether their bodies
 //! only move such values.
 //!
-//! A body is judged by its words alone. It may hold no value that could be compared with an encrypted one, no cast, and
-//! no call: then the server's own types see to it that an encrypted value stays one.
+//! Most bodies are read by analysis when a statement calls them. The others (SQL bodies that PostgreSQL keeps parsed, and
+//! those of triggers) are judged by their words alone. Such a body may hold no value that could be compared with an
+//! encrypted one, no cast, and no call: then the server's own types see to it that an encrypted value stays one.
+
+use std::sync::Arc;
 
 use super::catalog::Oid;
 
@@ -17,17 +20,90 @@ pub struct Routine {
     pub procedure: bool,
     /// Types of the arguments that a call gives, in order.
     pub inputs: Vec<Oid>,
+    /// Their names, empty for those without.
+    pub names: Vec<String>,
     /// How many of them, at the end, may be left away.
     pub defaults: usize,
     /// Names and types of its result columns, where it has OUT, INOUT or TABLE arguments.
     pub outputs: Vec<(String, Oid)>,
     /// Type of the result.
     pub result: Oid,
-    /// It only moves encrypted values, and is called in the simplest way: no VARIADIC, no polymorphic types.
+    /// The last argument is VARIADIC.
+    pub variadic: bool,
+    /// It touches the closure of encrypted columns, or runs SQL that is not known.
+    pub touching: bool,
+    /// It may be called with encrypted values, if its body only moves them: no VARIADIC, no polymorphic types.
     pub followed: bool,
+    /// Its body, where analysis has to judge that; else it is judged already.
+    pub body: Option<Arc<Body>>,
+}
+
+/// A body that analysis can read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Body {
+    /// The language.
+    pub language: Language,
+    /// The text.
+    pub source: String,
+    /// All its arguments in order: name (or empty), type, and whether a call gives it.
+    pub arguments: Vec<(String, Oid, bool)>,
+    /// The `search_path` that it runs under, if it has one of its own.
+    pub path: Option<Vec<String>>,
+}
+
+/// Languages that are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    /// SQL.
+    Sql,
+    /// PL/pgSQL.
+    Block,
+}
+
+impl Language {
+    /// The language of this name.
+    pub fn of(name: &str) -> Option<Language> {
+        match name {
+            "sql" => Some(Language::Sql),
+            "plpgsql" => Some(Language::Block),
+            _ => None,
+        }
+    }
+}
+
+/// The schemas of a setting `search_path`, as PostgreSQL keeps it. `None`: one depends on who asks.
+pub fn path_of(setting: &str) -> Option<Vec<String>> {
+    let mut path = Vec::new();
+    let mut rest = setting.trim();
+    while !rest.is_empty() {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let end = quoted.find('"').filter(|end| !quoted[end + 1..].starts_with('"'))?;
+                (quoted[..end].to_owned(), &quoted[end + 1..])
+            }
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                (rest[..end].trim().to_lowercase(), &rest[end..])
+            }
+        };
+        if name.starts_with('$') {
+            return None;
+        }
+        path.extend(Some(name).filter(|name| !name.is_empty()));
+        rest = match after.trim_start() {
+            "" => "",
+            more => more.strip_prefix(',')?.trim_start(),
+        };
+    }
+    Some(path)
 }
 
 impl Routine {
+    /// The argument of this name, counted from 0.
+    pub fn input(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|own| own == name && !name.is_empty())
+    }
+
     /// It can be called with so many arguments.
     pub fn takes(&self, arguments: usize) -> bool {
         (self.inputs.len() - self.defaults.min(self.inputs.len())..=self.inputs.len()).contains(&arguments)
@@ -47,7 +123,7 @@ pub(super) fn takes_anything(oid: Oid) -> bool {
 }
 
 /// The type stands for others.
-pub(super) fn is_polymorphic(oid: Oid) -> bool {
+pub fn is_polymorphic(oid: Oid) -> bool {
     POLYMORPHIC.contains(&oid) || OLDER_POLYMORPHIC.contains(&oid)
 }
 
@@ -271,6 +347,17 @@ mod tests {
         ] {
             assert!(!moves(body), "{body}");
         }
+    }
+
+    #[test]
+    fn settings_of_search_path_are_read() {
+        let path = |setting| path_of(setting).map(|path| path.join("|"));
+        assert_eq!(path("public, seal").as_deref(), Some("public|seal"));
+        assert_eq!(path("\"Odd, One\", pg_temp,PUBLIC").as_deref(), Some("Odd, One|pg_temp|public"));
+        assert_eq!(path("\"\"").as_deref(), Some(""));
+        assert_eq!(path("\"$user\", public"), None);
+        assert_eq!(path("\"open"), None);
+        assert_eq!(path("\"a\" b"), None);
     }
 
     #[test]

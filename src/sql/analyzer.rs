@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use pg_query::protobuf::RangeVar;
 
+use super::body::{Called, Frame};
 use super::copy::{Copy, Forms};
 use super::lex::{Kind, Lexed};
 use super::plan::{OutColumn, Refusal, SessionState, Template};
 use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
 use super::rewrite::Edits;
-use super::scope::{Derived, Span};
+use super::scope::{Derived, Scope, Span};
 use super::site::Site;
 use super::steps::Steps;
 use super::unnest::Unnest;
@@ -132,6 +133,10 @@ pub(super) struct Analyzer<'a> {
     pub(super) keys: usize,
     /// Literals (by number) whose value decided the analysis.
     pub(super) fixed: Vec<usize>,
+    /// Functions that are called, whose bodies are to be judged.
+    pub(super) calls: Vec<Called>,
+    /// What names mean beside columns, where it is the query of a body.
+    pub(super) frame: Option<Rc<Frame>>,
     next_item: u32,
 }
 
@@ -177,8 +182,15 @@ impl<'a> Analyzer<'a> {
             windows: 0,
             keys: 0,
             fixed: Vec::new(),
+            calls: Vec::new(),
+            frame: None,
             next_item: 0,
         })
+    }
+
+    /// What is around a statement: the arguments and variables of a body, else nothing.
+    pub(super) fn frame_scope(&self) -> Scope<'static> {
+        self.frame.as_ref().map_or_else(|| Scope::new(Vec::new(), None), |frame| frame.scope())
     }
 
     pub(super) fn item_id(&mut self) -> u32 {

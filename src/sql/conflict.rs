@@ -20,7 +20,8 @@ impl Analyzer<'_> {
         relation: &Arc<Relation>,
         mut items: Vec<Item>,
     ) -> Result<Vec<Item>> {
-        let mut scope = Scope::new(std::mem::take(&mut items), None);
+        let around = self.frame_scope();
+        let mut scope = Scope::new(std::mem::take(&mut items), Some(&around));
         if let Some(infer) = &conflict.infer {
             self.conflict_target(infer, &scope)?;
             self.conflict_constraint(infer, relation)?;

@@ -19,8 +19,9 @@ impl Analyzer<'_> {
     /// INSERT. `top`: RETURNING is what the client sees.
     pub(super) fn insert(&mut self, insert: &InsertStmt, top: bool) -> Result<Outputs> {
         let frames = self.ctes.len();
+        let around = self.frame_scope();
         if let Some(with) = &insert.with_clause {
-            self.with(with, None)?;
+            self.with(with, Some(&around))?;
         }
         let item = self.target_item(&insert.relation)?;
         let Columns::Relation(relation, _) = item.columns.clone() else { return Err(no_target()) };
@@ -29,7 +30,7 @@ impl Analyzer<'_> {
             match tree::select(node) {
                 Some(rows) if is_plain_values(rows) => self.insert_rows(rows, &relation, &targets)?,
                 _ => {
-                    let outputs = self.query(node, None)?;
+                    let outputs = self.query(node, Some(&around))?;
                     let at = tree::select(node).map_or(-1, |select| self.query_place(select));
                     self.insert_outputs(outputs, &relation, &targets).map_err(|r| r.at(at))?;
                 }
@@ -40,7 +41,7 @@ impl Analyzer<'_> {
             target.items = self.on_conflict(conflict, &relation, target.items)?;
         }
         let star = Star::of(&target);
-        let scope = Scope::new(target.items, None);
+        let scope = Scope::new(target.items, Some(&around));
         let outputs = self.freshly(|a| a.returning(&insert.returning_clause, &scope, &star, top))?;
         self.ctes.truncate(frames);
         Ok(outputs)
@@ -53,7 +54,7 @@ impl Analyzer<'_> {
 
     /// VALUES rows straight into columns; DEFAULT may stand for a value.
     fn insert_rows(&mut self, rows: &SelectStmt, relation: &Relation, targets: &[usize]) -> Result<()> {
-        let scope = Scope::new(Vec::new(), None);
+        let scope = self.frame_scope();
         for row in &rows.values_lists {
             let Some(NodeEnum::List(List { items })) = tree::kind(row) else { continue };
             check_width(items.len(), targets.len())?;
@@ -175,12 +176,14 @@ impl Analyzer<'_> {
     /// UPDATE.
     pub(super) fn update(&mut self, update: &UpdateStmt, top: bool) -> Result<Outputs> {
         let frames = self.ctes.len();
+        let around = self.frame_scope();
         if let Some(with) = &update.with_clause {
-            self.with(with, None)?;
+            self.with(with, Some(&around))?;
         }
         let item = self.target_item(&update.relation)?;
         let Columns::Relation(relation, _) = item.columns.clone() else { return Err(no_target()) };
-        let (scope, star) = self.with_from(item, &update.from_clause)?;
+        let (items, star) = self.with_from(item, &update.from_clause, &around)?;
+        let scope = Scope::new(items, Some(&around));
         self.assignments(&update.target_list, &relation, &scope)?;
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
         let outputs = self.freshly(|a| a.returning(&update.returning_clause, &scope, &star, top))?;
@@ -191,11 +194,13 @@ impl Analyzer<'_> {
     /// DELETE.
     pub(super) fn delete(&mut self, delete: &DeleteStmt, top: bool) -> Result<Outputs> {
         let frames = self.ctes.len();
+        let around = self.frame_scope();
         if let Some(with) = &delete.with_clause {
-            self.with(with, None)?;
+            self.with(with, Some(&around))?;
         }
         let item = self.target_item(&delete.relation)?;
-        let (scope, star) = self.with_from(item, &delete.using_clause)?;
+        let (items, star) = self.with_from(item, &delete.using_clause, &around)?;
+        let scope = Scope::new(items, Some(&around));
         self.plain_some(&delete.where_clause, &scope, "WHERE")?;
         let outputs = self.returning(&delete.returning_clause, &scope, &star, top)?;
         self.ctes.truncate(frames);
@@ -203,11 +208,11 @@ impl Analyzer<'_> {
     }
 
     /// The target and the items of FROM or USING, and what `*` over them means.
-    fn with_from(&mut self, target: Item, list: &[Node]) -> Result<(Scope<'static>, Star)> {
+    fn with_from(&mut self, target: Item, list: &[Node], around: &Scope<'_>) -> Result<(Vec<Item>, Star)> {
         let mut tree = FromTree::one(target);
-        tree.join(self.from_list(list, None)?);
+        tree.join(self.from_list(list, Some(around))?);
         let star = Star::of(&tree);
-        Ok((Scope::new(tree.items, None), star))
+        Ok((tree.items, star))
     }
 
     /// `SET a = …, (b, c) = …`.
@@ -252,7 +257,7 @@ impl Analyzer<'_> {
             if (found.enc.is_some() || found.tainted) && part_type(target, found).is_none() {
                 return self.plain_part(target, relation).map(|()| column);
             }
-            let scope = Scope::new(Vec::new(), None);
+            let scope = self.frame_scope();
             self.plain_all(&target.indirection, &scope, "a subscript")?;
         }
         Ok(column)

@@ -24,6 +24,7 @@ use super::types::{self, Named};
 use super::untouched::{names_ours, runs_sql};
 use super::windows;
 use crate::schema::catalog::EncType;
+use crate::wire::sqlstate::SqlState;
 use crate::wire::value::PlainType;
 
 /// What an expression is.
@@ -103,6 +104,11 @@ impl Analyzer<'_> {
             NodeEnum::ColumnRef(column) => self.column(column, scope),
             NodeEnum::ParamRef(param) => {
                 let token = self.token(param.location)?;
+                if let Some(frame) = &self.frame {
+                    let held = usize::try_from(param.number - 1).ok().and_then(|n| frame.numbered(n));
+                    let val = held.ok_or_else(|| refuse::with(SqlState("42P02"), "there is no such parameter"))?;
+                    return self.found(Found { val, origin: None }, self.span(token, token));
+                }
                 let source = usize::try_from(param.number).ok().and_then(|n| n.checked_sub(1)).map(Source::Client);
                 Ok(self.open_site(self.span(token, token), source))
             }
@@ -380,7 +386,9 @@ impl Analyzer<'_> {
             }
             _ => false,
         };
-        if !identity {
+        // In a body the cast would stay, and give the ciphertext as text.
+        let stays = self.frame.is_some() && !matches!(named, Named::Enc(_));
+        if !identity || stays {
             return Err(refuse::on_column("a cast to another type", &enc.column)
                 .hint("Only the cast to the column's own plaintext type is the identity; cast after reading the value.")
                 .at(enc.span.0 as i32));

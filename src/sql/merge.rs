@@ -17,19 +17,21 @@ impl Analyzer<'_> {
         if merge.returning_clause.is_some() {
             return Err(refuse::unsupported(
                 "MERGE ... RETURNING is not supported in a statement on encrypted columns",
-            ));
+            )
+            .hint("Read the rows after it, or write INSERT ... ON CONFLICT ... RETURNING."));
         }
         let frames = self.ctes.len();
+        let around = self.frame_scope();
         if let Some(with) = &merge.with_clause {
-            self.with(with, None)?;
+            self.with(with, Some(&around))?;
         }
         let target = self.target_item(&merge.relation)?;
         let Columns::Relation(relation, _) = target.columns.clone() else { return Err(no_target()) };
         let source = tree::child(&merge.source_relation).ok_or_else(no_target)?;
-        let source = self.from_node(source, None, &Scope::new(Vec::new(), None))?;
+        let source = self.from_node(source, Some(&around), &around)?;
         let mut items = vec![target];
         items.extend(source.items);
-        let scope = Scope::new(items.clone(), None);
+        let scope = Scope::new(items.clone(), Some(&around));
         self.plain_some(&merge.join_condition, &scope, "a join condition")?;
         for node in &merge.merge_when_clauses {
             if let Some(NodeEnum::MergeWhenClause(when)) = tree::kind(node) {
@@ -47,7 +49,8 @@ impl Analyzer<'_> {
             MergeMatchKind::MergeWhenNotMatchedBySource => &items[..1],
             _ => items,
         };
-        let scope = Scope::new(seen.to_vec(), None);
+        let around = self.frame_scope();
+        let scope = Scope::new(seen.to_vec(), Some(&around));
         self.plain_some(&when.condition, &scope, "a condition of WHEN")?;
         match when.command_type() {
             CmdType::CmdUpdate => self.assignments(&when.target_list, relation, &scope),

@@ -36,6 +36,14 @@ pub(super) fn with_tree<R: Send>(
     })
 }
 
+/// The statements of a text that nests little: what holds it may be nested itself.
+pub(super) fn shallow(text: &str, lexed: &Lexed) -> Result<Vec<RawStmt>, Box<Refusal>> {
+    if nesting(text, lexed) > SHALLOW / 2 {
+        return Err(refuse::with(TOO_COMPLEX, "statement nests too deeply to be analysed"));
+    }
+    run(text, lexed, |raw| Ok(raw.to_vec()))
+}
+
 fn run<R>(text: &str, lexed: &Lexed, f: impl FnOnce(&[RawStmt]) -> Result<R, Box<Refusal>>) -> Result<R, Box<Refusal>> {
     match pg_query::parse(text, 0) {
         Ok(parsed) => f(&parsed.protobuf.stmts),

@@ -1,54 +1,164 @@
 //! Calls of functions and procedures with encrypted arguments and results.
 //!
-//! Only where it is certain which one is called, and its body [only moves](crate::schema::routine) encrypted values. What
-//! the types of its arguments say then decides what is sealed; PostgreSQL's description of the statement confirms it.
+//! Only where it is certain which one is called, and its body only [moves](super::body) encrypted values. What the types
+//! of its arguments say then decides what is sealed; PostgreSQL's description of the statement confirms it.
 
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CallStmt, CreateFunctionStmt, FuncCall, RangeFunction};
+use pg_query::protobuf::{CallStmt, FuncCall, Node, RangeFunction};
 
 use super::analyzer::{Analyzer, TopColumn};
-use super::expr::{Enc, Val};
+use super::body::Called;
+use super::expr::{Enc, Open, Val};
 use super::from::{alias_of, rename};
-use super::lex::Kind;
 use super::plan::Refusal;
 use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result};
 use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::statement::Outcome;
 use super::tree;
-use super::types;
-use crate::schema::catalog::Oid;
-use crate::schema::routine::{Routine, moves};
+use super::types::{self, Named};
+use crate::schema::catalog::{EncType, Oid};
+use crate::schema::routine::{Routine, is_polymorphic};
+
+/// `record`.
+const RECORD: Oid = 2249;
+
+/// An argument as a call gives it.
+struct Given<'n> {
+    /// `name => value`
+    name: Option<&'n str>,
+    node: &'n Node,
+    val: Val,
+}
+
+/// What a call means.
+enum Meaning {
+    /// This routine; by argument as it is given, which of its inputs that is.
+    Routine(Arc<Routine>, Vec<usize>),
+    /// A function that has nothing to do with encrypted values.
+    Plain,
+}
 
 impl Analyzer<'_> {
-    /// The function that a call means, if that is certain and it may be called.
-    fn routine(&self, call: &FuncCall, procedure: bool) -> Option<Arc<Routine>> {
+    /// The functions that a name may mean, those that another hides left out.
+    fn candidates(&self, call: &FuncCall, procedure: bool) -> Vec<Arc<Routine>> {
         let names = tree::strings(&call.funcname);
         let (name, schema) = match names[..] {
             [name] => (name, None),
             [schema, name] => (name, Some(schema)),
-            _ => return None,
+            _ => return Vec::new(),
         };
-        let odd =
-            !is_bare(call) || call.args.iter().any(|arg| matches!(tree::kind(arg), Some(NodeEnum::NamedArgExpr(_))));
         let path = self.session.search_path.unwrap_or_default();
-        let reached = |r: &&Arc<Routine>| match schema {
-            Some(schema) => r.schema == schema,
-            None => path.contains(&r.schema),
+        let of_name = self.catalog.routines.get(name).map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<Arc<Routine>> = Vec::new();
+        let schemas = schema.map_or_else(|| path.iter().map(String::as_str).collect(), |schema| vec![schema]);
+        for schema in schemas {
+            for routine in of_name.iter().filter(|r| r.schema == schema && r.procedure == procedure) {
+                if !found.iter().any(|f| f.inputs == routine.inputs) {
+                    found.push(Arc::clone(routine));
+                }
+            }
+        }
+        found
+    }
+
+    fn given<'n>(&mut self, call: &'n FuncCall, scope: &Scope<'_>) -> Result<Vec<Given<'n>>> {
+        let mut out = Vec::with_capacity(call.args.len());
+        for node in &call.args {
+            let (name, node) = match tree::kind(node) {
+                Some(NodeEnum::NamedArgExpr(named)) => {
+                    (Some(named.name.as_str()), tree::child(&named.arg).unwrap_or(node))
+                }
+                _ => (None, node),
+            };
+            out.push(Given { name, node, val: self.expr(node, scope)? });
+        }
+        Ok(out)
+    }
+
+    /// What a call means, if that is certain.
+    fn meaning(&self, call: &FuncCall, procedure: bool, given: &[Given<'_>]) -> Result<Meaning> {
+        let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
+        let unclear = |why: &str| {
+            refuse::unsupported(format!("which function this call of {name} means is not certain: {why}"))
+                .hint("Give columns of encrypted types, or cast the values to those types, as in $1::seal.text_eq.")
         };
-        let mut found = self.catalog.routines.get(name)?.iter().filter(reached);
-        // Which of several PostgreSQL takes depends on types that are not known yet.
-        let only = found.next().filter(|_| !odd && found.next().is_none())?;
-        (only.followed && only.procedure == procedure && only.takes(call.args.len())).then(|| Arc::clone(only))
+        if !is_bare(call) {
+            return Err(not_followed(name));
+        }
+        let candidates = self.candidates(call, procedure);
+        if candidates.iter().any(|r| r.variadic) && candidates.len() > 1 {
+            return Err(unclear("one of the name is VARIADIC"));
+        }
+        let fit = |routine: Arc<Routine>| inputs_of(&routine, given).map(|inputs| (routine, inputs));
+        let mut found: Vec<(Arc<Routine>, Vec<usize>)> = candidates.into_iter().filter_map(fit).collect();
+        if found.len() > 1 {
+            found.retain(|(routine, inputs)| {
+                inputs.iter().zip(given).all(|(&input, given)| self.may_take(routine.inputs[input], given))
+            });
+        }
+        let (routine, inputs) = match found.len() {
+            0 => return Err(not_followed(name)),
+            1 => found.remove(0),
+            _ => return Err(unclear("several of the name take such arguments")),
+        };
+        for (given, &input) in given.iter().zip(&inputs) {
+            let value = matches!(&given.val, Val::Open(open) if self.holds_value(open));
+            if value && !self.agreed(name, given.name, input, routine.inputs[input]) {
+                return Err(unclear("functions of the name take encrypted and other values in the same place"));
+            }
+        }
+        match routine.touching {
+            true if routine.followed => Ok(Meaning::Routine(routine, inputs)),
+            true => Err(not_followed(name)),
+            false if given.iter().any(|given| matches!(given.val, Val::Enc(_))) => Err(not_followed(name)),
+            false => Ok(Meaning::Plain),
+        }
+    }
+
+    fn holds_value(&self, open: &Open) -> bool {
+        open.sites.iter().any(|&site| self.sites[site].source.is_some())
+    }
+
+    /// All functions of the name, wherever they are, take the same encrypted type there, or none takes one: so it does not
+    /// matter to the value which of them it is.
+    fn agreed(&self, function: &str, name: Option<&str>, input: usize, oid: Oid) -> bool {
+        let place = |r: &Routine| match name {
+            Some(name) => r.input(name).map(|n| r.inputs[n]),
+            None => r.inputs.get(input).copied(),
+        };
+        let encrypted = |oid: Oid| self.catalog.types.contains_key(&oid) || self.contains_encrypted(oid);
+        let of_name = self.catalog.routines.get(function).map_or(&[][..], Vec::as_slice);
+        of_name.iter().filter_map(|r| place(r)).all(|other| other == oid || (!encrypted(other) && !encrypted(oid)))
+    }
+
+    /// PostgreSQL might give this to an argument of that type.
+    fn may_take(&self, oid: Oid, given: &Given<'_>) -> bool {
+        let any = oid == RECORD || is_polymorphic(oid);
+        let enc = self.catalog.types.get(&oid);
+        match &given.val {
+            Val::Enc(enc) => any || oid == enc.ty.oid,
+            // What is computed may be of a value that was meant to be encrypted.
+            Val::Plain => enc.is_none() || !matches!(tree::kind(given.node), Some(NodeEnum::ColumnRef(_))),
+            Val::Open(open) => {
+                let casts = open.sites.iter().filter_map(|&site| self.sites[site].casts.last());
+                casts.into_iter().all(|cast| match (cast, enc) {
+                    (Named::Builtin { plain, array: false, .. }, Some(ty)) => types::converts(*plain, ty.def.plain),
+                    (Named::Builtin { array: true, .. }, Some(_)) => false,
+                    _ => true,
+                })
+            }
+        }
     }
 
     /// Arguments of a call: sealed where the function takes an encrypted type.
-    fn arguments(&mut self, call: &FuncCall, routine: &Routine, scope: &Scope<'_>) -> Result<()> {
-        for (arg, &oid) in call.args.iter().zip(&routine.inputs) {
-            let val = self.expr(arg, scope)?;
-            let Some(ty) = self.catalog.types.get(&oid).cloned() else {
-                match val {
+    fn arguments(&mut self, routine: &Arc<Routine>, given: Vec<Given<'_>>, inputs: &[usize]) -> Result<()> {
+        for (given, &input) in given.into_iter().zip(inputs) {
+            let oid = routine.inputs[input];
+            match self.catalog.types.get(&oid).cloned() {
+                Some(ty) => self.encrypted_argument(&ty, given, &routine.name)?,
+                None => match given.val {
                     _ if self.contains_encrypted(oid) => return Err(not_followed(&routine.name)),
                     Val::Plain => {}
                     Val::Open(open) => self.decide_firm(&open.sites)?,
@@ -56,33 +166,35 @@ impl Analyzer<'_> {
                         let construct = format!("function {}", routine.name);
                         return Err(refuse::on_column(&construct, &enc.column).at(enc.span.0 as i32));
                     }
-                }
-                continue;
-            };
-            self.usable(&ty)?;
-            let column = format!("an argument of {}", routine.name);
-            match val {
-                Val::Open(open) => self.store(&open, &ty, &column)?,
-                Val::Enc(enc) if enc.ty.oid == ty.oid => self.kept(&enc),
-                Val::Enc(enc) => {
-                    return Err(refuse::with(
-                        DATATYPE_MISMATCH,
-                        format!("{column} is of type {}, {} is not", types::sql_name(&ty), enc.column),
-                    )
-                    .at(enc.span.0 as i32));
-                }
-                Val::Plain => {
-                    return Err(refuse::on_column("an expression computed by the server", &column)
-                        .hint("Compute the value before sending it.")
-                        .at(self.here(tree::location(arg))));
-                }
+                },
             }
         }
+        self.calls.push(Called { routine: Arc::clone(routine), path: None });
         Ok(())
     }
 
+    fn encrypted_argument(&mut self, ty: &Arc<EncType>, given: Given<'_>, function: &str) -> Result<()> {
+        self.usable(ty)?;
+        let column = format!("an argument of {function}");
+        match given.val {
+            Val::Open(open) => self.store(&open, ty, &column),
+            Val::Enc(enc) if enc.ty.oid == ty.oid => {
+                self.kept(&enc);
+                Ok(())
+            }
+            Val::Enc(enc) => Err(refuse::with(
+                DATATYPE_MISMATCH,
+                format!("{column} is of type {}, {} is not", types::sql_name(ty), enc.column),
+            )
+            .at(enc.span.0 as i32)),
+            Val::Plain => Err(refuse::on_column("an expression computed by the server", &column)
+                .hint("Compute the value before sending it.")
+                .at(self.here(tree::location(given.node)))),
+        }
+    }
+
     /// A row, array or domain of encrypted values.
-    fn contains_encrypted(&self, oid: Oid) -> bool {
+    pub(super) fn contains_encrypted(&self, oid: Oid) -> bool {
         let catalog = self.catalog;
         let by_name =
             |(schema, name): &(String, String)| schema != "pg_catalog" && catalog.touching_types.contains(name);
@@ -92,16 +204,27 @@ impl Analyzer<'_> {
 
     /// A call of a function that touches encrypted columns, as an expression.
     pub(super) fn call_routine(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<Val> {
-        self.touched = true;
         let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
         let at = self.here(call.location);
-        let Some(routine) = self.routine(call, false) else { return Err(not_followed(name).at(at)) };
+        self.touched = true;
+        let given = self.given(call, scope)?;
+        let (routine, inputs) = match self.meaning(call, false, &given).map_err(|r| r.at(at))? {
+            Meaning::Routine(routine, inputs) => (routine, inputs),
+            Meaning::Plain => {
+                for given in &given {
+                    if let Val::Open(open) = &given.val {
+                        self.decide_firm(&open.sites)?;
+                    }
+                }
+                return Ok(Val::Plain);
+            }
+        };
         if !routine.outputs.is_empty() || self.contains_encrypted(routine.result) {
             return Err(refuse::unsupported(format!("function {name} gives rows with encrypted columns"))
                 .hint("Write it in FROM.")
                 .at(at));
         }
-        self.arguments(call, &routine, scope)?;
+        self.arguments(&routine, given, &inputs)?;
         let first = self.token(call.location)?;
         let span = self.span(first, self.call_end(call)?);
         match self.catalog.types.get(&routine.result).cloned() {
@@ -119,28 +242,38 @@ impl Analyzer<'_> {
         let Some(NodeEnum::List(list)) = tree::kind(list) else { return Ok(None) };
         let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(tree::kind) else { return Ok(None) };
         let simple = !function.is_rowsfrom && !function.ordinality && function.coldeflist.is_empty();
-        let Some(routine) = self.routine(call, false).filter(|r| simple && !r.outputs.is_empty()) else {
+        if !simple || !self.candidates(call, false).iter().any(|r| !r.outputs.is_empty()) {
             return Ok(None);
-        };
+        }
         self.touched = true;
-        if routine.outputs.len() == 1 {
+        let at = self.here(call.location);
+        let given = self.given(call, lateral)?;
+        let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
+        let Meaning::Routine(routine, inputs) = self.meaning(call, false, &given).map_err(|r| r.at(at))? else {
+            return Err(not_followed(name).at(at));
+        };
+        if routine.outputs.len() < 2 {
             return Err(refuse::unsupported(format!("function {} in FROM", routine.name))
                 .hint(format!("PostgreSQL would take the value apart: SELECT {}(...).", routine.name))
-                .at(self.here(call.location)));
+                .at(at));
         }
-        self.arguments(call, &routine, lateral)?;
+        self.arguments(&routine, given, &inputs)?;
         let (alias, renamed) = alias_of(&function.alias, &routine.name);
         let columns: Vec<Derived> = routine.outputs.iter().map(|(name, oid)| self.output(name, *oid)).collect();
         Ok(Some(Item::new(self.item_id(), &alias, Columns::Derived(rename(columns.into(), &renamed)))))
     }
 
     fn output(&self, name: &str, oid: Oid) -> Derived {
-        let val = match self.catalog.types.get(&oid) {
+        Derived { name: name.to_string(), val: self.held(name, oid) }
+    }
+
+    /// What is of this type.
+    pub(super) fn held(&self, name: &str, oid: Oid) -> ColVal {
+        match self.catalog.types.get(&oid) {
             Some(ty) => ColVal::Enc(Arc::clone(ty), name.into()),
             None if self.contains_encrypted(oid) => ColVal::Tainted(name.into()),
             None => ColVal::Plain,
-        };
-        Derived { name: name.to_string(), val }
+        }
     }
 
     /// CALL of a procedure that touches encrypted columns.
@@ -153,67 +286,60 @@ impl Analyzer<'_> {
         };
         self.touched = true;
         let Some(call) = call.funccall.as_deref() else { return Err(refusal()) };
-        let routine = self.routine(call, true).ok_or_else(refusal)?;
+        let given = self.given(call, &Scope::new(Vec::new(), None))?;
+        if self.candidates(call, true).is_empty() {
+            return Err(refusal());
+        }
+        let Meaning::Routine(routine, inputs) = self.meaning(call, true, &given)? else {
+            return self.unedited("CALL");
+        };
         let mut columns = Vec::new();
         for (name, oid) in &routine.outputs {
-            columns.push(match self.output(name, *oid).val {
+            columns.push(match self.held(name, *oid) {
                 ColVal::Enc(ty, name) => TopColumn::Composite(ty, name),
                 ColVal::Plain => TopColumn::Plain,
                 _ => return Err(refusal()),
             });
         }
-        self.arguments(call, &routine, &Scope::new(Vec::new(), None))?;
+        self.arguments(&routine, given, &inputs)?;
         self.columns = (!columns.is_empty()).then_some(columns);
         Ok(Outcome::Described)
     }
 
-    /// CREATE FUNCTION and CREATE PROCEDURE that touch encrypted columns: where the body only moves their values.
-    pub(super) fn create_routine(&mut self, create: &CreateFunctionStmt) -> Result<Outcome> {
-        self.fixed.extend(0..self.literals.len());
-        let what = if create.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" };
-        let defaults = create
-            .parameters
-            .iter()
-            .any(|p| matches!(tree::kind(p), Some(NodeEnum::FunctionParameter(p)) if p.defexpr.is_some()));
-        let fits = !defaults
-            && match create.sql_body {
-                Some(_) => self.atomic_body().is_some_and(moves),
-                None => self.body_of(create).is_some_and(|body| moves(&body)),
-            };
-        match fits {
-            true => Ok(Outcome::Forward),
-            false => Err(refuse::unsupported(format!("{what} on encrypted columns with this body is not supported"))
-                .hint(
-                    "In SQL or PL/pgSQL it may store, select and compare encrypted arguments and columns, without values, \
-                     casts, variables and calls of other functions, and without defaults of arguments.",
-                )),
+    /// The bodies of what is called only move encrypted values, and so on.
+    pub(super) fn follow(&mut self) -> Result<()> {
+        let mut open = std::mem::take(&mut self.calls);
+        let mut seen: Vec<Called> = Vec::new();
+        while let Some(called) = open.pop() {
+            if seen.iter().any(|s| Arc::ptr_eq(&s.routine, &called.routine) && s.path == called.path) {
+                continue;
+            }
+            open.extend(self.judged(&called).map_err(|refusal| {
+                let (name, why) = (&called.routine.name, refusal.message);
+                refuse::unsupported(format!("function {name} does more than move values of encrypted columns: {why}"))
+                    .hint(HINT)
+            })?);
+            seen.push(called);
         }
+        Ok(())
     }
+}
 
-    /// The body of a function in SQL or PL/pgSQL.
-    fn body_of(&self, create: &CreateFunctionStmt) -> Option<String> {
-        let option = |name: &str| {
-            create.options.iter().find_map(|option| match tree::kind(option)? {
-                NodeEnum::DefElem(element) if element.defname == name => tree::child(&element.arg),
-                _ => None,
-            })
+/// Which inputs of a routine the arguments of a call are. `None`: it cannot be called so.
+fn inputs_of(routine: &Routine, given: &[Given<'_>]) -> Option<Vec<usize>> {
+    let mut inputs = Vec::with_capacity(given.len());
+    for (i, argument) in given.iter().enumerate() {
+        let input = match argument.name {
+            Some(name) => routine.input(name)?,
+            None => i,
         };
-        let language = option("language").and_then(tree::string)?;
-        let body = match tree::kind(option("as")?)? {
-            NodeEnum::List(list) if list.items.len() == 1 => list.items.first().and_then(tree::string)?,
-            _ => return None,
-        };
-        matches!(language, "sql" | "plpgsql").then(|| body.to_string())
+        if input >= routine.inputs.len() || inputs.contains(&input) {
+            return None;
+        }
+        inputs.push(input);
     }
-
-    /// BEGIN ATOMIC ... END, or RETURN and an expression.
-    fn atomic_body(&self) -> Option<&str> {
-        let begins =
-            |i: &usize| self.is_word(*i, "return") || (self.is_word(*i, "begin") && self.is_word(*i + 1, "atomic"));
-        let first = (0..self.lexed.tokens.len()).find(begins)?;
-        let odd = self.lexed.tokens[first..].iter().any(|t| matches!(t.kind, Kind::UnicodeQuoted));
-        self.text.get(self.lexed.tokens[first].start as usize..).filter(|_| !odd)
-    }
+    let first_default = routine.inputs.len() - routine.defaults.min(routine.inputs.len());
+    (0..first_default).all(|input| inputs.contains(&input)).then_some(inputs)
 }
 
 /// Only arguments stand in the parentheses, and nothing follows them.
@@ -227,7 +353,7 @@ pub(super) fn is_bare(call: &FuncCall) -> bool {
     !odd
 }
 
-const HINT: &str = "It may be called where only one of the name is in the search_path, its body only moves encrypted values, and \
+const HINT: &str = "It may be called where it is certain which one of the name is meant, its body only moves encrypted values, and \
 its arguments are of the types they were pinned to; if it does nothing with them, list it in [policy] trusted_functions.";
 
 fn not_followed(name: &str) -> Box<Refusal> {

@@ -70,6 +70,8 @@ pub(super) struct Item {
     pub(super) merged: Vec<String>,
     /// Bare names never mean its columns.
     pub(super) qualified_only: bool,
+    /// Its columns are variables of PL/pgSQL: a name that is also a column's means neither.
+    pub(super) variables: bool,
     /// It stands nowhere in the text: what is to be written where its columns are named.
     pub(super) spelled: Option<Rc<[Spelled]>>,
 }
@@ -93,6 +95,7 @@ impl Item {
             nullable: false,
             merged: Vec::new(),
             qualified_only: false,
+            variables: false,
             spelled: None,
         }
     }
@@ -315,6 +318,12 @@ impl<'p> Scope<'p> {
         }
     }
 
+    /// A variable of PL/pgSQL has this name.
+    fn has_variable(&self, name: &str) -> bool {
+        let here = self.items.iter().any(|i| i.variables && i.find(name).0.is_some());
+        here || self.parent.is_some_and(|p| p.has_variable(name))
+    }
+
     fn bare_column(&self, name: &str) -> Result<Option<Found>> {
         let mut found: Option<Found> = None;
         for item in self.items.iter().filter(|i| !i.qualified_only && !i.merged.iter().any(|m| m == name)) {
@@ -326,7 +335,7 @@ impl<'p> Scope<'p> {
             found = Some(Found { val, origin: Some((item.id, i)) });
         }
         if found.is_some() {
-            return Ok(found);
+            return if self.parent.is_some_and(|p| p.has_variable(name)) { Err(ambiguous(name)) } else { Ok(found) };
         }
         let outer = match self.parent {
             Some(parent) => parent.bare_column(name)?,

@@ -145,7 +145,7 @@ pub fn after_failure(text: &str, standard_conforming_strings: bool) -> Option<An
 }
 
 /// Tokens of a statement: those in the bytes that the grammar gives it, semicolons aside.
-fn statement_tokens<'l>(text: &str, lexed: &'l Lexed, raw: &RawStmt) -> &'l [Token] {
+pub(super) fn statement_tokens<'l>(text: &str, lexed: &'l Lexed, raw: &RawStmt) -> &'l [Token] {
     let start = raw.stmt_location.max(0) as u32;
     let end = if raw.stmt_len > 0 { start + raw.stmt_len as u32 } else { text.len() as u32 };
     let first = lexed.tokens.partition_point(|t| t.start < start);
@@ -169,7 +169,7 @@ fn one(text: &str, lexed: &Lexed, span: Range<usize>, node: &Node, around: Aroun
     let slice = &text[span.clone()];
     let mut fixed = Vec::new();
     let outcome = Analyzer::new(slice, lexed, span.start as u32, around).and_then(|mut analyzer| {
-        let kind = analyzer.statement(node);
+        let kind = analyzer.statement(node).and_then(|kind| analyzer.follow().map(|()| kind));
         // A refusal too may depend on what a literal holds.
         fixed = std::mem::take(&mut analyzer.fixed);
         analyzer.finish(kind?)
@@ -187,7 +187,7 @@ fn one(text: &str, lexed: &Lexed, span: Range<usize>, node: &Node, around: Aroun
 }
 
 /// The tokens of a part of a text, as that part's own.
-fn slice(lexed: &Lexed, span: &Range<usize>) -> Option<Lexed> {
+pub(super) fn slice(lexed: &Lexed, span: &Range<usize>) -> Option<Lexed> {
     let (start, end) = (span.start as u32, span.end as u32);
     let moved = |t: &Token| Token { start: t.start - start, end: t.end - start, kind: t.kind };
     let first = lexed.tokens.partition_point(|t| t.start < start);

@@ -4,12 +4,13 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectStmt};
+use pg_query::protobuf::{CreateFunctionStmt, CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectStmt};
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::execute;
 use super::outputs::Outputs;
 use super::own;
+use super::plan::Refusal;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Item, Scope};
 use super::site::Site;
@@ -26,16 +27,18 @@ impl Analyzer<'_> {
             return outcome;
         }
         match kind {
-            NodeEnum::DoStmt(_) => return self.body("DO", true),
+            NodeEnum::DoStmt(block) => return self.do_block(block),
             kind if let Some((execute, alone)) = execute::executed(kind) => return self.execute(execute, alone),
             NodeEnum::CommentStmt(comment) if comment.objtype() == ObjectType::ObjectTabconstraint => {
                 return Ok(self.comment_on_constraint(comment));
             }
             NodeEnum::FetchStmt(fetch) if !fetch.ismove => return self.fetch(fetch),
             NodeEnum::CreateFunctionStmt(create) if !self.touches_but_for_name(create) => {
-                return self.body("CREATE FUNCTION", false).or_else(|refusal| match self.create_routine(create) {
-                    Ok(outcome) => Ok(outcome),
-                    Err(_) => Err(refusal),
+                return self.body("CREATE FUNCTION").or_else(|named| match self.create_routine(create) {
+                    Err(why) if of_trigger(create) => {
+                        Err(Box::new(Refusal { hint: named.hint.or(why.hint), ..*named }))
+                    }
+                    outcome => outcome,
                 });
             }
             _ if !self.touches(node) => return Ok(Outcome::Forward),
@@ -211,6 +214,11 @@ impl Analyzer<'_> {
     }
 }
 
+/// A function that triggers run.
+fn of_trigger(create: &CreateFunctionStmt) -> bool {
+    create.return_type.as_ref().is_some_and(|name| matches!(tree::strings(&name.names)[..], [.., "trigger"]))
+}
+
 /// `OLD *<> NEW`: whole rows, by their bytes.
 fn compares_images(node: &Node) -> bool {
     let row = |node: &Option<Box<Node>>| match tree::child(node).and_then(tree::kind) {
@@ -239,7 +247,7 @@ fn has_conditions(kind: &NodeEnum) -> bool {
 }
 
 /// The refusal for a kind that is not supported.
-fn refused(kind: &NodeEnum) -> Box<super::plan::Refusal> {
+fn refused(kind: &NodeEnum) -> Box<Refusal> {
     let (what, hint) = match kind {
         NodeEnum::RuleStmt(_) => ("CREATE RULE on a relation with encrypted columns", "Use a trigger."),
         NodeEnum::CreateStatsStmt(_) => (

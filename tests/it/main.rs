@@ -14,6 +14,7 @@ mod access;
 mod arrays;
 mod balancers;
 mod bench;
+mod bodies;
 mod catalog;
 mod clients;
 mod commands;

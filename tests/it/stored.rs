@@ -89,7 +89,7 @@ fn functions_that_cannot_be_followed_are_refused_and_not_sent() {
         "SELECT * FROM row_of(1) WHERE e = 'mark-refused'",
         "SELECT id_of(lower('mark-refused'))",
         "SELECT id_of(x) FROM w WHERE x = 'mark-refused'",
-        "SELECT id_of(wanted => 'mark-refused')",
+        "SELECT id_of(other => 'mark-refused')",
         "SELECT upper(mail_of(1)::text), id_of('mark-refused')",
         "SELECT * FROM mails() WHERE mails = 'mark-refused'",
         "SELECT listed(5), id_of('mark-refused')",

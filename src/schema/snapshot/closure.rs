@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::facts::{Facts, Function, Names};
 use crate::schema::catalog::{Catalog, Oid, Relation};
+use crate::schema::routine::Routine;
 
 /// Functions of the `seal` schema that run DDL.
 const DEFINING: [&str; 4] = ["create_type", "define_type", "equip_type", "open_to_public"];
@@ -34,7 +35,9 @@ pub(in crate::schema) fn settle(catalog: &mut Catalog) {
     catalog.touching_functions = bare(&facts, &found.functions);
     catalog.routines = HashMap::new();
     for function in facts.functions.iter().filter(|f| catalog.touching_functions.contains(&f.name)) {
-        catalog.routines.entry(function.name.clone()).or_default().push(Arc::clone(&function.routine));
+        let touching = found.functions.contains(&function.oid);
+        let routine = Arc::new(Routine { touching, ..(*function.routine).clone() });
+        catalog.routines.entry(function.name.clone()).or_default().push(routine);
     }
     catalog.unknown_functions = bare(&facts, &unsettling(&facts));
     if facts.installed {

@@ -24,7 +24,7 @@ use self::rows::{Answer, Row, pairs};
 use self::types::{Attributes, PgType};
 use super::SchemaError;
 use super::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind};
-use super::routine::{self, Routine};
+use super::routine::{self, Body, Language, Routine};
 use crate::crypto::TypeId;
 
 static VERSIONS: AtomicU64 = AtomicU64::new(0);
@@ -226,17 +226,45 @@ fn routine(row: Row<'_>, types: &[Oid]) -> Result<Routine, SchemaError> {
     let given = |i: &usize| matches!(mode(*i), b'i' | b'b' | b'v') || (procedure && mode(*i) == b'o');
     let shown = |i: &usize| matches!(mode(*i), b'o' | b'b' | b't');
     let name = |i: usize| names.get(i).cloned().unwrap_or_default();
-    let inputs: Vec<Oid> = (0..types.len()).filter(given).map(|i| types[i]).collect();
-    let outputs: Vec<(String, Oid)> = (0..types.len()).filter(shown).map(|i| (name(i), types[i])).collect();
+    let all = || 0..types.len();
+    let outputs: Vec<(String, Oid)> = all().filter(shown).map(|i| (name(i), types[i])).collect();
     let result = row.oid(6)?;
     let results = outputs.iter().map(|(_, oid)| *oid).chain((outputs.is_empty()).then_some(result));
-    let language = matches!(row.text(3)?, "sql" | "plpgsql");
-    let followed = language
+    let variadic = modes.contains(&b'v');
+    let (language, source) = (Language::of(row.text(3)?), row.text(4)?);
+    // What PostgreSQL keeps parsed is printed with the names that whoever reads it sees.
+    let kept = language == Some(Language::Sql) && begins_kept(source);
+    let path = row.optional(11)?.map(routine::path_of);
+    let followed = language.is_some()
         && matches!(kind, "f" | "p")
-        && !modes.contains(&b'v')
-        && !types.iter().any(|t| routine::is_polymorphic(*t))
-        && !results.clone().any(routine::takes_anything)
-        && routine::moves(row.text(4)?);
-    let (schema, name) = (row.text(1)?.to_owned(), row.text(2)?.to_owned());
-    Ok(Routine { schema, name, procedure, inputs, defaults: row.number(8)?, outputs, result, followed })
+        && !variadic
+        && path != Some(None)
+        && !types.iter().chain([&result]).any(|t| routine::is_polymorphic(*t))
+        && (!kept || (!results.clone().any(routine::takes_anything) && routine::moves(source)));
+    let body = language.filter(|_| followed && !kept).map(|language| {
+        let arguments = all().map(|i| (name(i), types[i], given(&i))).collect();
+        Arc::new(Body { language, source: source.to_owned(), arguments, path: path.flatten() })
+    });
+    Ok(Routine {
+        schema: row.text(1)?.to_owned(),
+        name: row.text(2)?.to_owned(),
+        procedure,
+        inputs: all().filter(given).map(|i| types[i]).collect(),
+        names: all().filter(given).map(name).collect(),
+        defaults: row.number(8)?,
+        outputs,
+        result,
+        variadic,
+        touching: false,
+        followed,
+        body,
+    })
+}
+
+/// A body in the SQL standard's form.
+fn begins_kept(source: &str) -> bool {
+    let mut words = source.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    first.eq_ignore_ascii_case("return")
+        || first.eq_ignore_ascii_case("begin") && words.next().is_some_and(|word| word.eq_ignore_ascii_case("atomic"))
 }

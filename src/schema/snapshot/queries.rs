@@ -76,7 +76,7 @@ WHERE r.ev_type OPERATOR(pg_catalog.=) '1'";
 
 /// Functions that `initdb` did not make and the `seal` schema did not bring: oid, schema, name, language, source,
 /// argument types with spaces between, result type, kind, number of defaults, modes of the arguments (empty: all IN),
-/// their names as a JSON array. An aggregate's source is the names of its functions.
+/// their names as a JSON array, the search_path it sets. An aggregate's source is the names of its functions.
 pub(super) const FUNCTIONS: &str = "\
 SELECT p.oid::pg_catalog.text, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, l.lanname::pg_catalog.text, \
   (CASE WHEN a.aggfnoid IS NOT NULL THEN pg_catalog.concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, \
@@ -85,7 +85,9 @@ SELECT p.oid::pg_catalog.text, n.nspname::pg_catalog.text, p.proname::pg_catalog
   pg_catalog.array_to_string(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[]), ' ')::pg_catalog.text, \
   p.prorettype::pg_catalog.text, p.prokind::pg_catalog.text, p.pronargdefaults::pg_catalog.text, \
   COALESCE(pg_catalog.array_to_string(p.proargmodes, ''), '')::pg_catalog.text, \
-  COALESCE(pg_catalog.to_json(p.proargnames), '[]'::pg_catalog.json)::pg_catalog.text \
+  COALESCE(pg_catalog.to_json(p.proargnames), '[]'::pg_catalog.json)::pg_catalog.text, \
+  (SELECT pg_catalog.substr(s.entry, 13) FROM pg_catalog.unnest(p.proconfig) AS s (entry) \
+   WHERE pg_catalog.starts_with(s.entry, 'search_path=') LIMIT 1)::pg_catalog.text \
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
   JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang \
   LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid OPERATOR(pg_catalog.=) p.oid \

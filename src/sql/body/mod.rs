@@ -1,19 +1,113 @@
 //! Text that the server is given to run, now or later: DO blocks and the bodies of functions and procedures.
+//!
+//! What names nothing encrypted is sent. Of the rest, [`judge`] lets through what only moves encrypted values: [`block`]
+//! reads PL/pgSQL, [`frame`] holds arguments and variables, [`made`] begins with what CREATE FUNCTION or the catalog says.
+
+mod block;
+mod frame;
+mod judge;
+mod made;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateFunctionStmt, FuncCall};
+use pg_query::protobuf::{CreateFunctionStmt, DoStmt, FuncCall, Node};
 
 use super::analyzer::Analyzer;
 use super::lex::{Kind, Lexed, StringKind, Token, cut, is_word_part};
+use super::plan::{Action, Analysis, Effects, Refusal};
 use super::refuse::{self, Detail, Result};
-use super::statement::Outcome;
+use super::statement::{Outcome, analyze};
 use super::tree;
 use super::untouched::runs_sql;
 
+pub(super) use frame::Frame;
+pub(super) use judge::Called;
+
 impl Analyzer<'_> {
+    /// DO: what names nothing encrypted and runs no SQL that is put together, or only moves encrypted values.
+    pub(super) fn do_block(&mut self, block: &DoStmt) -> Result<Outcome> {
+        self.fixed.extend(0..self.literals.len());
+        let language = option(&block.args, "language").and_then(tree::string).unwrap_or("plpgsql");
+        if language != "plpgsql" {
+            return Err(refuse::unsupported(format!(
+                "DO in language {language} is not supported in a database with encrypted columns"
+            ))
+            .hint("What it would run cannot be read. Write it in PL/pgSQL."));
+        }
+        let source = option(&block.args, "as").and_then(tree::string).unwrap_or_default();
+        match self.body("DO") {
+            Ok(outcome) => self.runs_constants(source).map(|()| outcome),
+            Err(named) => match self.judged_block(source) {
+                Ok(calls) => {
+                    self.touched = true;
+                    self.calls.extend(calls);
+                    Ok(Outcome::Forward)
+                }
+                Err(why) => Err(because(*named, &why)),
+            },
+        }
+    }
+
+    /// Every EXECUTE of a block that names nothing encrypted has its SQL written out as one string, which is sent if it
+    /// would be by itself.
+    fn runs_constants(&self, source: &str) -> Result<()> {
+        let executes = |text: &str| words_of(text).any(|word| word == "execute");
+        if !executes(source) {
+            return Ok(());
+        }
+        let refusal = || {
+            refuse::unsupported("DO with dynamic SQL is not supported in a database with encrypted columns")
+                .hint("Run the statements one by one, or write the SQL after EXECUTE as one string.")
+        };
+        let lexed = Lexed::new(source, self.session.standard_conforming_strings).map_err(|_| refusal())?;
+        let tokens = &lexed.tokens;
+        let follows = |at: usize, words: &[&str]| {
+            let token = tokens.get(at);
+            token.is_some_and(|t| t.text(source) == ";" || words.iter().any(|word| t.is_word(source, word)))
+        };
+        for (at, token) in tokens.iter().enumerate() {
+            let before = at.checked_sub(1).map(|before| &tokens[before]);
+            let executed = before.is_some_and(|t| t.is_word(source, "execute"));
+            let dynamic = match token.kind {
+                Kind::Word | Kind::Quoted if token.is_word(source, "execute") => {
+                    // GRANT EXECUTE ON ... is none: the word is reserved.
+                    !tokens.get(at + 1).is_some_and(|t| matches!(t.kind, Kind::Str(_)) || t.is_word(source, "on"))
+                }
+                Kind::Str(kind) => {
+                    let value = super::literal::value(source, token).ok_or_else(refusal)?;
+                    let written = matches!(kind, StringKind::Plain | StringKind::Dollar) && !value.contains('\\');
+                    let constant = follows(at + 1, &["into", "using", "loop"]) && written;
+                    executes(&value) || (executed && !(constant && self.is_sent(&value)))
+                }
+                _ => false,
+            };
+            if dynamic {
+                return Err(refusal());
+            }
+        }
+        Ok(())
+    }
+
+    /// A text that is sent as it is, whatever `search_path` it is read under, and of which the session need not know.
+    fn is_sent(&self, text: &str) -> bool {
+        // What DO itself does is known.
+        let unknown = |e: Effects| {
+            e.deallocates || e.prepares || e.executes || e.fetches || e.copies || e.chooses || e.configures
+        };
+        if text.to_lowercase().contains("u&") || self.named_in(text).is_some() || self.row_column_in(text).is_some() {
+            return false;
+        }
+        match analyze(text, &[], self.catalog, self.session) {
+            Ok(Analysis::Untouched(effects)) => !unknown(effects),
+            Ok(Analysis::Statements(statements)) => {
+                statements.iter().all(|s| matches!(s.action, Action::Forward) && !unknown(s.effects))
+            }
+            Ok(Analysis::NeedsSearchPath) | Err(_) => false,
+        }
+    }
+
     /// A block or function whose text is run by the server. Its words are looked at wherever they stand, also in
     /// strings and comments.
-    pub(super) fn body(&mut self, construct: &str, runs_now: bool) -> Result<Outcome> {
+    pub(super) fn body(&mut self, construct: &str) -> Result<Outcome> {
         self.fixed.extend(0..self.literals.len());
         for token in self.lexed.tokens.iter().filter(|t| matches!(t.kind, Kind::Str(_))) {
             let at = token.start as i32;
@@ -24,13 +118,6 @@ impl Analyzer<'_> {
                     "{construct} with names written as U&\"...\" is not supported in a database with encrypted columns"
                 ))
                 .hint("Write the names as they are.")
-                .at(at));
-            }
-            if runs_now && words_of(text).any(|w| w == "execute") {
-                return Err(refuse::unsupported(format!(
-                    "{construct} with dynamic SQL is not supported in a database with encrypted columns"
-                ))
-                .hint("Run the statements one by one.")
                 .at(at));
             }
             if let Some(name) = self.named_in(text) {
@@ -138,6 +225,23 @@ impl Analyzer<'_> {
         let relations = self.catalog.relations.values().flat_map(|schema| schema.values());
         relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
     }
+}
+
+/// An option of DO or CREATE FUNCTION.
+fn option<'n>(options: &'n [Node], name: &str) -> Option<&'n Node> {
+    options.iter().find_map(|option| match tree::kind(option)? {
+        NodeEnum::DefElem(element) if element.defname == name => tree::child(&element.arg),
+        _ => None,
+    })
+}
+
+/// A refusal with what else would have been needed.
+fn because(refusal: Refusal, why: &Refusal) -> Box<Refusal> {
+    let hint = match &why.hint {
+        Some(hint) => format!("A body may move encrypted values, but {}. {hint}", why.message),
+        None => format!("A body may move encrypted values, but {}.", why.message),
+    };
+    Box::new(Refusal { hint: Some(hint), ..refusal })
 }
 
 /// The steps of PL/pgSQL, the condition of one being a step of its own. What a CASE holds is of one step.

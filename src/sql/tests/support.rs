@@ -9,7 +9,7 @@ use crate::crypto::term::order::Digits;
 use crate::schema::catalog::{
     Catalog, Column, EncType, Index, Key, Oid, Relation, RelationKind, Standing, Terms, TypeDef,
 };
-use crate::schema::routine::Routine;
+use crate::schema::routine::{Body, Language, Routine};
 use crate::sql::copy::InColumn;
 use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
@@ -62,7 +62,7 @@ fn add(catalog: &mut Catalog, schema: &str, name: &str, kind: RelationKind, colu
 }
 
 fn routine(catalog: &mut Catalog, name: &str, routine: Routine) {
-    let routine = Routine { schema: "public".into(), name: name.into(), followed: true, ..routine };
+    let routine = Routine { schema: "public".into(), name: name.into(), followed: true, touching: true, ..routine };
     catalog.touching_functions.insert(name.into());
     catalog.routines.entry(name.into()).or_default().push(Arc::new(routine));
 }
@@ -163,16 +163,25 @@ pub(crate) fn catalog() -> Catalog {
     index(&mut c, "Quoted Name", "q", false, &[("E-mail", Some("eq")), ("Id", None)]);
     c.touching_functions.insert("find_user".into());
     let outputs = vec![("id".to_string(), 20), ("email".to_string(), email.oid)];
-    routine(&mut c, "find_email", Routine { inputs: vec![email.oid], result: 20, ..Routine::default() });
-    routine(
-        &mut c,
-        "keep",
-        Routine { inputs: vec![email.oid, 25], defaults: 1, result: email.oid, ..Routine::default() },
-    );
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+    let find = Routine { inputs: vec![email.oid], names: names(&["e"]), result: 20, ..Routine::default() };
+    routine(&mut c, "find_email", find);
+    let keep = Routine { inputs: vec![email.oid, 25], names: names(&["e", "k"]), defaults: 1, ..Routine::default() };
+    routine(&mut c, "keep", Routine { result: email.oid, ..keep });
     routine(&mut c, "list_users", Routine { inputs: vec![20], outputs, result: 2249, ..Routine::default() });
     let outputs = vec![("e".to_string(), email.oid)];
-    let put = Routine { inputs: vec![20, email.oid], outputs, result: 2249, procedure: true, ..Routine::default() };
-    routine(&mut c, "put_user", put);
+    let put = Routine { inputs: vec![20, email.oid], names: names(&["i", "e"]), outputs, ..Routine::default() };
+    routine(&mut c, "put_user", Routine { result: 2249, procedure: true, ..put });
+    for inputs in [vec![email.oid], vec![email.oid, 23]] {
+        routine(&mut c, "counted", Routine { inputs, result: 20, ..Routine::default() });
+    }
+    for oid in [email.oid, 20] {
+        routine(&mut c, "beside", Routine { inputs: vec![oid], result: 20, ..Routine::default() });
+    }
+    let source = "SELECT id FROM users WHERE email::text = m::text".into();
+    let body = Body { language: Language::Sql, source, arguments: vec![("m".into(), email.oid, true)], path: None };
+    let loose = Routine { inputs: vec![email.oid], result: 20, body: Some(Arc::new(body)), ..Routine::default() };
+    routine(&mut c, "loose", loose);
     for n in [email.oid, ssn.oid] {
         routine(&mut c, "overloaded", Routine { inputs: vec![n], result: 20, ..Routine::default() });
     }
