@@ -132,9 +132,7 @@ pub async fn status(client: &Client, signed: &[(TypeId, String)]) -> Result<Stat
             .push(format!("version {installed} is newer than this program, which knows {}", install::VERSION));
     }
     describe_types(&catalog, &mut status);
-    let names: HashSet<&str> = catalog.types.values().map(|t| t.def.name.as_str()).collect();
-    let missing = registry::ready_made().iter().filter(|def| !names.contains(def.name.as_str()));
-    status.problems.extend(missing.map(|def| format!("the ready-made type seal.{} is missing", def.name)));
+    status.problems.extend(registry_problems(client, &catalog).await?);
     for row in query(client, BAD_INDEXES).await? {
         if let [Some(index), Some(name)] = row.as_slice() {
             status
@@ -142,13 +140,23 @@ pub async fn status(client: &Client, signed: &[(TypeId, String)]) -> Result<Stat
                 .push(format!("index {index} stands on seal.{name} itself and not on one of its terms: drop it"));
         }
     }
-    for row in query(client, ORPHANS).await? {
-        if let [Some(name)] = row.as_slice() {
-            status.problems.push(format!("seal.types has a row for {name}, but there is no such type"));
-        }
-    }
     status.problems.sort();
     Ok(status)
+}
+
+/// Types that are missing, one sentence each, without a full stop. Cancel safe.
+pub async fn registry_problems(client: &Client, catalog: &Catalog) -> Result<Vec<String>, SchemaError> {
+    let names: HashSet<&str> = catalog.types.values().map(|t| t.def.name.as_str()).collect();
+    let missing = registry::ready_made().iter().filter(|def| !names.contains(def.name.as_str()));
+    let mut problems: Vec<String> =
+        missing.map(|def| format!("the ready-made type seal.{} is missing", def.name)).collect();
+    for row in query(client, ORPHANS).await? {
+        if let [Some(name)] = row.as_slice() {
+            problems.push(format!("seal.types has a row for {name}, but there is no such type"));
+        }
+    }
+    problems.sort();
+    Ok(problems)
 }
 
 fn describe_types(catalog: &Catalog, status: &mut Status) {

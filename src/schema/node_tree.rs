@@ -4,7 +4,7 @@
 
 /// A value in a tree.
 #[derive(Debug, PartialEq)]
-pub(super) enum Node<'a> {
+pub enum Node<'a> {
     /// `{LABEL :field value ...}`.
     Struct(&'a str, Vec<(&'a str, Vec<Node<'a>>)>),
     /// `(...)`, also of integers and OIDs.
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 400;
 
 impl<'a> Node<'a> {
     /// Reads one value; `None` where the text is not a tree.
-    pub(super) fn parse(text: &'a str) -> Option<Node<'a>> {
+    pub fn parse(text: &'a str) -> Option<Node<'a>> {
         let mut reader = Reader { text, at: 0 };
         let first = reader.token()?;
         let node = reader.value(first, 0)?;
@@ -26,7 +26,7 @@ impl<'a> Node<'a> {
     }
 
     /// The label of a struct, else "".
-    pub(super) fn label(&self) -> &'a str {
+    pub fn label(&self) -> &'a str {
         match self {
             Node::Struct(label, _) => label,
             _ => "",
@@ -34,13 +34,13 @@ impl<'a> Node<'a> {
     }
 
     /// A field's single value.
-    pub(super) fn field(&self, name: &str) -> Option<&Node<'a>> {
+    pub fn field(&self, name: &str) -> Option<&Node<'a>> {
         let Node::Struct(_, fields) = self else { return None };
         fields.iter().find(|(n, _)| *n == name).and_then(|(_, values)| values.first())
     }
 
     /// A field that holds a number.
-    pub(super) fn number(&self, name: &str) -> Option<i64> {
+    pub fn number(&self, name: &str) -> Option<i64> {
         match self.field(name)? {
             Node::Token(t) => t.parse().ok(),
             _ => None,
@@ -48,7 +48,7 @@ impl<'a> Node<'a> {
     }
 
     /// A field that holds a list; the null node is the empty one.
-    pub(super) fn list(&self, name: &str) -> &[Node<'a>] {
+    pub fn list(&self, name: &str) -> &[Node<'a>] {
         match self.field(name) {
             Some(Node::List(items)) => items,
             _ => &[],
@@ -56,7 +56,7 @@ impl<'a> Node<'a> {
     }
 
     /// Every value directly below this one.
-    pub(super) fn children(&self) -> Box<dyn Iterator<Item = &Node<'a>> + '_> {
+    pub fn children(&self) -> Box<dyn Iterator<Item = &Node<'a>> + '_> {
         match self {
             Node::Struct(_, fields) => Box::new(fields.iter().flat_map(|(_, values)| values)),
             Node::List(items) => Box::new(items.iter()),

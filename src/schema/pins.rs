@@ -157,6 +157,12 @@ pub fn look(catalog: &Catalog, object: &str) -> Option<Found> {
     })
 }
 
+/// The object is a column of a table that is not there.
+pub fn is_without_table(catalog: &Catalog, object: &str) -> bool {
+    let name = object.strip_prefix("column ").and_then(Name::parse);
+    name.is_some_and(|name| catalog.relation(&name.schema, &name.relation).is_none())
+}
+
 /// Pins for encrypted columns that `known` does not hold yet: of tables and views that are not temporary, and of
 /// types that can be believed.
 pub fn new_pins(catalog: &Catalog, known: &[(String, TypeId)]) -> Vec<(String, TypeId)> {
@@ -296,19 +302,23 @@ impl Name {
     }
 
     fn parse(text: &str) -> Option<Name> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        loop {
-            let (part, after) = part(rest)?;
-            parts.push(part);
-            match after.strip_prefix('.') {
-                Some(next) => rest = next,
-                None if after.is_empty() => break,
-                None => return None,
-            }
-        }
-        let [schema, relation, column] = <[String; 3]>::try_from(parts).ok()?;
+        let [schema, relation, column] = <[String; 3]>::try_from(name_parts(text)?).ok()?;
         Some(Name { schema, relation, column })
+    }
+}
+
+/// The parts of a name as SQL writes it, `schema."Table".column`. `None`: it is none.
+pub fn name_parts(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = part(rest)?;
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Some(parts),
+            None => return None,
+        }
     }
 }
 

@@ -209,27 +209,43 @@ const MARKS: &[&str] = &["(", ")", ",", ";", ".", "=", ":=", "<>", "<", ">", "<=
 /// The body of a function in SQL or PL/pgSQL only moves encrypted values: it stores, selects and compares arguments and
 /// columns, and has no value of its own that could be meant for one.
 pub fn moves(body: &str) -> bool {
-    let Some(tokens) = tokens(body) else { return false };
+    obstacle(body).is_none()
+}
+
+/// The first thing in a body by which it does more than move values, in words that follow "it has". `None`: it only moves them.
+pub fn obstacle(body: &str) -> Option<String> {
+    let tokens = match tokens(body) {
+        Ok(tokens) => tokens,
+        Err(why) => return Some(why),
+    };
     let word = |i: Option<usize>| match i.and_then(|i| tokens.get(i)) {
         Some(Token::Word(word)) => word.as_str(),
         _ => "",
     };
-    tokens.iter().enumerate().all(|(i, token)| {
+    tokens.iter().enumerate().find_map(|(i, token)| {
         let before = i.checked_sub(1);
         match token {
-            Token::Word(name) if name == "set" => !begins_statement(&tokens, i),
-            Token::Word(name) if name == "do" => tokens
-                .get(i + 1)
-                .is_some_and(|next| matches!(next, Token::Word(word) if word == "update" || word == "nothing")),
-            Token::Word(name) => !REFUSED.contains(&name.as_str()),
-            Token::Quoted => true,
-            Token::Number => BEFORE_NUMBER.contains(&word(before)) || exists(&tokens, i),
+            Token::Word(name) if name == "set" => begins_statement(&tokens, i).then(|| "the statement SET".to_owned()),
+            Token::Word(name) if name == "do" => {
+                let upsert = matches!(word(Some(i + 1)), "update" | "nothing");
+                (!upsert).then(|| "the statement DO".to_owned())
+            }
+            Token::Word(name) => REFUSED.contains(&name.as_str()).then(|| format!("the word {}", name.to_uppercase())),
+            Token::Quoted => None,
+            Token::Number => {
+                let harmless = BEFORE_NUMBER.contains(&word(before)) || exists(&tokens, i);
+                (!harmless).then(|| "a number of its own".to_owned())
+            }
             Token::Mark("(") => match before.map(|b| &tokens[b]) {
-                Some(Token::Word(name)) => BEFORE_BRACKET.contains(&name.as_str()) || follows_into(&tokens, i),
-                Some(Token::Quoted) => follows_into(&tokens, i),
-                _ => true,
+                Some(Token::Word(name)) => {
+                    let known = BEFORE_BRACKET.contains(&name.as_str()) || follows_into(&tokens, i);
+                    (!known).then(|| format!("a call of {name}"))
+                }
+                Some(Token::Quoted) => (!follows_into(&tokens, i)).then(|| "a call of a function in quotes".to_owned()),
+                _ => None,
             },
-            Token::Mark(mark) => MARKS.contains(mark),
+            Token::Mark("::") => Some("a cast".to_owned()),
+            Token::Mark(mark) => (!MARKS.contains(mark)).then(|| format!("the operator {mark}")),
         }
     })
 }
@@ -268,18 +284,25 @@ enum Token<'t> {
     Mark(&'t str),
 }
 
-/// `None`: it holds a string, or something that is not read here.
-fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
+/// Why not: it holds a string, or something that is not read here.
+fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
         let (token, length) = match first {
             '-' if rest.starts_with("--") => (None, rest.find('\n').unwrap_or(rest.len())),
-            '"' => (Some(Token::Quoted), rest[1..].find('"')? + 2),
+            '"' => {
+                let end = rest[1..].find('"').ok_or("a name that does not end")?;
+                (Some(Token::Quoted), end + 2)
+            }
             '$' => {
                 let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
-                (Some(Token::Quoted).filter(|_| digits > 0), if digits > 0 { digits + 1 } else { return None })
+                if digits == 0 {
+                    return Err("a string of its own".to_owned());
+                }
+                (Some(Token::Quoted), digits + 1)
             }
+            '\'' => return Err("a string of its own".to_owned()),
             c if c.is_ascii_digit() => (Some(Token::Number), length_of(rest, |c| c.is_ascii_digit() || c == '.')),
             c if c.is_alphabetic() || c == '_' => {
                 let length = length_of(rest, |c| c.is_alphanumeric() || c == '_' || c == '$');
@@ -290,12 +313,12 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
                 let length = length_of(rest, |c| "=:<>*+-/~!@#%^&|`?".contains(c));
                 (Some(Token::Mark(&rest[..length])), length)
             }
-            _ => return None,
+            c => return Err(format!("the sign {c}")),
         };
         out.extend(token);
         rest = rest[length..].trim_start();
     }
-    Some(out)
+    Ok(out)
 }
 
 fn length_of(text: &str, part: impl Fn(char) -> bool) -> usize {
@@ -358,6 +381,20 @@ mod tests {
         assert_eq!(path("\"$user\", public"), None);
         assert_eq!(path("\"open"), None);
         assert_eq!(path("\"a\" b"), None);
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        for (body, why) in [
+            ("SELECT id FROM users WHERE email = 'x'", "a string of its own"),
+            ("SELECT id FROM users WHERE age = 5", "a number of its own"),
+            ("SELECT email::text FROM users", "a cast"),
+            ("SELECT email || name FROM users", "the sign |"),
+            ("SELECT upper(email) FROM users", "a call of upper"),
+            ("BEGIN EXECUTE q; END", "the word EXECUTE"),
+        ] {
+            assert_eq!(obstacle(body).as_deref(), Some(why), "{body}");
+        }
     }
 
     #[test]

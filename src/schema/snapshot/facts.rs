@@ -101,6 +101,30 @@ pub struct Facts {
     pub(in crate::schema) installed: bool,
 }
 
+/// What the snapshot says of a function that is not the system's.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// `pg_proc.oid`.
+    pub oid: Oid,
+    /// How calls of it are judged.
+    pub routine: &'a Arc<Routine>,
+    /// It runs SQL that its source does not show, or is in a language that is not read.
+    pub dynamic: bool,
+}
+
+impl Facts {
+    /// All functions that `initdb` and the `seal` schema did not make, but for those that the configuration trusts.
+    pub fn functions(&self) -> impl Iterator<Item = Judged<'_>> {
+        let known = self.functions.iter().filter(|f| !f.trusted(&self.trusted));
+        known.map(|f| Judged { oid: f.oid, routine: &f.routine, dynamic: f.dynamic })
+    }
+
+    /// The relation is a partition, or inherits.
+    pub fn is_child(&self, relation: Oid) -> bool {
+        self.family.iter().any(|(child, _)| *child == relation)
+    }
+}
+
 /// A function, as far as touching goes.
 #[derive(Debug)]
 pub(in crate::schema) struct Function {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(in crate::schema) use closure::settle;
-pub use facts::{Facts, SQL_RUNNING_FUNCTIONS};
+pub use facts::{Facts, Judged, SQL_RUNNING_FUNCTIONS};
 pub use queries::{CHANGE_PROBE, HEAD, SNAPSHOT_QUERIES};
 
 use self::facts::Function;
