@@ -1,5 +1,6 @@
 //! Composition root: the only file that knows every room. `Config` -> [`App`]; [`App::run`] until shutdown.
 
+pub mod doctor;
 mod keyserver;
 
 use std::net::SocketAddr;

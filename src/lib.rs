@@ -9,6 +9,7 @@
 //! net       -> wire                database target, dialing, TLS on both sides
 //! schema    -> crypto wire net     encrypted types, `seal` schema, catalog snapshot
 //! sql       -> crypto wire schema  statement -> plan. Sync, pure
+//! doctor    -> wire net schema sql  what in a database breaks with encrypted columns
 //! keys      -> crypto net telemetry  client side of keys: grants, data-key pool, decrypt cache, lease
 //! keyserver -> crypto keys net telemetry wire   key service: engine, store, HTTP
 //! session   -> wire crypto telemetry net schema sql keys   one connection
@@ -19,6 +20,7 @@
 pub mod app;
 pub mod config;
 pub mod crypto;
+pub mod doctor;
 pub mod keys;
 pub mod keyserver;
 pub mod net;

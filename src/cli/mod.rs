@@ -7,6 +7,7 @@ mod client;
 mod completions;
 mod db;
 mod device;
+mod doctor;
 mod init;
 mod keyserver;
 mod keyset;
@@ -94,6 +95,8 @@ enum Command {
     /// Install and look after the seal schema
     #[command(subcommand)]
     Db(db::Db),
+    /// Check the whole set-up and every object of the database, and say what to do
+    Doctor(doctor::Doctor),
     /// Measure statements direct, through the proxy, and encrypted
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -179,6 +182,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Db(command) => command.run(&context),
         Command::Audit(command) => command.run(&context),
         Command::Store(command) => command.run(&context),
+        Command::Doctor(command) => command.run(&context),
         Command::Bench(arguments) => context.bench(arguments),
         Command::Completions(command) => command.run(&context),
     };

@@ -103,7 +103,8 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
     if problems.is_empty() { Ok(()) } else { context.output.exit(Exit::Database) }
 }
 
-fn failure(attempted: &str, error: &StartError) -> Failure {
+/// What the user sees of a proxy that does not start.
+pub(super) fn failure(attempted: &str, error: &StartError) -> Failure {
     let advice = match error {
         StartError::Keys(error) => return workspace::failure(attempted, error),
         StartError::Schema(error) => return db::failure(attempted, error),

@@ -72,6 +72,7 @@ pub use acts::{Act, acts};
 pub use cache::PlanCache;
 pub use comment::commented;
 pub use literal::{Literal, Literals, literals};
+pub use refuse::WHAT_WORKS;
 pub use render::{PositionMap, Rendered};
 pub use shape::{Shape, ShapeId};
 pub use statement::{after_failure, analyze};

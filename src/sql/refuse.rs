@@ -26,7 +26,7 @@ pub(super) const DATATYPE_MISMATCH: SqlState = SqlState("42804");
 pub(super) const TOO_COMPLEX: SqlState = SqlState("54001");
 
 /// What to say where a refusal has nothing better.
-pub(super) const WHAT_WORKS: &str = "Encrypted columns can be stored and selected, and compared by =, <>, IN, = ANY, IS [NOT] NULL and \
+pub const WHAT_WORKS: &str = "Encrypted columns can be stored and selected, and compared by =, <>, IN, = ANY, IS [NOT] NULL and \
 IS [NOT] DISTINCT FROM with parameters, literals and columns of the same type.";
 
 /// Outcome of analysing a part of a statement.

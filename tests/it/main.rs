@@ -21,6 +21,7 @@ mod commands;
 mod copy;
 mod cursors;
 mod differential;
+mod doctor;
 mod drivers;
 mod faults;
 mod flow;
