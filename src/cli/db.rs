@@ -136,7 +136,7 @@ fn told_error(error: &SchemaError) -> String {
 }
 
 /// Type definitions that the workspace of this device has signed, or why they cannot be had.
-fn signed(context: &Context) -> Result<Vec<(TypeId, String)>, String> {
+pub(super) fn signed(context: &Context) -> Result<Vec<(TypeId, String)>, String> {
     let loaded = load_store(&context.environment, &context.sources);
     let (settings, root_key) = loaded.map_err(|faults| faults.to_string())?;
     let workspace = Workspace::of(&settings, &root_key).map_err(|error| error.to_string())?;

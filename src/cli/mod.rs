@@ -8,6 +8,7 @@ mod completions;
 mod db;
 mod device;
 mod doctor;
+mod encrypt;
 mod init;
 mod keyserver;
 mod keyset;
@@ -97,6 +98,8 @@ enum Command {
     Db(db::Db),
     /// Check the whole set-up and every object of the database, and say what to do
     Doctor(doctor::Doctor),
+    /// Say what encrypting a column would need (--dry-run)
+    Encrypt(encrypt::Encrypt),
     /// Measure statements direct, through the proxy, and encrypted
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -183,6 +186,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Audit(command) => command.run(&context),
         Command::Store(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
+        Command::Encrypt(command) => command.run(&context),
         Command::Bench(arguments) => context.bench(arguments),
         Command::Completions(command) => command.run(&context),
     };

@@ -9,12 +9,14 @@ mod bodies;
 mod columns;
 mod dump;
 mod existing;
+mod forecast;
 mod judge;
 mod objects;
 mod plpgsql;
 mod publications;
 mod routines;
 mod rows;
+mod values;
 mod variables;
 
 use tokio_postgres::Client;
@@ -23,7 +25,9 @@ use crate::schema::SchemaError;
 use crate::schema::catalog::Catalog;
 
 pub use dump::{Dumped, dump_and_restore};
+pub use forecast::{Effect, Forecast, ForecastError, Item, Wish, forecast};
 pub use objects::Kind;
+pub use values::{Counted, Fault as ValueFault};
 
 /// How bad something is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,5 +1,6 @@
 //! `columnseal doctor` and `columnseal encrypt --dry-run`: what they say of a database, and that it is so.
 
+mod ahead;
 mod setup;
 
 use std::collections::BTreeSet;
