@@ -305,7 +305,7 @@ pub(super) fn copy_row_too_long(most: usize, context: String) -> PgError {
 pub(super) fn function_call() -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        "function call messages for user-defined functions are not supported",
+        "where there are encrypted columns, function call messages are supported for large objects only",
     )
     .hint("Call the function by SELECT.")
 }

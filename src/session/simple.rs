@@ -92,7 +92,7 @@ where
     }
 
     /// As after a simple query, nothing unnamed stays.
-    async fn end_query(&mut self) -> Result<(), Fault> {
+    pub(super) async fn end_query(&mut self) -> Result<(), Fault> {
         self.state.names.set_statement(b"", None);
         self.state.names.set_portal(b"", None);
         if !self.state.ledger.skipping {

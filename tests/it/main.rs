@@ -28,6 +28,7 @@ mod leaks;
 mod matching;
 mod order;
 mod plain;
+mod pipelines;
 mod prepared;
 mod protocol;
 mod revocation;
