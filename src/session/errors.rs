@@ -252,6 +252,15 @@ pub(super) fn execute_within() -> PgError {
     .hint("Write the statement itself.")
 }
 
+/// A statement on encrypted columns over a replication connection, which takes no extended protocol.
+pub(super) fn on_replication() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "statements on encrypted columns are not supported on a replication connection",
+    )
+    .hint("Use an ordinary connection. COPY of a table TO STDOUT gives encrypted columns as they are stored, for subscribers.")
+}
+
 /// PREPARE or EXECUTE of a plan by a message of the extended protocol.
 pub(super) fn simple_only(what: &str) -> PgError {
     PgError::error(

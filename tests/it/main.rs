@@ -32,6 +32,7 @@ mod pipelines;
 mod prepared;
 mod protocol;
 mod revocation;
+mod replication;
 mod roles;
 mod root_keys;
 mod rotation;
