@@ -223,6 +223,13 @@ impl Listener {
 
     /// The port, for TCP.
     pub fn port(&self) -> Option<u16> {
+        match self.dialer.reload_if_changed() {
+            Ok(true) => tracing::info!("certificates towards the database read again"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "changed certificates towards the database cannot be used; keeping the old ones");
+            }
+        }
         match self {
             Listener::Tcp(tcp) => tcp.local_addr().ok().map(|addr| addr.port()),
             Listener::Unix(..) => None,
@@ -304,7 +311,7 @@ where
                 }
             },
             Some(ended) = tasks.join_next() => report(ended),
-            _ = reload.tick(), if gate.tls.is_some() => {
+            _ = reload.tick() => {
                 let gate = Arc::clone(&gate);
                 let _ = tokio::task::spawn_blocking(move || gate.reload()).await;
             }

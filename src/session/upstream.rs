@@ -288,7 +288,7 @@ impl<'a> Login<'a> {
                 self.authenticated = true;
                 Owes::Nothing
             }
-            Authentication::SaslFinal => Owes::Nothing,
+            Authentication::SaslFinal(_) => Owes::Nothing,
             Authentication::Sasl(offered) => return self.offer(offered),
             _ => Owes::Answer,
         };
