@@ -23,7 +23,6 @@ use crate::net::TlsError;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
 use crate::net::hosts;
-use crate::net::target::is_loopback;
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
@@ -129,9 +128,9 @@ impl App {
             Some(address) => Some((bind_health(address).await?, scrape)),
             None => None,
         };
-        let listeners = listen::bind(&session.host, session.port)
+        let listeners = listen::bind(&session.hosts, session.port, session.socket_mode)
             .await
-            .map_err(|why| StartError::Listen { address: format!("{}:{}", session.host, session.port), why })?;
+            .map_err(|(host, why)| StartError::Listen { address: format!("{host}:{}", session.port), why })?;
         let (ring, embedded) = start_ring(config, metrics.key_service.clone()).await?;
         warn_of_grants(config, &ring);
         let catalogs = Catalogs::new(
@@ -286,7 +285,7 @@ async fn watch_database(dialer: Dialer, readiness: Readiness, shutdown: Cancella
 
 /// Set-ups that work and are weaker than they look.
 fn warn_of_risks(config: &Config) {
-    if is_loopback(&config.session.host) {
+    if config.session.is_local() {
         return;
     }
     let device = config.keys.home.join("device/client.key");
@@ -303,7 +302,7 @@ fn warn_of_risks(config: &Config) {
 
 /// A key that may grant, in a proxy that others reach.
 fn warn_of_grants(config: &Config, ring: &Ring) {
-    if !is_loopback(&config.session.host) && ring.may_grant() {
+    if !config.session.is_local() && ring.may_grant() {
         tracing::warn!("CS_CLIENT_KEY may grant keysets: whoever takes over this proxy can grant; use a key without");
     }
 }

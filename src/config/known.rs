@@ -23,6 +23,7 @@ const fn secret(name: &'static str) -> Known {
 pub const KEYS: &[Known] = &[
     plain("server.host"),
     plain("server.port"),
+    plain("server.socket_mode"),
     plain("server.require_tls"),
     plain("server.max_connections"),
     plain("server.shutdown_timeout"),

@@ -69,13 +69,14 @@ fn min_revision(reader: &mut Reader<'_>) -> Revision {
 }
 
 fn session(reader: &mut Reader<'_>) -> Session {
-    let host = reader.text("server.host").unwrap_or_else(|| "127.0.0.1".to_owned());
-    if host.trim().is_empty() {
-        reader.fault("server.host", "is empty", "name a host name or address to listen on");
+    let mut hosts = if reader.has("server.host") { reader.list("server.host") } else { vec!["127.0.0.1".to_owned()] };
+    if hosts.is_empty() || hosts.iter().any(|host| host.trim().is_empty()) {
+        reader.fault("server.host", "is empty", "name a host name or address to listen on, or several");
+        hosts = vec!["127.0.0.1".to_owned()];
     }
     let port = reader.number("server.port", 6432, 0..=65_535);
     let tls = server_tls(reader);
-    let local = is_loopback(host.trim_start_matches('[').trim_end_matches(']'));
+    let local = hosts.iter().all(|host| is_loopback(host.trim_start_matches('[').trim_end_matches(']')));
     let require_tls = reader.flag("server.require_tls").unwrap_or(!local);
     if require_tls && tls.is_none() {
         let why = if local { "is true" } else { "is true by default off loopback" };
@@ -85,7 +86,8 @@ fn session(reader: &mut Reader<'_>) -> Session {
     let auth = auth(reader, local, tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
     let max_connections = reader.number("server.max_connections", 10_000, 1..=1_000_000);
     Session {
-        host,
+        hosts,
+        socket_mode: socket_mode(reader),
         port: u16::try_from(port).unwrap_or(6432),
         require_tls,
         max_connections: usize::try_from(max_connections).unwrap_or(10_000),
@@ -105,6 +107,18 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     };
     let (idle, idle_transaction) = (idle("server.idle_timeout"), idle("server.idle_transaction_timeout"));
     Limits {
+/// Permissions in octal, as PostgreSQL's `unix_socket_permissions`.
+fn socket_mode(reader: &mut Reader<'_>) -> u32 {
+    let Some(text) = reader.text("server.socket_mode") else { return 0o777 };
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => mode,
+        _ => {
+            reader.fault("server.socket_mode", format!("is {text:?}"), "write permissions in octal, such as \"0770\"");
+            0o700
+        }
+    }
+}
+
         startup: reader.span("server.startup_timeout", 15 * SECOND, SECOND..=HOUR),
         login: reader.span("server.login_timeout", 60 * SECOND, SECOND..=HOUR),
         idle,

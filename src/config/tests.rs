@@ -91,7 +91,7 @@ fn flags_override_variables_override_the_file() {
     case.sources.flags.push(("server.port".to_owned(), "3000".to_owned()));
     let config = case.with(&[("CS_SERVER__PORT", "2000"), ("CS_LOG__LEVEL", "debug")]).expect("no fault");
     assert_eq!(config.session.port, 3000);
-    assert_eq!(config.session.host, "localhost");
+    assert_eq!(config.session.hosts, ["localhost"]);
     assert_eq!(config.telemetry.level, "debug");
     assert_eq!(config.telemetry.format, LogFormat::Json);
 }

@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ const OVERFLOW: usize = 64;
 const RELOAD: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 
 /// What every connection passes on its way in.
 pub struct Gate {
@@ -252,42 +255,74 @@ impl Listener {
 /// one, the same for all addresses.
 ///
 /// # Errors
-/// The name does not resolve, or an address of this machine cannot be listened on.
-pub async fn bind(host: &str, port: u16) -> io::Result<Vec<Listener>> {
-    if host.starts_with('/') {
-        return Ok(vec![bind_unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}"))).await?]);
-    }
+/// A name does not resolve, or an address of this machine cannot be listened on; with the host it is of.
+pub async fn bind(hosts: &[String], port: u16, socket_mode: u32) -> Result<Vec<Listener>, (String, io::Error)> {
     let mut listeners: Vec<Listener> = Vec::new();
-    let mut absent = None;
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    // Folders last: where the port is to be picked, TCP does.
+    let (folders, names): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.starts_with('/'));
+    // An IPv6 socket for all addresses takes IPv4 as well, but where that has one of its own.
+    let both = names.iter().any(|host| matches!(host.as_str(), "*" | "0.0.0.0"));
+    for host in names {
+        bind_tcp(host, (port, both), &mut listeners).await.map_err(|why| (host.clone(), why))?;
+    }
+    let port = listeners.first().and_then(Listener::port).unwrap_or(port);
+    for folder in folders {
+        let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
+        let listener = bind_unix(path, socket_mode).await.map_err(|why| (folder.clone(), why))?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+async fn bind_tcp(host: &str, (port, both): (u16, bool), listeners: &mut Vec<Listener>) -> io::Result<()> {
+    let addresses: Vec<SocketAddr> = match host {
+        "*" => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
+        host => lookup_host((host.trim_start_matches('[').trim_end_matches(']'), port)).await?.collect(),
+    };
+    let (mut bound, mut absent) = (false, None);
     for mut address in addresses {
         address.set_port(listeners.first().and_then(Listener::port).unwrap_or(port));
-        match TcpListener::bind(address).await {
-            Ok(tcp) => listeners.push(Listener::Tcp(tcp)),
-            // `localhost` may name an address of a protocol that is switched off here.
-            Err(e) if matches!(e.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) => {
-                absent = Some(e);
+        let is_ours =
+            |listener: &Listener| matches!(listener, Listener::Tcp(tcp) if tcp.local_addr().ok() == Some(address));
+        if listeners.iter().any(is_ours) {
+            // Two names of one address.
+            bound = true;
+            continue;
+        }
+        match listen_on(address, both) {
+            Ok(tcp) => {
+                listeners.push(Listener::Tcp(tcp));
+                bound = true;
             }
             Err(e) => return Err(e),
         }
     }
-    match (listeners.is_empty(), absent) {
-        (false, _) => Ok(listeners),
-        (true, absent) => Err(absent.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
+    if bound { Ok(()) } else { Err(absent.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())) }
+}
+
+fn listen_on(address: SocketAddr, ipv6_only: bool) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    if address.is_ipv6() && ipv6_only {
+        sockopt::set_ipv6_v6only(&socket, true)?;
     }
 }
 
-async fn bind_unix(path: PathBuf) -> io::Result<Listener> {
+async fn bind_unix(path: PathBuf, mode: u32) -> io::Result<Listener> {
     // A file that nobody listens on is left from a process that was killed.
-    if let Err(e) = UnixStream::connect(&path).await
-        && e.kind() == io::ErrorKind::ConnectionRefused
-    {
-        std::fs::remove_file(&path)?;
+    match UnixStream::connect(&path).await {
+        Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(&path)?,
+        Err(_) => {}
     }
-    let listener = UnixListener::bind(&path)?;
-    // As PostgreSQL's own: who may log in is decided by the login.
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
-    Ok(Listener::Unix(listener, SocketFile(path)))
+    // It is nobody's until it has its permissions. By default they are PostgreSQL's own: who may log in is decided by the login.
+    let unready = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = std::fs::remove_file(&unready);
+    let listener = UnixListener::bind(&unready)?;
+    let mut file = SocketFile(unready);
+    std::fs::set_permissions(&file.0, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    std::fs::hard_link(&file.0, &path)?;
+    file = SocketFile(path);
+    Ok(Listener::Unix(listener, file))
 }
 
 /// Accepts connections and gives each login to `serve`, until shutdown; then waits for the sessions to end,
@@ -318,6 +353,8 @@ where
         }
     }
     drop(listeners);
+            // `localhost` may name an address of a protocol that is switched off here.
+            Err(e) if is_absent(&e) => absent = Some(e),
     let wait = async {
         while let Some(ended) = tasks.join_next().await {
             report(ended);
@@ -325,6 +362,15 @@ where
     };
     if tokio::time::timeout(gate.drain, wait).await.is_err() {
         tracing::warn!(sessions = tasks.len(), "shutdown timeout over: cutting off sessions");
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    const NO_IPV6: i32 = 97; // EAFNOSUPPORT of Linux
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(NO_IPV6)
         tasks.shutdown().await;
     }
 }

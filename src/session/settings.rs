@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::roles::Roles;
 use crate::net::settings::{ServerTls, Target};
+use crate::net::target::is_loopback;
 
 /// How clients are authenticated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,8 +17,10 @@ pub enum AuthMode {
 /// The proxy's listener and connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on: a host name or address.
-    pub host: String,
+    /// Where to listen: host names, addresses, `*` for all of them, folders of Unix sockets.
+    pub hosts: Vec<String>,
+    /// Permissions of Unix sockets.
+    pub socket_mode: u32,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
     /// Clients without TLS are refused.
@@ -45,6 +48,13 @@ pub struct Settings {
 pub struct Limits {
     /// From accepting a connection to its startup packet.
     pub startup: Duration,
+impl Settings {
+    /// Only this machine can connect.
+    pub fn is_local(&self) -> bool {
+        self.hosts.iter().all(|host| is_loopback(host.trim_start_matches('[').trim_end_matches(']')))
+    }
+}
+
     /// From the startup packet to the end of the login.
     pub login: Duration,
     /// Without a statement, outside a transaction.

@@ -2,6 +2,7 @@
 //! only forwards bytes.
 
 mod cancel;
+mod listening;
 mod logins;
 mod openings;
 mod tls;
@@ -39,7 +40,9 @@ struct With {
     max_connections: Option<usize>,
     limits: Option<Limits>,
     proxy_protocol: bool,
-    host: Option<String>,
+    hosts: Option<Vec<String>>,
+    socket_mode: Option<u32>,
+    users: Option<PathBuf>,
     roles: Roles,
 }
 
@@ -48,7 +51,8 @@ impl Proxy {
     async fn before(url: &str, with: With) -> Proxy {
         let target = Target::parse(url, None).unwrap();
         let settings = Settings {
-            host: with.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            hosts: with.hosts.unwrap_or_else(|| vec!["127.0.0.1".to_owned()]),
+            socket_mode: with.socket_mode.unwrap_or(0o777),
             port: 0,
             require_tls: with.require_tls,
             max_connections: with.max_connections.unwrap_or(100),
