@@ -26,9 +26,10 @@ use crate::net::hosts;
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
-use crate::session::listen::{self, Gate, Listener};
+use crate::session::listen::{self, Gate, GateError, Listener};
 use crate::session::settings::Audit as AuditSettings;
 use crate::session::upstream::LoggedIn;
+use crate::session::users::UsersError;
 use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
@@ -67,6 +68,12 @@ pub enum StartError {
     /// Certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of users cannot be used.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random,
     /// An address cannot be listened on.
     #[error("{address} cannot be listened on: {why}")]
     Listen {
@@ -84,6 +91,16 @@ pub enum StartError {
     /// Records of data access cannot be kept, and must be.
     #[error("records of data access cannot be kept: {0}")]
     Audit(#[from] SinkError),
+}
+
+impl From<GateError> for StartError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Tls(error) => error.into(),
+            GateError::Users(error) => error.into(),
+            GateError::Random => StartError::Random,
+        }
+    }
 }
 
 /// A proxy that is ready to serve.
@@ -155,6 +172,11 @@ impl App {
     /// The audit of data access, for who rotates its file.
     pub fn audit(&self) -> Arc<Audit> {
         Arc::clone(&self.shared.audit)
+    }
+
+    /// The way in, for who has its files read again.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 
     /// Where it listens.
@@ -314,6 +336,8 @@ pub struct Checked {
     pub client: String,
     /// The keyset for new values; empty where every session must choose.
     pub keyset: String,
+    /// Users that the proxy lets in itself; `None` where it relays logins.
+    pub users: Option<usize>,
     /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
     pub schema: Option<database::Status>,
 }
@@ -325,7 +349,7 @@ pub struct Checked {
 pub async fn check(config: &Config) -> Result<Checked, StartError> {
     let session = &config.session;
     let dialer = Dialer::new(session.database.clone())?;
-    Gate::new(session, dialer.clone(), CancellationToken::new())?;
+    let users = Gate::new(session, dialer.clone(), CancellationToken::new())?.user_count();
     let (client, _) = client_key(config.client.as_ref())?;
     let (ring, _) = start_ring(config, Metrics::detached().key_service).await?;
     let signed = ring.types();
@@ -343,7 +367,7 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
         }
     };
     let keyset = config.keys.keyset.clone().unwrap_or_default();
-    Ok(Checked { client: client.client_id().to_string(), keyset, schema })
+    Ok(Checked { client: client.client_id().to_string(), keyset, users, schema })
 }
 
 /// New values can be sealed in the keyset that is configured, if one is.

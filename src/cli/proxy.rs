@@ -43,9 +43,10 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let audit = app.audit();
+    let (audit, gate) = (app.audit(), app.gate());
     let level = || {
         audit.reopen();
+        gate.reload_users();
         load(&context.environment, &context.sources).map(|config| config.telemetry.level)
     };
     let watch = signals.watch(&shutdown, log, level);
@@ -66,6 +67,7 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
             keyset => format!("keyset     {keyset}: new values can be encrypted and searched for"),
         },
     ];
+    lines.extend(checked.users.map(|users| format!("users      {users}: the proxy checks their passwords itself")));
     let (mut seal, mut problems) = (None, Vec::new());
     match &checked.schema {
         None => {
@@ -91,7 +93,7 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
     }
     lines.extend(problems.iter().map(|problem| format!("problem    {problem}")));
     let value = json!({
-        "client": checked.client, "keyset": checked.keyset, "seal_version": seal, "problems": problems,
+        "client": checked.client, "keyset": checked.keyset, "users": checked.users, "seal_version": seal, "problems": problems,
     });
     context.output.result(&value, &lines.join("\n"));
     if problems.is_empty() { Ok(()) } else { context.output.exit(Exit::Database) }
@@ -104,6 +106,8 @@ fn failure(attempted: &str, error: &StartError) -> Failure {
         StartError::NoClientKey => "set what `columnseal client create NAME --keyset default` printed",
         StartError::ClientKey(_) => "copy CS_CLIENT_KEY again, whole and as it was printed",
         StartError::OtherClient { .. } => "set the CS_CLIENT_ID that was printed with this key",
+        StartError::Users(_) => "correct the file of auth.users; `columnseal auth add USER` writes a line",
+        StartError::Random => "look at the limits of this process (ulimit -a)",
         StartError::Tls(_) => "look at [tls] and [database] root_certificate",
         StartError::Listen { .. } => "end what listens there, or choose another [server] or [metrics] address",
         StartError::Audit(_) => "make the file of [audit] sink writable, or set [audit] required = false",
@@ -114,6 +118,7 @@ fn failure(attempted: &str, error: &StartError) -> Failure {
             (Exit::Keys, "client-key")
         }
         StartError::Tls(_) => (Exit::Settings, "tls"),
+        StartError::Users(_) => (Exit::Settings, "users"),
         StartError::Audit(_) => (Exit::Failed, "audit"),
         StartError::Database(_) => (Exit::Database, "database"),
         _ => (Exit::Failed, "listen"),

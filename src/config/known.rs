@@ -45,6 +45,7 @@ pub const KEYS: &[Known] = &[
     plain("database.root_certificate"),
     plain("database.connect_timeout"),
     plain("auth.mode"),
+    plain("auth.users"),
     plain("auth.accept_database_auth"),
     plain("keys.service"),
     plain("keys.service_ca"),

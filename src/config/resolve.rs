@@ -1,6 +1,7 @@
 //! From raw values to each room's `Settings`, section by section. Nothing stops at the first fault.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -84,6 +85,11 @@ fn session(reader: &mut Reader<'_>) -> Session {
         reader.fault("server.require_tls", format!("{why} without a certificate"), advice);
     }
     let auth = auth(reader, local, tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+    let database = database::target(reader);
+    if auth != AuthMode::Passthrough && database.user.is_none() {
+        let advice = "name the role that clients are to the database, in database.user or database.url";
+        reader.fault("database.user", "is missing: auth.mode is managed", advice);
+    }
     let max_connections = reader.number("server.max_connections", 10_000, 1..=1_000_000);
     Session {
         hosts,
@@ -96,17 +102,11 @@ fn session(reader: &mut Reader<'_>) -> Session {
         proxy_protocol: reader.flag("server.proxy_protocol").unwrap_or(false),
         tls,
         auth,
-        database: database::target(reader),
+        database,
         policy: policy(reader),
     }
 }
 
-fn limits(reader: &mut Reader<'_>) -> Limits {
-    let mut idle = |key: &str| {
-        Some(reader.span(key, Duration::ZERO, Duration::ZERO..=30 * 24 * HOUR)).filter(|span| !span.is_zero())
-    };
-    let (idle, idle_transaction) = (idle("server.idle_timeout"), idle("server.idle_transaction_timeout"));
-    Limits {
 /// Permissions in octal, as PostgreSQL's `unix_socket_permissions`.
 fn socket_mode(reader: &mut Reader<'_>) -> u32 {
     let Some(text) = reader.text("server.socket_mode") else { return 0o777 };
@@ -119,6 +119,12 @@ fn socket_mode(reader: &mut Reader<'_>) -> u32 {
     }
 }
 
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let mut idle = |key: &str| {
+        Some(reader.span(key, Duration::ZERO, Duration::ZERO..=30 * 24 * HOUR)).filter(|span| !span.is_zero())
+    };
+    let (idle, idle_transaction) = (idle("server.idle_timeout"), idle("server.idle_transaction_timeout"));
+    Limits {
         startup: reader.span("server.startup_timeout", 15 * SECOND, SECOND..=HOUR),
         login: reader.span("server.login_timeout", 60 * SECOND, SECOND..=HOUR),
         idle,
@@ -178,27 +184,41 @@ fn pem(reader: &mut Reader<'_>, key: &str) -> Option<Pem> {
 /// database can make a role, log in through the proxy and read.
 fn auth(reader: &mut Reader<'_>, local: bool, client_ca: bool) -> AuthMode {
     let accepted = reader.flag("auth.accept_database_auth").unwrap_or(false);
-    match reader.text("auth.mode").as_deref() {
+    let mode = reader.text("auth.mode");
+    if reader.has("auth.users") && mode.as_deref() != Some("managed") {
+        reader.fault("auth.users", "stands without mode = \"managed\"", "set auth.mode, or remove it");
+    }
+    match mode.as_deref() {
         None if !local => {
-            let advice = "write mode = \"passthrough\" together with accept_database_auth = true or tls.client_ca";
+            let advice = "write mode = \"managed\", or \"passthrough\" together with accept_database_auth = true or \
+                          tls.client_ca";
             reader.fault("auth.mode", "must be chosen when server.host is not loopback", advice);
         }
         Some("passthrough") if !local && !accepted && !client_ca => {
             let problem = "is passthrough off loopback: whoever administers the database can log in and read";
-            reader.fault(
-                "auth.mode",
-                problem,
-                "set tls.client_ca, or auth.accept_database_auth = true if that is meant",
-            );
+            let advice =
+                "write mode = \"managed\"; or set tls.client_ca, or auth.accept_database_auth = true if that is meant";
+            reader.fault("auth.mode", problem, advice);
         }
         None | Some("passthrough") => {}
-        Some("managed") => {
-            let advice = "write \"passthrough\"; off loopback with tls.client_ca or accept_database_auth = true";
-            reader.fault("auth.mode", "is managed, which is not available in this version", advice);
-        }
-        Some(_) => reader.fault("auth.mode", "is not a mode", "write \"passthrough\""),
+        Some("managed") => return managed(reader),
+        Some(_) => reader.fault("auth.mode", "is not a mode", "write \"passthrough\" or \"managed\""),
     }
     AuthMode::Passthrough
+}
+
+fn managed(reader: &mut Reader<'_>) -> AuthMode {
+    let users = users(reader).unwrap_or_else(|| {
+        let advice = "name the file of users; `columnseal auth add USER` writes it";
+        reader.fault("auth.users", "is missing: mode is managed", advice);
+        PathBuf::new()
+    });
+    AuthMode::Managed { users }
+}
+
+/// The file of users.
+pub(super) fn users(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    reader.path("auth.users")
 }
 
 fn policy(reader: &mut Reader<'_>) -> Policy {

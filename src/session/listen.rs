@@ -13,14 +13,16 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::cancel::{self, Cancels};
 use super::handshake::{self, Ended, Request, Unopened};
 use super::identity::Identity;
 use super::link::{Link, Patience};
-use super::settings::{Limits, Settings};
+use super::settings::{AuthMode, Limits, Settings};
 use super::startup;
 use super::upstream::{self, LoggedIn};
+use super::users::{Users, UsersError};
 use crate::keys::Ring;
 use crate::net::TlsError;
 use crate::net::acceptor::Acceptor;
@@ -34,17 +36,35 @@ use crate::wire::sqlstate::SqlState;
 
 /// Connections above the limit that are still heard, so that they may cancel or be told why not.
 const OVERFLOW: usize = 64;
-/// How often certificate files are looked at.
+/// How often the files of certificates and users are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
-/// Pause after an accept that failed for want of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
+/// Pause after an accept that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why nobody can be let in.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file of users cannot be used.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no random bytes")]
+    Random,
+}
 
 /// What every connection passes on its way in.
 pub struct Gate {
     pub(super) dialer: Dialer,
     pub(super) cancels: Arc<Cancels>,
+    /// Who is let in, where the proxy decides that itself.
+    pub(super) users: Option<Users>,
+    /// Where the salts of users come from that there are not.
+    pub(super) decoy: Zeroizing<[u8; 32]>,
     tls: Option<Acceptor>,
     require_tls: bool,
     identity: Identity,
@@ -59,14 +79,22 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Reads certificates; blocks on files. `shutdown` ends accepting and unfinished logins.
+    /// Reads certificates and users; blocks on files. `shutdown` ends accepting and unfinished logins.
     ///
     /// # Errors
     /// They cannot be read or used.
-    pub fn new(settings: &Settings, dialer: Dialer, shutdown: CancellationToken) -> Result<Self, TlsError> {
+    pub fn new(settings: &Settings, dialer: Dialer, shutdown: CancellationToken) -> Result<Self, GateError> {
+        let users = match &settings.auth {
+            AuthMode::Passthrough => None,
+            AuthMode::Managed { users } => Some(Users::open(users)?),
+        };
+        let mut decoy = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *decoy).map_err(|_| GateError::Random)?;
         Ok(Gate {
             dialer,
             cancels: Arc::default(),
+            users,
+            decoy,
             tls: settings.tls.as_ref().map(Acceptor::new).transpose()?,
             require_tls: settings.require_tls,
             identity: identity(settings),
@@ -88,9 +116,11 @@ impl Gate {
         self
     }
 
-    /// Knowing the keysets that a startup packet may name.
+    /// Knowing the keysets that a startup packet may name. Who is no user is told the same by every proxy with this client key, also after
+    /// a restart.
     #[must_use]
     pub fn ring(mut self, ring: Arc<Ring>) -> Self {
+        self.decoy = Zeroizing::new(*ring.decoy().as_bytes());
         self.ring = Some(ring);
         self
     }
@@ -173,7 +203,34 @@ impl Gate {
         None
     }
 
+    /// How many users there are, where the proxy lets them in itself.
+    pub fn user_count(&self) -> Option<usize> {
+        self.users.as_ref().map(Users::len)
+    }
+
+    /// Reads the file of users again, whether it looks changed or not. Blocks.
+    pub fn reload_users(&self) {
+        self.refresh_users(true);
+    }
+
+    fn refresh_users(&self, at_any_rate: bool) {
+        let Some(users) = &self.users else { return };
+        match users.refresh(at_any_rate) {
+            Ok(true) => tracing::info!(users = users.len(), "file of users read again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "changed file of users cannot be used; keeping the old one"),
+        }
+    }
+
     fn reload(&self) {
+        self.refresh_users(false);
+        match self.dialer.reload_if_changed() {
+            Ok(true) => tracing::info!("certificates towards the database read again"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "changed certificates towards the database cannot be used; keeping the old ones");
+            }
+        }
         match self.tls.as_ref().map(Acceptor::reload_if_changed) {
             Some(Ok(true)) => tracing::info!("TLS certificate read again"),
             Some(Err(error)) => {
@@ -226,13 +283,6 @@ impl Listener {
 
     /// The port, for TCP.
     pub fn port(&self) -> Option<u16> {
-        match self.dialer.reload_if_changed() {
-            Ok(true) => tracing::info!("certificates towards the database read again"),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "changed certificates towards the database cannot be used; keeping the old ones");
-            }
-        }
         match self {
             Listener::Tcp(tcp) => tcp.local_addr().ok().map(|addr| addr.port()),
             Listener::Unix(..) => None,
@@ -251,8 +301,8 @@ impl Listener {
     }
 }
 
-/// Listens on every address of a host name, or on `.s.PGSQL.<port>` in a directory. Port 0 picks a free
-/// one, the same for all addresses.
+/// Listens on every address of every host (a name, an address, or `*` for all of this machine), and on `.s.PGSQL.<port>` in
+/// folders. Port 0 picks a free one, the same for all of them.
 ///
 /// # Errors
 /// A name does not resolve, or an address of this machine cannot be listened on; with the host it is of.
@@ -294,6 +344,8 @@ async fn bind_tcp(host: &str, (port, both): (u16, bool), listeners: &mut Vec<Lis
                 listeners.push(Listener::Tcp(tcp));
                 bound = true;
             }
+            // `localhost` may name an address of a protocol that is switched off here.
+            Err(e) if is_absent(&e) => absent = Some(e),
             Err(e) => return Err(e),
         }
     }
@@ -305,6 +357,15 @@ fn listen_on(address: SocketAddr, ipv6_only: bool) -> io::Result<TcpListener> {
     if address.is_ipv6() && ipv6_only {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    const NO_IPV6: i32 = 97; // EAFNOSUPPORT of Linux
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(NO_IPV6)
 }
 
 async fn bind_unix(path: PathBuf, mode: u32) -> io::Result<Listener> {
@@ -353,8 +414,6 @@ where
         }
     }
     drop(listeners);
-            // `localhost` may name an address of a protocol that is switched off here.
-            Err(e) if is_absent(&e) => absent = Some(e),
     let wait = async {
         while let Some(ended) = tasks.join_next().await {
             report(ended);
@@ -362,15 +421,6 @@ where
     };
     if tokio::time::timeout(gate.drain, wait).await.is_err() {
         tracing::warn!(sessions = tasks.len(), "shutdown timeout over: cutting off sessions");
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    const NO_IPV6: i32 = 97; // EAFNOSUPPORT of Linux
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(NO_IPV6)
         tasks.shutdown().await;
     }
 }

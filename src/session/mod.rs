@@ -33,12 +33,14 @@ mod identity;
 mod ledger;
 mod link;
 pub mod listen;
+mod managed;
 mod own;
 mod pipe;
 mod prepared;
 pub mod roles;
 mod rows;
 mod run;
+mod scram;
 mod seal;
 mod search;
 mod shown;
@@ -49,6 +51,7 @@ mod steps;
 
 pub mod settings;
 pub mod upstream;
+pub mod users;
 
 use std::collections::HashMap;
 use std::io;

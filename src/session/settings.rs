@@ -8,10 +8,15 @@ use crate::net::settings::{ServerTls, Target};
 use crate::net::target::is_loopback;
 
 /// How clients are authenticated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AuthMode {
     /// The client's own PostgreSQL login is relayed.
     Passthrough,
+    /// The proxy lets clients in itself, and logs in to the database with an account of its own.
+    Managed {
+        /// The file of users.
+        users: PathBuf,
+    },
 }
 
 /// The proxy's listener and connections.
@@ -43,11 +48,6 @@ pub struct Settings {
     pub policy: Policy,
 }
 
-/// Limits of time of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// From accepting a connection to its startup packet.
-    pub startup: Duration,
 impl Settings {
     /// Only this machine can connect.
     pub fn is_local(&self) -> bool {
@@ -55,6 +55,11 @@ impl Settings {
     }
 }
 
+/// Limits of time of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// From accepting a connection to its startup packet.
+    pub startup: Duration,
     /// From the startup packet to the end of the login.
     pub login: Duration,
     /// Without a statement, outside a transaction.

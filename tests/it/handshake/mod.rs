@@ -4,6 +4,7 @@
 mod cancel;
 mod listening;
 mod logins;
+mod managed;
 mod openings;
 mod tls;
 
@@ -60,14 +61,17 @@ impl Proxy {
             limits: with.limits.unwrap_or_default(),
             proxy_protocol: with.proxy_protocol,
             tls: with.tls,
-            auth: AuthMode::Passthrough,
+            auth: match with.users {
+                Some(users) => AuthMode::Managed { users },
+                None => AuthMode::Passthrough,
+            },
             database: target.clone(),
             policy: Policy { roles: with.roles, ..Policy::default() },
         };
         let shutdown = CancellationToken::new();
         let gate = Gate::new(&settings, Dialer::new(target).unwrap(), shutdown.clone()).unwrap();
         let gate = Arc::new(gate);
-        let listeners = bind(&settings.host, settings.port).await.unwrap();
+        let listeners = bind(&settings.hosts, settings.port, settings.socket_mode).await.unwrap();
         let port = listeners.iter().find_map(Listener::port).unwrap_or_default();
         let task = tokio::spawn(run(listeners, Arc::clone(&gate), forward));
         Proxy { port, gate, shutdown, task }
