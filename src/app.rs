@@ -25,14 +25,14 @@ use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
 use crate::net::hosts;
 use crate::net::stream::Socket;
-use crate::net::target::is_loopback;
 use crate::net::{TlsError, https_client_config};
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
-use crate::session::listen::{self, Gate, Listener};
+use crate::session::listen::{self, Gate, GateError, Listener};
 use crate::session::settings::Audit as AuditSettings;
 use crate::session::upstream::LoggedIn;
+use crate::session::users::UsersError;
 use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
@@ -73,6 +73,12 @@ pub enum StartError {
     /// Certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of users cannot be used.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    Random,
     /// An address cannot be listened on.
     #[error("{address} cannot be listened on: {why}")]
     Listen {
@@ -90,6 +96,16 @@ pub enum StartError {
     /// Records of data access cannot be kept, and must be.
     #[error("records of data access cannot be kept: {0}")]
     Audit(#[from] SinkError),
+}
+
+impl From<GateError> for StartError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Tls(error) => error.into(),
+            GateError::Users(error) => error.into(),
+            GateError::Random => StartError::Random,
+        }
+    }
 }
 
 /// A proxy that is ready to serve.
@@ -138,9 +154,9 @@ impl App {
             Some(address) => Some((bind_health(address).await?, scrape)),
             None => None,
         };
-        let listeners = listen::bind(&session.host, session.port)
+        let listeners = listen::bind(&session.hosts, session.port, session.socket_mode)
             .await
-            .map_err(|why| StartError::Listen { address: format!("{}:{}", session.host, session.port), why })?;
+            .map_err(|(host, why)| StartError::Listen { address: format!("{host}:{}", session.port), why })?;
         let (ring, embedded) = start_ring(config, metrics.key_service.clone()).await?;
         warn_of_grants(config, &ring);
         let catalogs = Catalogs::new(
@@ -200,6 +216,11 @@ impl App {
     /// What counts reloads of settings.
     pub fn reloads(&self) -> Reloads {
         self.shared.metrics.reloads.clone()
+    }
+
+    /// The way in, for who has its files read again.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 
     /// Where it listens.
@@ -407,7 +428,7 @@ async fn watch_database(dialer: Dialer, readiness: Readiness, up: Gauge, shutdow
 
 /// Set-ups that work and are weaker than they look.
 fn warn_of_risks(config: &Config) {
-    if is_loopback(&config.session.host) {
+    if config.session.is_local() {
         return;
     }
     let device = config.keys.home.join("device/client.key");
@@ -424,7 +445,7 @@ fn warn_of_risks(config: &Config) {
 
 /// A key that may grant, in a proxy that others reach.
 fn warn_of_grants(config: &Config, ring: &Ring) {
-    if !is_loopback(&config.session.host) && ring.may_grant() {
+    if !config.session.is_local() && ring.may_grant() {
         tracing::warn!("CS_CLIENT_KEY may grant keysets: whoever takes over this proxy can grant; use a key without");
     }
 }
@@ -436,6 +457,8 @@ pub struct Checked {
     pub client: String,
     /// The keyset for new values; empty where every session must choose.
     pub keyset: String,
+    /// Users that the proxy lets in itself; `None` where it relays logins.
+    pub users: Option<usize>,
     /// State of the `seal` schema; `None` where the proxy has no login of its own to look with.
     pub schema: Option<database::Status>,
 }
@@ -447,7 +470,7 @@ pub struct Checked {
 pub async fn check(config: &Config) -> Result<Checked, StartError> {
     let session = &config.session;
     let dialer = Dialer::new(session.database.clone())?;
-    Gate::new(session, dialer.clone(), CancellationToken::new())?;
+    let users = Gate::new(session, dialer.clone(), CancellationToken::new())?.user_count();
     let (client, _) = client_key(config.client.as_ref())?;
     let (ring, _) = start_ring(config, Metrics::detached().key_service).await?;
     let signed = ring.types();
@@ -465,7 +488,7 @@ pub async fn check(config: &Config) -> Result<Checked, StartError> {
         }
     };
     let keyset = config.keys.keyset.clone().unwrap_or_default();
-    Ok(Checked { client: client.client_id().to_string(), keyset, schema })
+    Ok(Checked { client: client.client_id().to_string(), keyset, users, schema })
 }
 
 /// New values can be sealed in the keyset that is configured, if one is.

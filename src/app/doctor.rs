@@ -79,7 +79,7 @@ pub async fn doctor(config: &Config) -> Vec<Check> {
 /// Set-ups that work and are weaker than they look.
 fn risks(config: &Config) -> Vec<Check> {
     let mut checks = vec![Check::ok("settings", "no faults")];
-    if is_loopback(&config.session.host) {
+    if config.session.is_local() {
         return checks;
     }
     if std::fs::File::open(config.keys.home.join("device/client.key")).is_ok() {
@@ -151,7 +151,7 @@ async fn keysets(config: &Config, ring: &Ring, checks: &mut Vec<Check>) {
         let advice = "an admin can run `columnseal keyset enable KEYSET`";
         checks.push(Check::new("keyset", Level::Warning, why, advice));
     }
-    if !is_loopback(&config.session.host) && ring.may_grant() {
+    if !config.session.is_local() && ring.may_grant() {
         let why = "CS_CLIENT_KEY may grant keysets: whoever takes over this proxy can grant";
         checks.push(Check::new("keyset", Level::Warning, why, "use a client key without that permission"));
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod auth;
 mod bench;
 mod client;
 mod completions;
@@ -81,6 +82,9 @@ enum Command {
     Admin(admin::Admin),
     /// Make this device the admin, with the recovery kit, when every admin's device is lost
     Recover(admin::Recover),
+    /// Users that the proxy lets in itself (auth.mode = "managed")
+    #[command(subcommand)]
+    Auth(auth::Auth),
     /// Manage keysets
     #[command(subcommand)]
     Keyset(keyset::Keyset),
@@ -180,6 +184,7 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
         Command::Device(command) => command.run(&context),
         Command::Admin(command) => command.run(&context),
         Command::Recover(command) => command.run(&context),
+        Command::Auth(command) => command.run(&context),
         Command::Keyset(command) => command.run(&context),
         Command::Type(command) => command.run(&context),
         Command::Db(command) => command.run(&context),

@@ -44,11 +44,12 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
     let signals = Signals::new().map_err(|error| {
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
-    let (audit, slow, counts) = (app.audit(), app.slow(), app.reloads());
+    let (audit, gate, slow, counts) = (app.audit(), app.gate(), app.slow(), app.reloads());
     let mut reload = Reload::new(context);
     let load = || load(&context.environment, &context.sources).map(|config| config.telemetry);
     let watch = signals.watch(&shutdown, || {
         audit.reopen();
+        gate.reload_users();
         let applied = reload.run(load, |telemetry| {
             log.set_level(&telemetry.level);
             slow.set(telemetry.slow_statement);
@@ -72,6 +73,7 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
             keyset => format!("keyset     {keyset}: new values can be encrypted and searched for"),
         },
     ];
+    lines.extend(checked.users.map(|users| format!("users      {users}: the proxy checks their passwords itself")));
     let (mut seal, mut problems) = (None, Vec::new());
     match &checked.schema {
         None => {
@@ -97,7 +99,7 @@ fn report(context: &Context, checked: &Checked) -> Outcome {
     }
     lines.extend(problems.iter().map(|problem| format!("problem    {problem}")));
     let value = json!({
-        "client": checked.client, "keyset": checked.keyset, "seal_version": seal, "problems": problems,
+        "client": checked.client, "keyset": checked.keyset, "users": checked.users, "seal_version": seal, "problems": problems,
     });
     context.output.result(&value, &lines.join("\n"));
     if problems.is_empty() { Ok(()) } else { context.output.exit(Exit::Database) }
@@ -111,6 +113,8 @@ pub(super) fn failure(attempted: &str, error: &StartError) -> Failure {
         StartError::NoClientKey => "set what `columnseal client create NAME --keyset default` printed",
         StartError::ClientKey(_) => "copy CS_CLIENT_KEY again, whole and as it was printed",
         StartError::OtherClient { .. } => "set the CS_CLIENT_ID that was printed with this key",
+        StartError::Users(_) => "correct the file of auth.users; `columnseal auth add USER` writes a line",
+        StartError::Random => "look at the limits of this process (ulimit -a)",
         StartError::Tls(_) => "look at [tls] and [database] root_certificate",
         StartError::Listen { .. } => "end what listens there, or choose another [server] or [metrics] address",
         StartError::Audit(_) => "make the file of [audit] sink writable, or set [audit] required = false",
@@ -121,6 +125,7 @@ pub(super) fn failure(attempted: &str, error: &StartError) -> Failure {
             (Exit::Keys, "client-key")
         }
         StartError::Tls(_) => (Exit::Settings, "tls"),
+        StartError::Users(_) => (Exit::Settings, "users"),
         StartError::Audit(_) => (Exit::Failed, "audit"),
         StartError::Database(_) => (Exit::Database, "database"),
         _ => (Exit::Failed, "listen"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::net::hosts::Wanted;
-use crate::net::settings::{SslMode, Target};
+use crate::net::settings::{ChannelBinding, SslMode, Target};
 use crate::net::target::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, TargetError};
 
 use super::reader::Reader;
@@ -58,6 +58,10 @@ fn from_parts(reader: &mut Reader<'_>, tls: Option<SslMode>) -> Target {
         user: reader.text("database.user"),
         password: reader.secret("database.password"),
         sslrootcert: None,
+        client_certificate: None,
+        direct_tls: false,
+        channel_binding: ChannelBinding::default(),
+        passfile: None,
         wanted: Wanted::Any,
         balanced: false,
         connect_timeout: DEFAULT_CONNECT_TIMEOUT,
@@ -99,6 +103,7 @@ fn told(fault: &TargetError) -> String {
         TargetError::Port(_) => "has a port that is not from 1 to 65535".to_owned(),
         TargetError::PortCount { ports, hosts } => format!("has {ports} ports for {hosts} hosts"),
         TargetError::Value { name, expected, .. } => format!("has an unusable value of {name} ({expected})"),
+        TargetError::Alone(one, other) => format!("has {one}, which needs {other} as well"),
         TargetError::Unknown(name) if is_word(name) => format!("has a parameter that is not supported ({name})"),
         TargetError::Unknown(_) => "has a parameter that is not supported".to_owned(),
     }

@@ -23,6 +23,7 @@ const fn secret(name: &'static str) -> Known {
 pub const KEYS: &[Known] = &[
     plain("server.host"),
     plain("server.port"),
+    plain("server.socket_mode"),
     plain("server.require_tls"),
     plain("server.max_connections"),
     plain("server.shutdown_timeout"),
@@ -44,6 +45,7 @@ pub const KEYS: &[Known] = &[
     plain("database.root_certificate"),
     plain("database.connect_timeout"),
     plain("auth.mode"),
+    plain("auth.users"),
     plain("auth.accept_database_auth"),
     plain("keys.service"),
     plain("keys.service_ca"),

@@ -99,6 +99,14 @@ pub fn load_root_key(environment: &Environment, spec: &str) -> Result<Source, Fa
     faults.or(found.unwrap_or_else(|| Source::File(PathBuf::new())))
 }
 
+/// Only the file of users, where one is named.
+pub fn load_users(environment: &Environment, sources: &Sources) -> Result<Option<PathBuf>, Faults> {
+    let mut faults = Faults::default();
+    let raw = raw::gather(environment, sources, &mut faults);
+    let users = resolve::users(&mut reader::Reader::new(&raw, environment, &mut faults));
+    faults.or(users)
+}
+
 /// Only what a key server needs.
 pub fn load_keyserver(environment: &Environment, sources: &Sources) -> Result<KeyServerConfig, Faults> {
     let mut faults = Faults::default();

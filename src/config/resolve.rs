@@ -1,6 +1,7 @@
 //! From raw values to each room's `Settings`, section by section. Nothing stops at the first fault.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -70,13 +71,14 @@ fn min_revision(reader: &mut Reader<'_>) -> Revision {
 }
 
 fn session(reader: &mut Reader<'_>) -> Session {
-    let host = reader.text("server.host").unwrap_or_else(|| "127.0.0.1".to_owned());
-    if host.trim().is_empty() {
-        reader.fault("server.host", "is empty", "name a host name or address to listen on");
+    let mut hosts = if reader.has("server.host") { reader.list("server.host") } else { vec!["127.0.0.1".to_owned()] };
+    if hosts.is_empty() || hosts.iter().any(|host| host.trim().is_empty()) {
+        reader.fault("server.host", "is empty", "name a host name or address to listen on, or several");
+        hosts = vec!["127.0.0.1".to_owned()];
     }
     let port = reader.number("server.port", 6432, 0..=65_535);
     let tls = server_tls(reader);
-    let local = is_loopback(host.trim_start_matches('[').trim_end_matches(']'));
+    let local = hosts.iter().all(|host| is_loopback(host.trim_start_matches('[').trim_end_matches(']')));
     let require_tls = reader.flag("server.require_tls").unwrap_or(!local);
     if require_tls && tls.is_none() {
         let why = if local { "is true" } else { "is true by default off loopback" };
@@ -84,9 +86,15 @@ fn session(reader: &mut Reader<'_>) -> Session {
         reader.fault("server.require_tls", format!("{why} without a certificate"), advice);
     }
     let auth = auth(reader, local, tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+    let database = database::target(reader);
+    if auth != AuthMode::Passthrough && database.user.is_none() {
+        let advice = "name the role that clients are to the database, in database.user or database.url";
+        reader.fault("database.user", "is missing: auth.mode is managed", advice);
+    }
     let max_connections = reader.number("server.max_connections", 10_000, 1..=1_000_000);
     Session {
-        host,
+        hosts,
+        socket_mode: socket_mode(reader),
         port: u16::try_from(port).unwrap_or(6432),
         require_tls,
         max_connections: usize::try_from(max_connections).unwrap_or(10_000),
@@ -95,8 +103,20 @@ fn session(reader: &mut Reader<'_>) -> Session {
         proxy_protocol: reader.flag("server.proxy_protocol").unwrap_or(false),
         tls,
         auth,
-        database: database::target(reader),
+        database,
         policy: policy(reader),
+    }
+}
+
+/// Permissions in octal, as PostgreSQL's `unix_socket_permissions`.
+fn socket_mode(reader: &mut Reader<'_>) -> u32 {
+    let Some(text) = reader.text("server.socket_mode") else { return 0o777 };
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => mode,
+        _ => {
+            reader.fault("server.socket_mode", format!("is {text:?}"), "write permissions in octal, such as \"0770\"");
+            0o700
+        }
     }
 }
 
@@ -165,27 +185,41 @@ fn pem(reader: &mut Reader<'_>, key: &str) -> Option<Pem> {
 /// database can make a role, log in through the proxy and read.
 fn auth(reader: &mut Reader<'_>, local: bool, client_ca: bool) -> AuthMode {
     let accepted = reader.flag("auth.accept_database_auth").unwrap_or(false);
-    match reader.text("auth.mode").as_deref() {
+    let mode = reader.text("auth.mode");
+    if reader.has("auth.users") && mode.as_deref() != Some("managed") {
+        reader.fault("auth.users", "stands without mode = \"managed\"", "set auth.mode, or remove it");
+    }
+    match mode.as_deref() {
         None if !local => {
-            let advice = "write mode = \"passthrough\" together with accept_database_auth = true or tls.client_ca";
+            let advice = "write mode = \"managed\", or \"passthrough\" together with accept_database_auth = true or \
+                          tls.client_ca";
             reader.fault("auth.mode", "must be chosen when server.host is not loopback", advice);
         }
         Some("passthrough") if !local && !accepted && !client_ca => {
             let problem = "is passthrough off loopback: whoever administers the database can log in and read";
-            reader.fault(
-                "auth.mode",
-                problem,
-                "set tls.client_ca, or auth.accept_database_auth = true if that is meant",
-            );
+            let advice =
+                "write mode = \"managed\"; or set tls.client_ca, or auth.accept_database_auth = true if that is meant";
+            reader.fault("auth.mode", problem, advice);
         }
         None | Some("passthrough") => {}
-        Some("managed") => {
-            let advice = "write \"passthrough\"; off loopback with tls.client_ca or accept_database_auth = true";
-            reader.fault("auth.mode", "is managed, which is not available in this version", advice);
-        }
-        Some(_) => reader.fault("auth.mode", "is not a mode", "write \"passthrough\""),
+        Some("managed") => return managed(reader),
+        Some(_) => reader.fault("auth.mode", "is not a mode", "write \"passthrough\" or \"managed\""),
     }
     AuthMode::Passthrough
+}
+
+fn managed(reader: &mut Reader<'_>) -> AuthMode {
+    let users = users(reader).unwrap_or_else(|| {
+        let advice = "name the file of users; `columnseal auth add USER` writes it";
+        reader.fault("auth.users", "is missing: mode is managed", advice);
+        PathBuf::new()
+    });
+    AuthMode::Managed { users }
+}
+
+/// The file of users.
+pub(super) fn users(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    reader.path("auth.users")
 }
 
 fn policy(reader: &mut Reader<'_>) -> Policy {

@@ -10,7 +10,7 @@ use crate::keys::settings::{Server, Service};
 use crate::keyserver::root_key::Source;
 use crate::net::settings::SslMode;
 use crate::session::roles::{Mask, Rule, TypeRef};
-use crate::session::settings::Sink;
+use crate::session::settings::{AuthMode, Sink};
 use crate::telemetry::settings::LogFormat;
 
 struct Case {
@@ -91,7 +91,7 @@ fn flags_override_variables_override_the_file() {
     case.sources.flags.push(("server.port".to_owned(), "3000".to_owned()));
     let config = case.with(&[("CS_SERVER__PORT", "2000"), ("CS_LOG__LEVEL", "debug")]).expect("no fault");
     assert_eq!(config.session.port, 3000);
-    assert_eq!(config.session.host, "localhost");
+    assert_eq!(config.session.hosts, ["localhost"]);
     assert_eq!(config.telemetry.level, "debug");
     assert_eq!(config.telemetry.format, LogFormat::Json);
 }
@@ -118,11 +118,12 @@ fn every_fault_is_told_at_once() {
         "colours.sky",
         "database.tls (from CS_DATABASE__TLS) is \"maybe\"",
         "CS_CLIENT_KEY is missing beside CS_CLIENT_ID",
-        "auth.mode (from CS_AUTH__MODE) is managed, which is not available in this version",
+        "auth.users is missing: mode is managed",
+        "database.user is missing: auth.mode is managed",
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(key)), "{key} is not among {faults:#?}");
     }
-    assert_eq!(faults.len(), 14, "{faults:#?}");
+    assert_eq!(faults.len(), 15, "{faults:#?}");
 }
 
 #[test]
@@ -212,6 +213,32 @@ fn off_loopback_tls_and_an_auth_mode_must_be_meant() {
     assert_eq!(faults.len(), 1, "{faults:#?}");
     assert!(faults[0].contains("whoever administers the database can log in and read"));
     assert!(!open.with(&[("CS_AUTH__ACCEPT_DATABASE_AUTH", "true")]).expect("it is meant now").session.require_tls);
+}
+
+#[test]
+fn managed_logins_need_users_and_a_role() {
+    let managed = "[auth]\nmode = \"managed\"\nusers = \"users.txt\"\n[database]\nuser = \"app\"\n";
+    let case = Case::file(managed);
+    let config = case.with(&[]).expect("no fault");
+    assert_eq!(config.session.auth, AuthMode::Managed { users: case.directory.path().join("users.txt") });
+    // Off loopback nothing else is needed for it: the database decides nothing.
+    let open = case.faults(&[("CS_SERVER__HOST", "0.0.0.0")]);
+    assert!(open.len() == 1 && open[0].starts_with("server.require_tls"), "{open:#?}");
+    let stray = Case::file("[auth]\nusers = \"users.txt\"\n").faults(&[]);
+    assert!(stray[0].starts_with("auth.users (from columnseal.toml) stands without mode"), "{stray:#?}");
+}
+
+#[test]
+fn several_addresses_are_a_list() {
+    let case = Case::file("[server]\nhost = [\"127.0.0.1\", \"::1\", \"/run/columnseal\"]\nsocket_mode = \"0770\"\n");
+    let session = case.with(&[]).expect("all of this machine").session;
+    assert_eq!((session.hosts.len(), session.socket_mode, session.require_tls), (3, 0o770, false));
+    let listed = case.with(&[("CS_SERVER__HOST", "localhost,[::1]")]).expect("a list").session.hosts;
+    assert_eq!(listed, ["localhost", "[::1]"]);
+    let open = case.faults(&[("CS_SERVER__HOST", "127.0.0.1,0.0.0.0"), ("CS_SERVER__SOCKET_MODE", "0999")]);
+    assert_eq!(open.len(), 3, "one that is open to a network is enough: {open:#?}");
+    assert!(open[0].starts_with("server.require_tls") && open[2].starts_with("server.socket_mode"), "{open:#?}");
+    assert!(!case.faults(&[("CS_SERVER__HOST", "")]).is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::ClientId;
-use super::derive::{self, CLIENT_ID, CLIENT_SEAL, CLIENT_SIGN};
+use super::derive::{self, CLIENT_DECOY, CLIENT_ID, CLIENT_SEAL, CLIENT_SIGN};
 use super::hpke::{OpenError, OpenKey, Purpose, SealKey};
 use super::random::RandomError;
 use super::root::RootFingerprint;
@@ -78,6 +78,11 @@ impl ClientKey {
     /// The client's id.
     pub fn client_id(&self) -> ClientId {
         self.public.client_id()
+    }
+
+    /// A key for answers to who is nobody: the same in every process of this client.
+    pub fn decoy(&self) -> Key32 {
+        derive::hkdf32(&[], self.seed.as_bytes(), &[CLIENT_DECOY])
     }
 
     /// Signs for one purpose.

@@ -32,6 +32,8 @@ pub(crate) const TERM_MATCH: &[u8] = b"columnseal term match v1";
 pub(crate) const CLIENT_SIGN: &[u8] = b"columnseal client ed25519 v1";
 /// HKDF info: a client's key that receives sealed shares.
 pub(crate) const CLIENT_SEAL: &[u8] = b"columnseal client x25519 v1";
+/// HKDF info: what the salts of users are made from that there are not.
+pub(crate) const CLIENT_DECOY: &[u8] = b"columnseal client decoy v1";
 /// Hash prefix of a client id.
 pub(crate) const CLIENT_ID: &[u8] = b"columnseal client v1";
 /// HKDF info: the workspace root's signing key.
@@ -98,6 +100,7 @@ pub(crate) fn all() -> Vec<&'static [u8]> {
         TERM_MATCH,
         CLIENT_SIGN,
         CLIENT_SEAL,
+        CLIENT_DECOY,
         CLIENT_ID,
         ROOT_SIGN,
         ROOT_ID,

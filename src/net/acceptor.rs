@@ -2,27 +2,26 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
 use super::settings::{Pem, ServerTls};
 use super::stream::{Socket, Stream};
-use super::tls::{HTTP, POSTGRESQL, TlsError, is_postgresql, server_config};
+use super::tls::{HTTP, POSTGRESQL, Served, TlsError, server_config};
 
 /// Accepts TLS from clients.
 pub struct Acceptor {
     settings: ServerTls,
     alpn: &'static [u8],
-    config: ArcSwap<ServerConfig>,
+    served: ArcSwap<Served>,
     seen: Mutex<Vec<Stamp>>,
 }
 
 /// A file's time of change and length; `None` where it is not there.
-type Stamp = Option<(SystemTime, u64)>;
+pub(super) type Stamp = Option<(SystemTime, u64)>;
 
 impl Acceptor {
     /// Reads certificate, key and authority.
@@ -43,8 +42,8 @@ impl Acceptor {
 
     fn speaking(settings: &ServerTls, alpn: &'static [u8]) -> Result<Self, TlsError> {
         let seen = stamps(settings);
-        let config = ArcSwap::new(server_config(settings, alpn)?);
-        Ok(Acceptor { settings: settings.clone(), alpn, config, seen: Mutex::new(seen) })
+        let served = ArcSwap::new(server_config(settings, alpn)?);
+        Ok(Acceptor { settings: settings.clone(), alpn, served, seen: Mutex::new(seen) })
     }
 
     /// Reads the files again if one of them changed; says whether it did. Handshakes from now on use
@@ -61,7 +60,7 @@ impl Acceptor {
             }
             *seen = now;
         }
-        self.config.store(server_config(&self.settings, self.alpn)?);
+        self.served.store(server_config(&self.settings, self.alpn)?);
         Ok(true)
     }
 
@@ -70,8 +69,9 @@ impl Acceptor {
     /// # Errors
     /// The handshake failed.
     pub async fn accept(&self, socket: Socket) -> io::Result<Stream> {
-        let stream = TlsAcceptor::from(self.config.load_full()).accept(socket).await?;
-        Ok(Stream::Tls(Box::new(stream.into())))
+        let served = self.served.load_full();
+        let stream = TlsAcceptor::from(Arc::clone(&served.config)).accept(socket).await?;
+        Ok(Stream::secured(stream, served.end_point.clone()))
     }
 
     /// The handshake of direct TLS, where the client must ask for PostgreSQL by ALPN. Not cancel safe:
@@ -80,11 +80,13 @@ impl Acceptor {
     /// # Errors
     /// The handshake failed, or the client meant another protocol.
     pub async fn accept_direct(&self, socket: Socket) -> io::Result<Stream> {
-        let stream = TlsAcceptor::from(self.config.load_full()).accept(socket).await?;
-        if !is_postgresql(stream.get_ref().1.alpn_protocol()) {
+        let served = self.served.load_full();
+        let stream = TlsAcceptor::from(Arc::clone(&served.config)).accept(socket).await?;
+        let stream = Stream::secured(stream, served.end_point.clone());
+        if !stream.speaks_postgresql() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "direct TLS without ALPN postgresql"));
         }
-        Ok(Stream::Tls(Box::new(stream.into())))
+        Ok(stream)
     }
 }
 
@@ -100,7 +102,7 @@ fn path(pem: &Pem) -> Option<&PathBuf> {
     }
 }
 
-fn stamp(path: &PathBuf) -> Stamp {
+pub(super) fn stamp(path: &PathBuf) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.modified().ok()?, meta.len()))
 }

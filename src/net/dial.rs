@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use rustix::net::sockopt;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -14,10 +15,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::acceptor::{Stamp, stamp};
+use super::binding::end_point;
 use super::hosts::{Hosts, Wanted, shuffle};
+use super::login::{Account, Channel};
+use super::passfile::{self, PassfileError};
 use super::settings::{SslMode, Target};
 use super::stream::{Socket, Stream};
 use super::tls::{TlsError, client_config};
+use super::verify::is_readable;
 
 /// SSLRequest: length 8, code 1234.5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -82,6 +88,9 @@ pub enum Refusal {
     /// The handshake failed, most often because the certificate does not check out.
     #[error("TLS: {0}")]
     Handshake(io::Error),
+    /// Direct TLS was not agreed to be for PostgreSQL.
+    #[error("TLS without the name \"postgresql\" (ALPN): sslnegotiation=direct needs PostgreSQL 17 or later")]
+    Alpn,
     /// It is not what `target_session_attrs` asks for.
     #[error("{0}")]
     Role(&'static str),
@@ -117,7 +126,9 @@ pub struct Dialer {
 
 struct Inner {
     target: Target,
-    tls: Option<Arc<ClientConfig>>,
+    tls: ArcSwapOption<ClientConfig>,
+    /// Files that TLS was set up from, as they were.
+    seen: Mutex<Vec<Stamp>>,
     hosts: Hosts,
 }
 
@@ -127,9 +138,28 @@ impl Dialer {
     /// # Errors
     /// They cannot be read or used.
     pub fn new(target: Target) -> Result<Self, TlsError> {
-        let tls = client_config(&target)?;
+        let seen = Mutex::new(stamps(&target));
+        let tls = ArcSwapOption::new(client_config(&target)?);
         let hosts = Hosts::new(target.hosts.len());
-        Ok(Dialer { inner: Arc::new(Inner { target, tls, hosts }) })
+        Ok(Dialer { inner: Arc::new(Inner { target, tls, seen, hosts }) })
+    }
+
+    /// Reads root certificates and the certificate of our own again if their files changed; says whether they did. Connections from
+    /// now on use what was read. Blocks on files.
+    ///
+    /// # Errors
+    /// The new files cannot be used; the old ones stay in use, and the same state is not tried again.
+    pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
+        let now = stamps(&self.inner.target);
+        {
+            let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if *seen == now {
+                return Ok(false);
+            }
+            *seen = now;
+        }
+        self.inner.tls.store(client_config(&self.inner.target)?);
+        Ok(true)
     }
 
     /// The target.
@@ -145,6 +175,31 @@ impl Dialer {
             SslMode::Prefer => &[Security::Offered, Security::Plain],
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Security::Tls],
         }
+    }
+
+    /// What matters to a login of ours of a connection that was dialed.
+    pub fn channel(&self, stream: &Stream) -> Channel {
+        let Target { sslmode, sslrootcert, .. } = &self.inner.target;
+        let checked = match sslmode {
+            SslMode::VerifyCa | SslMode::VerifyFull => true,
+            SslMode::Require => sslrootcert.is_some(),
+            SslMode::Disable | SslMode::Allow | SslMode::Prefer => false,
+        };
+        Channel::of(stream, checked)
+    }
+
+    /// An account for a role: the password is that of the settings, or the one in the password file for this address and database.
+    ///
+    /// # Errors
+    /// The password file cannot be used.
+    pub async fn account(&self, role: &str, address: &Address, database: &str) -> Result<Account, PassfileError> {
+        let Target { user, password, passfile, .. } = &self.inner.target;
+        let ours = password.clone().filter(|_| user.as_deref() == Some(role));
+        let password = match (ours, passfile) {
+            (None, Some(path)) => passfile::find(path, address, (database, role)).await?,
+            (ours, _) => ours,
+        };
+        Ok(Account { role: role.to_owned(), password })
     }
 
     pub(super) fn hosts(&self) -> &Hosts {
@@ -241,22 +296,30 @@ impl Dialer {
     }
 
     async fn secure(&self, mut socket: Socket, host: &str, security: Security) -> Result<Stream, Refusal> {
-        let (Some(config), Security::Offered | Security::Tls) = (&self.inner.tls, security) else {
+        let (Some(config), Security::Offered | Security::Tls) = (self.inner.tls.load_full(), security) else {
             return Ok(Stream::Plain(socket));
         };
+        if self.inner.target.direct_tls {
+            let stream = self.handshake(&config, socket, host).await?;
+            return if stream.speaks_postgresql() { Ok(stream) } else { Err(Refusal::Alpn) };
+        }
         socket.write_all(&SSL_REQUEST).await?;
         // Exactly one byte is read, so nothing sent before the handshake is ever taken for a message.
         match (socket.read_u8().await?, security) {
-            (b'S', _) => {
-                let name = self.server_name(host, &socket)?;
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name, socket).await.map_err(Refusal::Handshake)?;
-                Ok(Stream::Tls(Box::new(stream.into())))
-            }
+            (b'S', _) => self.handshake(&config, socket, host).await,
             (b'N', Security::Offered) => Ok(Stream::Plain(socket)),
             (b'N', _) => Err(Refusal::NoTls),
             _ => Err(Refusal::NotPostgres),
         }
+    }
+
+    async fn handshake(&self, config: &Arc<ClientConfig>, socket: Socket, host: &str) -> Result<Stream, Refusal> {
+        let name = self.server_name(host, &socket)?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name, socket).await.map_err(Refusal::Handshake)?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let end_point = shown.filter(|shown| is_readable(shown)).and_then(|shown| end_point(shown));
+        Ok(Stream::secured(stream, end_point))
     }
 
     fn server_name(&self, host: &str, socket: &Socket) -> Result<ServerName<'static>, Refusal> {
@@ -266,6 +329,11 @@ impl Dialer {
             Err(_) => socket.peer().map(|peer| peer.ip().into()).ok_or(Refusal::Name),
         }
     }
+}
+
+fn stamps(target: &Target) -> Vec<Stamp> {
+    let own = target.client_certificate.iter().flat_map(|own| [&own.certificate, &own.key]);
+    target.sslrootcert.iter().chain(own).map(stamp).collect()
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, Refusal> {

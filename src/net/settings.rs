@@ -18,6 +18,25 @@ pub enum SslMode {
     VerifyFull,
 }
 
+/// Libpq's `channel_binding`: whether our own logins are bound to the TLS connection that they are made over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(missing_docs, reason = "named as libpq names them")]
+pub enum ChannelBinding {
+    Disable,
+    #[default]
+    Prefer,
+    Require,
+}
+
+/// A certificate that the proxy shows to servers, and its key, as PEM files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCertificate {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// The key of its first certificate.
+    pub key: PathBuf,
+}
+
 /// The database behind the proxy.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -33,6 +52,14 @@ pub struct Target {
     pub sslmode: SslMode,
     /// Root certificates; `None`: those of the operating system.
     pub sslrootcert: Option<PathBuf>,
+    /// What the proxy shows where a server asks for it.
+    pub client_certificate: Option<ClientCertificate>,
+    /// TLS begins at once, without asking for it (`sslnegotiation=direct`).
+    pub direct_tls: bool,
+    /// Channel binding of logins of our own.
+    pub channel_binding: ChannelBinding,
+    /// Passwords of roles, where `password` is not theirs.
+    pub passfile: Option<PathBuf>,
     /// What a host must be.
     pub wanted: Wanted,
     /// Hosts are tried in random order.

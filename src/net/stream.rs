@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use super::tls::is_postgresql;
+
 /// A connection without TLS of its own.
 pub enum Socket {
     /// TCP.
@@ -47,7 +49,14 @@ pub enum Stream {
     /// Without.
     Plain(Socket),
     /// With TLS of either side.
-    Tls(Box<TlsStream<Socket>>),
+    Tls(Box<Secured>),
+}
+
+/// A connection with TLS.
+pub struct Secured {
+    tls: TlsStream<Socket>,
+    /// `tls-server-end-point` of the server's certificate, ours or the peer's; `None` where nothing can be bound to it.
+    end_point: Option<Vec<u8>>,
 }
 
 /// A connection from a client.
@@ -67,18 +76,30 @@ pub struct TlsInfo {
 }
 
 impl Stream {
+    pub(super) fn secured(tls: impl Into<TlsStream<Socket>>, end_point: Option<Vec<u8>>) -> Stream {
+        Stream::Tls(Box::new(Secured { tls: tls.into(), end_point }))
+    }
+
+    /// What a login over this connection can be bound to: `tls-server-end-point` of the certificate that the server of it showed.
+    pub fn end_point(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(secured) => secured.end_point.as_deref(),
+        }
+    }
+
     /// The connection below TLS.
     pub fn socket(&self) -> &Socket {
         match self {
             Stream::Plain(socket) => socket,
-            Stream::Tls(tls) => tls.get_ref().0,
+            Stream::Tls(secured) => secured.tls.get_ref().0,
         }
     }
 
     /// What TLS agreed on; `None` without TLS.
     pub fn tls(&self) -> Option<TlsInfo> {
-        let Stream::Tls(tls) = self else { return None };
-        let common = tls.get_ref().1;
+        let Stream::Tls(secured) = self else { return None };
+        let common = secured.tls.get_ref().1;
         let version = match common.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
             _ => "TLSv1.3",
@@ -89,6 +110,14 @@ impl Stream {
             cipher: suite.and_then(|s| s.as_str()).unwrap_or("unknown").to_owned(),
             peer_certificate: common.peer_certificates().and_then(|c| c.first()).map(|c| c.to_vec()),
         })
+    }
+
+    /// TLS agreed on PostgreSQL's name (ALPN).
+    pub(super) fn speaks_postgresql(&self) -> bool {
+        match self {
+            Stream::Plain(_) => false,
+            Stream::Tls(secured) => is_postgresql(secured.tls.get_ref().1.alpn_protocol()),
+        }
     }
 
     /// TLS is on.
@@ -124,7 +153,7 @@ macro_rules! on_stream {
                 $call
             }
             Stream::Tls(io) => {
-                let $io = Pin::new(io.as_mut());
+                let $io = Pin::new(&mut io.tls);
                 $call
             }
         }

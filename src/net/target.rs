@@ -7,7 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::hosts::Wanted;
-use super::settings::{SslMode, Target};
+use super::settings::{ChannelBinding, ClientCertificate, SslMode, Target};
 
 /// PostgreSQL's port.
 pub const DEFAULT_PORT: u16 = 5432;
@@ -47,6 +47,9 @@ pub enum TargetError {
         /// What it takes.
         expected: &'static str,
     },
+    /// One of two that only work together.
+    #[error("\"{0}\" needs \"{1}\" as well")]
+    Alone(&'static str, &'static str),
     /// A parameter that this proxy does not know.
     #[error("connection parameter \"{0}\" is not supported")]
     Unknown(String),
@@ -114,6 +117,11 @@ struct Draft {
     sslmode: Option<SslMode>,
     sslrootcert: Option<PathBuf>,
     system_roots: bool,
+    sslcert: Option<PathBuf>,
+    sslkey: Option<PathBuf>,
+    direct_tls: bool,
+    channel_binding: ChannelBinding,
+    passfile: Option<PathBuf>,
     timeout: Option<Duration>,
     wanted: Wanted,
     balanced: bool,
@@ -186,26 +194,39 @@ impl Draft {
             "ssl" if value == "true" => self.sslmode = Some(SslMode::Require),
             "sslrootcert" if value == "system" => self.system_roots = true,
             "sslrootcert" => self.sslrootcert = some(value).map(PathBuf::from),
+            "sslcert" => self.sslcert = some(value).map(PathBuf::from),
+            "sslkey" => self.sslkey = some(value).map(PathBuf::from),
+            "passfile" => self.passfile = some(value).map(PathBuf::from),
+            "sslnegotiation" => match value.as_str() {
+                "postgres" => self.direct_tls = false,
+                "direct" => self.direct_tls = true,
+                _ => self.value("sslnegotiation", value, "postgres or direct"),
+            },
+            "channel_binding" => match value.as_str() {
+                "disable" => self.channel_binding = ChannelBinding::Disable,
+                "prefer" => self.channel_binding = ChannelBinding::Prefer,
+                "require" => self.channel_binding = ChannelBinding::Require,
+                _ => self.value("channel_binding", value, "one of disable, prefer, require"),
+            },
             "connect_timeout" => self.connect_timeout(value),
             "target_session_attrs" => match Wanted::named(&value) {
                 Some(wanted) => self.wanted = wanted,
-                None => self.faults.push(TargetError::Value {
-                    name: "target_session_attrs",
-                    value,
-                    expected: "one of any, read-write, read-only, primary, standby, prefer-standby",
-                }),
+                None => {
+                    let expected = "one of any, read-write, read-only, primary, standby, prefer-standby";
+                    self.value("target_session_attrs", value, expected);
+                }
             },
             "load_balance_hosts" => match value.as_str() {
                 "disable" => self.balanced = false,
                 "random" => self.balanced = true,
-                _ => self.faults.push(TargetError::Value {
-                    name: "load_balance_hosts",
-                    value,
-                    expected: "disable or random",
-                }),
+                _ => self.value("load_balance_hosts", value, "disable or random"),
             },
             other => self.faults.push(TargetError::Unknown(other.to_owned())),
         }
+    }
+
+    fn value(&mut self, name: &'static str, value: String, expected: &'static str) {
+        self.faults.push(TargetError::Value { name, value, expected });
     }
 
     fn sslmode(&mut self, value: &str) {
@@ -242,6 +263,18 @@ impl Draft {
 
     fn resolve(mut self, tls: Option<SslMode>) -> Result<Target, Vec<TargetError>> {
         let hosts = self.hosts_and_ports();
+        let client_certificate = match (self.sslcert.take(), self.sslkey.take()) {
+            (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.faults.push(TargetError::Alone("sslcert", "sslkey"));
+                None
+            }
+            (None, Some(_)) => {
+                self.faults.push(TargetError::Alone("sslkey", "sslcert"));
+                None
+            }
+        };
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
@@ -250,6 +283,9 @@ impl Draft {
             false => Target::default_sslmode(&hosts),
         };
         let sslmode = self.sslmode.or(tls).unwrap_or_else(fallback);
+        if self.direct_tls && matches!(sslmode, SslMode::Disable | SslMode::Allow | SslMode::Prefer) {
+            return Err(vec![TargetError::Alone("sslnegotiation=direct", "sslmode=require, verify-ca or verify-full")]);
+        }
         Ok(Target {
             sslmode,
             hosts,
@@ -257,6 +293,10 @@ impl Draft {
             user: self.user,
             password: self.password.map(Into::into),
             sslrootcert: self.sslrootcert,
+            client_certificate,
+            direct_tls: self.direct_tls,
+            channel_binding: self.channel_binding,
+            passfile: self.passfile,
             wanted: self.wanted,
             balanced: self.balanced,
             connect_timeout: self.timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),

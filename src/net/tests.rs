@@ -1,10 +1,11 @@
 //! Connection strings as libpq reads them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::settings::{SslMode, Target};
+use super::settings::{ChannelBinding, SslMode, Target};
 use super::target::TargetError;
 
 fn parse(text: &str) -> Target {
@@ -111,4 +112,29 @@ fn what_is_no_connection_string_is_refused() {
     assert!(!faults("postgres://h?load_balance_hosts=yes").is_empty());
     assert!(faults("postgres://a,b?target_session_attrs=read-write&load_balance_hosts=random").is_empty());
     assert!(faults("postgres://h?target_session_attrs=any").is_empty());
+}
+
+#[test]
+fn logins_and_certificates_of_our_own() {
+    let bare = parse("postgres://h");
+    assert_eq!((bare.channel_binding, bare.direct_tls), (ChannelBinding::Prefer, false));
+    assert!(bare.client_certificate.is_none() && bare.passfile.is_none());
+    let full = parse(
+        "postgres://h?sslcert=/c&sslkey=/k&channel_binding=require&sslnegotiation=direct&sslmode=require&passfile=/p",
+    );
+    assert_eq!((full.channel_binding, full.direct_tls), (ChannelBinding::Require, true));
+    let certificate = full.client_certificate.expect("both are given");
+    assert_eq!((certificate.certificate.as_path(), certificate.key.as_path()), (Path::new("/c"), Path::new("/k")));
+    assert_eq!(full.passfile.as_deref(), Some(Path::new("/p")));
+    assert_eq!(parse("postgres://h?channel_binding=disable").channel_binding, ChannelBinding::Disable);
+    for bad in [
+        "postgres://h?sslcert=/c",
+        "postgres://h?sslkey=/k",
+        "postgres://h?channel_binding=yes",
+        "postgres://h?sslnegotiation=x",
+        "postgres://127.0.0.1?sslnegotiation=direct",
+        "postgres://h?sslnegotiation=direct&sslmode=prefer",
+    ] {
+        assert!(!faults(bad).is_empty(), "{bad}");
+    }
 }

@@ -8,7 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use secrecy::ExposeSecret;
 
-use super::settings::{Pem, ServerTls, SslMode, Target};
+use super::binding::end_point;
+use super::settings::{ClientCertificate, Pem, ServerTls, SslMode, Target};
 use super::verify::{Check, Verifier};
 
 /// ALPN name of PostgreSQL's protocol.
@@ -72,12 +73,21 @@ pub(super) fn client_config(target: &Target) -> Result<Option<Arc<ClientConfig>>
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = Verifier::new(check, roots, &provider)?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Refused { what: "TLS", source })?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match &target.client_certificate {
+        None => config.with_no_client_auth(),
+        Some(ClientCertificate { certificate, key }) => {
+            let chain = certificates(&read_file(certificate)?, "sslcert")?;
+            let key = private_key(&read_file(key)?, "sslkey")?;
+            config
+                .with_client_auth_cert(chain, key)
+                .map_err(|source| TlsError::Refused { what: "sslcert and sslkey", source })?
+        }
+    };
     config.alpn_protocols = vec![POSTGRESQL.to_vec()];
     Ok(Some(Arc::new(config)))
 }
@@ -103,12 +113,18 @@ pub fn https_client_config(roots: Option<&Path>) -> Result<ClientConfig, TlsErro
     Ok(builder.with_root_certificates(root_store(roots, what)?).with_no_client_auth())
 }
 
+/// What connections from clients are accepted with.
+pub(super) struct Served {
+    pub(super) config: Arc<ServerConfig>,
+    /// `tls-server-end-point` of our certificate.
+    pub(super) end_point: Option<Vec<u8>>,
+}
+
 /// Configuration towards clients.
-pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<Served>, TlsError> {
     let chain = certificates(&read(&settings.certificate)?, "[tls] certificate")?;
-    let key = read(&settings.private_key)?;
-    let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
-        .map_err(|_| TlsError::Empty { what: "[tls] private_key", wanted: "private key" })?;
+    let end_point = chain.first().and_then(|own| end_point(own));
+    let key = private_key(&read(&settings.private_key)?, "[tls] private_key")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -128,7 +144,7 @@ pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<Ser
         .with_single_cert(chain, key)
         .map_err(|source| TlsError::Refused { what: "[tls] certificate and private_key", source })?;
     config.alpn_protocols = vec![alpn.to_vec()];
-    Ok(Arc::new(config))
+    Ok(Arc::new(Served { config: Arc::new(config), end_point }))
 }
 
 /// The ALPN name was agreed on, as direct TLS demands.
@@ -156,6 +172,10 @@ fn certificates(pem: &impl ExposeSecret<[u8]>, what: &'static str) -> Result<Vec
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(TlsError::Empty { what, wanted: "certificate" }),
     }
+}
+
+fn private_key(pem: &impl ExposeSecret<[u8]>, what: &'static str) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem.expose_secret()).map_err(|_| TlsError::Empty { what, wanted: "private key" })
 }
 
 fn read(pem: &Pem) -> Result<secrecy::SecretSlice<u8>, TlsError> {

@@ -52,6 +52,11 @@ impl Verifier {
         Ok(Verifier { check, chain, roots, provider: Arc::clone(provider) })
     }
 
+    /// Nobody was identified, and nothing will be bound to the certificate: so there is nothing that a signature could prove.
+    fn is_nobodys(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.check == Check::Nothing && !is_readable(certificate)
+    }
+
     /// The certificate is one of the roots itself and valid now.
     fn is_valid_root(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         let valid = |cert: X509Certificate<'_>| {
@@ -106,8 +111,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        // Nobody was identified, so there is nothing that the signature could bind.
-        if self.check == Check::Nothing {
+        if self.is_nobodys(cert) {
             return Ok(HandshakeSignatureValid::assertion());
         }
         verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
@@ -119,7 +123,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.check == Check::Nothing {
+        if self.is_nobodys(cert) {
             return Ok(HandshakeSignatureValid::assertion());
         }
         verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
@@ -128,6 +132,12 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Rustls can read it, so that signatures of its key are verified whatever the mode. A login may be bound to no other certificate:
+/// whoever shows it need not have its key.
+pub(super) fn is_readable(certificate: &CertificateDer<'_>) -> bool {
+    ParsedCertificate::try_from(certificate).is_ok()
 }
 
 fn is_wrong_name(error: &Error) -> bool {

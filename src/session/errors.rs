@@ -252,6 +252,15 @@ pub(super) fn execute_within() -> PgError {
     .hint("Write the statement itself.")
 }
 
+/// A statement on encrypted columns over a replication connection, which takes no extended protocol.
+pub(super) fn on_replication() -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "statements on encrypted columns are not supported on a replication connection",
+    )
+    .hint("Use an ordinary connection. COPY of a table TO STDOUT gives encrypted columns as they are stored, for subscribers.")
+}
+
 /// PREPARE or EXECUTE of a plan by a message of the extended protocol.
 pub(super) fn simple_only(what: &str) -> PgError {
     PgError::error(
@@ -305,7 +314,7 @@ pub(super) fn copy_row_too_long(most: usize, context: String) -> PgError {
 pub(super) fn function_call() -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        "function call messages for user-defined functions are not supported",
+        "where there are encrypted columns, function call messages are supported for large objects only",
     )
     .hint("Call the function by SELECT.")
 }

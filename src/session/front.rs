@@ -47,6 +47,10 @@ pub(super) enum Verdict {
     Refuse(PgError),
 }
 
+/// Functions of large objects, which libpq and other drivers call by messages: the OIDs of `lo_*`, `loread` and `lowrite`.
+const LARGE_OBJECTS: [u32; 20] =
+    [715, 764, 765, 767, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172, 3457, 3458, 3459, 3460];
+
 /// A statement within the client's text.
 #[derive(Clone, Copy)]
 pub(super) struct Part<'t> {
@@ -87,7 +91,7 @@ where
             tag::DESCRIBE => self.describe_cursor(&raw, &body).await,
             tag::CLOSE => self.close_statement(&raw, &body).await,
             tag::SYNC => self.sync().await,
-            tag::FUNCTION_CALL => self.function_call(&raw, &body),
+            tag::FUNCTION_CALL => self.function_call(&raw, &body).await,
             _ => Err(Fault::Malformed),
         };
         let done = match done {
@@ -471,12 +475,24 @@ where
         Ok(())
     }
 
-    fn function_call(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
-        /// OIDs from here on are not PostgreSQL's own.
-        const FIRST_USER_OID: u32 = 16384;
+    /// Its arguments go as they are, and what the function does with them is not known: it may run a text.
+    async fn function_call(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let oid = body.first_chunk::<4>().map(|b| u32::from_be_bytes(*b)).ok_or(Fault::Malformed)?;
-        if oid >= FIRST_USER_OID && !self.state.view.catalog.is_plain() {
-            return self.poison_query(errors::function_call());
+        if !LARGE_OBJECTS.contains(&oid) {
+            if self.state.has_failed() {
+                return self.poison_query(errors::in_failed_transaction());
+            }
+            if !self.state.catalog_is_current() {
+                match self.refresh_catalog().await? {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => return self.poison_query(error),
+                    None => return self.end_query().await,
+                }
+            }
+            if !self.state.view.catalog.is_plain() {
+                return self.poison_query(errors::function_call());
+            }
+            self.state.runs(Effects { ddl: true, settings: true, ..Effects::default() });
         }
         self.pipe.server.output.extend_from_slice(raw);
         self.state.ledger.expect(Await::FunctionCall);

@@ -2,25 +2,28 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::cancel::{self, Cancels};
 use super::handshake::{self, Ended, Request, Unopened};
 use super::identity::Identity;
 use super::link::{Link, Patience};
-use super::settings::{Limits, Settings};
+use super::settings::{AuthMode, Limits, Settings};
 use super::startup;
 use super::upstream::{self, LoggedIn};
+use super::users::{Users, UsersError};
 use crate::keys::Ring;
 use crate::net::TlsError;
 use crate::net::acceptor::Acceptor;
@@ -34,17 +37,37 @@ use crate::wire::sqlstate::SqlState;
 
 /// Connections above the limit that are still heard, so that they may cancel or be told why not.
 const OVERFLOW: usize = 64;
-/// How often certificate files are looked at.
+/// How often the files of certificates and users are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
 /// How often it is told how many connections a shutdown waits for.
 const TELL: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why nobody can be let in.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file of users cannot be used.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no random bytes")]
+    Random,
+}
 
 /// What every connection passes on its way in.
 pub struct Gate {
     pub(super) dialer: Dialer,
     pub(super) cancels: Arc<Cancels>,
+    /// Who is let in, where the proxy decides that itself.
+    pub(super) users: Option<Users>,
+    /// Where the salts of users come from that there are not.
+    pub(super) decoy: Zeroizing<[u8; 32]>,
     tls: Option<Acceptor>,
     require_tls: bool,
     identity: Identity,
@@ -59,14 +82,22 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Reads certificates; blocks on files. `shutdown` ends accepting and unfinished logins.
+    /// Reads certificates and users; blocks on files. `shutdown` ends accepting and unfinished logins.
     ///
     /// # Errors
     /// They cannot be read or used.
-    pub fn new(settings: &Settings, dialer: Dialer, shutdown: CancellationToken) -> Result<Self, TlsError> {
+    pub fn new(settings: &Settings, dialer: Dialer, shutdown: CancellationToken) -> Result<Self, GateError> {
+        let users = match &settings.auth {
+            AuthMode::Passthrough => None,
+            AuthMode::Managed { users } => Some(Users::open(users)?),
+        };
+        let mut decoy = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *decoy).map_err(|_| GateError::Random)?;
         Ok(Gate {
             dialer,
             cancels: Arc::default(),
+            users,
+            decoy,
             tls: settings.tls.as_ref().map(Acceptor::new).transpose()?,
             require_tls: settings.require_tls,
             identity: identity(settings),
@@ -88,9 +119,11 @@ impl Gate {
         self
     }
 
-    /// Knowing the keysets that a startup packet may name.
+    /// Knowing the keysets that a startup packet may name. Who is no user is told the same by every proxy with this client key, also after
+    /// a restart.
     #[must_use]
     pub fn ring(mut self, ring: Arc<Ring>) -> Self {
+        self.decoy = Zeroizing::new(*ring.decoy().as_bytes());
         self.ring = Some(ring);
         self
     }
@@ -177,7 +210,34 @@ impl Gate {
         None
     }
 
+    /// How many users there are, where the proxy lets them in itself.
+    pub fn user_count(&self) -> Option<usize> {
+        self.users.as_ref().map(Users::len)
+    }
+
+    /// Reads the file of users again, whether it looks changed or not. Blocks.
+    pub fn reload_users(&self) {
+        self.refresh_users(true);
+    }
+
+    fn refresh_users(&self, at_any_rate: bool) {
+        let Some(users) = &self.users else { return };
+        match users.refresh(at_any_rate) {
+            Ok(true) => tracing::info!(users = users.len(), "file of users read again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "changed file of users cannot be used; keeping the old one"),
+        }
+    }
+
     fn reload(&self) {
+        self.refresh_users(false);
+        match self.dialer.reload_if_changed() {
+            Ok(true) => tracing::info!("certificates towards the database read again"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "changed certificates towards the database cannot be used; keeping the old ones");
+            }
+        }
         match self.tls.as_ref().map(Acceptor::reload_if_changed) {
             Some(Ok(true)) => tracing::info!("TLS certificate read again"),
             Some(Err(error)) => {
@@ -248,46 +308,89 @@ impl Listener {
     }
 }
 
-/// Listens on every address of a host name, or on `.s.PGSQL.<port>` in a directory. Port 0 picks a free
-/// one, the same for all addresses.
+/// Listens on every address of every host (a name, an address, or `*` for all of this machine), and on `.s.PGSQL.<port>` in
+/// folders. Port 0 picks a free one, the same for all of them.
 ///
 /// # Errors
-/// The name does not resolve, or an address of this machine cannot be listened on.
-pub async fn bind(host: &str, port: u16) -> io::Result<Vec<Listener>> {
-    if host.starts_with('/') {
-        return Ok(vec![bind_unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}"))).await?]);
-    }
+/// A name does not resolve, or an address of this machine cannot be listened on; with the host it is of.
+pub async fn bind(hosts: &[String], port: u16, socket_mode: u32) -> Result<Vec<Listener>, (String, io::Error)> {
     let mut listeners: Vec<Listener> = Vec::new();
-    let mut absent = None;
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    // Folders last: where the port is to be picked, TCP does.
+    let (folders, names): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.starts_with('/'));
+    // An IPv6 socket for all addresses takes IPv4 as well, but where that has one of its own.
+    let both = names.iter().any(|host| matches!(host.as_str(), "*" | "0.0.0.0"));
+    for host in names {
+        bind_tcp(host, (port, both), &mut listeners).await.map_err(|why| (host.clone(), why))?;
+    }
+    let port = listeners.first().and_then(Listener::port).unwrap_or(port);
+    for folder in folders {
+        let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
+        let listener = bind_unix(path, socket_mode).await.map_err(|why| (folder.clone(), why))?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+async fn bind_tcp(host: &str, (port, both): (u16, bool), listeners: &mut Vec<Listener>) -> io::Result<()> {
+    let addresses: Vec<SocketAddr> = match host {
+        "*" => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
+        host => lookup_host((host.trim_start_matches('[').trim_end_matches(']'), port)).await?.collect(),
+    };
+    let (mut bound, mut absent) = (false, None);
     for mut address in addresses {
         address.set_port(listeners.first().and_then(Listener::port).unwrap_or(port));
-        match TcpListener::bind(address).await {
-            Ok(tcp) => listeners.push(Listener::Tcp(tcp)),
-            // `localhost` may name an address of a protocol that is switched off here.
-            Err(e) if matches!(e.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) => {
-                absent = Some(e);
+        let is_ours =
+            |listener: &Listener| matches!(listener, Listener::Tcp(tcp) if tcp.local_addr().ok() == Some(address));
+        if listeners.iter().any(is_ours) {
+            // Two names of one address.
+            bound = true;
+            continue;
+        }
+        match listen_on(address, both) {
+            Ok(tcp) => {
+                listeners.push(Listener::Tcp(tcp));
+                bound = true;
             }
+            // `localhost` may name an address of a protocol that is switched off here.
+            Err(e) if is_absent(&e) => absent = Some(e),
             Err(e) => return Err(e),
         }
     }
-    match (listeners.is_empty(), absent) {
-        (false, _) => Ok(listeners),
-        (true, absent) => Err(absent.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())),
-    }
+    if bound { Ok(()) } else { Err(absent.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())) }
 }
 
-async fn bind_unix(path: PathBuf) -> io::Result<Listener> {
-    // A file that nobody listens on is left from a process that was killed.
-    if let Err(e) = UnixStream::connect(&path).await
-        && e.kind() == io::ErrorKind::ConnectionRefused
-    {
-        std::fs::remove_file(&path)?;
+fn listen_on(address: SocketAddr, ipv6_only: bool) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    if address.is_ipv6() && ipv6_only {
+        sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    let listener = UnixListener::bind(&path)?;
-    // As PostgreSQL's own: who may log in is decided by the login.
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
-    Ok(Listener::Unix(listener, SocketFile(path)))
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    const NO_IPV6: i32 = 97; // EAFNOSUPPORT of Linux
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(NO_IPV6)
+}
+
+async fn bind_unix(path: PathBuf, mode: u32) -> io::Result<Listener> {
+    // A file that nobody listens on is left from a process that was killed.
+    match UnixStream::connect(&path).await {
+        Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(&path)?,
+        Err(_) => {}
+    }
+    // It is nobody's until it has its permissions. By default they are PostgreSQL's own: who may log in is decided by the login.
+    let unready = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = std::fs::remove_file(&unready);
+    let listener = UnixListener::bind(&unready)?;
+    let mut file = SocketFile(unready);
+    std::fs::set_permissions(&file.0, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    std::fs::hard_link(&file.0, &path)?;
+    file = SocketFile(path);
+    Ok(Listener::Unix(listener, file))
 }
 
 /// Accepts connections and gives each login to `serve`, until shutdown; then waits for the sessions to end,
@@ -311,7 +414,7 @@ where
                 }
             },
             Some(ended) = tasks.join_next() => report(ended),
-            _ = reload.tick(), if gate.tls.is_some() => {
+            _ = reload.tick() => {
                 let gate = Arc::clone(&gate);
                 let _ = tokio::task::spawn_blocking(move || gate.reload()).await;
             }

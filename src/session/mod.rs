@@ -34,12 +34,14 @@ mod identity;
 mod ledger;
 mod link;
 pub mod listen;
+mod managed;
 mod own;
 mod pipe;
 mod prepared;
 pub mod roles;
 mod rows;
 mod run;
+mod scram;
 mod seal;
 mod search;
 mod shown;
@@ -51,6 +53,7 @@ mod watch;
 
 pub mod settings;
 pub mod upstream;
+pub mod users;
 
 use std::collections::HashMap;
 use std::io;

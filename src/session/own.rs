@@ -63,6 +63,9 @@ where
         if !self.settled().await? {
             return Ok(None);
         }
+        if self.state.replication {
+            return self.ask_simply(sql).await;
+        }
         self.clear_own()?;
         let out = &mut self.pipe.server.output;
         client::parse(out, OWN, sql.as_bytes(), [])?;
@@ -76,15 +79,17 @@ where
         self.state.expect_own(Await::Close(Undo::None), None);
         self.state.expect_own(Await::Close(Undo::None), None);
         let Some(frames) = self.settle_own().await? else { return Ok(None) };
-        let mut rows = Vec::new();
-        each_frame(&frames, |kind, body| {
-            if kind == tag::DATA_ROW
-                && let Ok(values) = DataRow::parse(body)
-            {
-                rows.push(values.iter().map(|v| v.map(|b| String::from_utf8_lossy(b).into_owned())).collect());
-            }
-        });
-        Ok(Some(rows))
+        Ok(Some(text_rows(&frames)))
+    }
+
+    /// As a simple query, which is all that a replication connection takes. It is answered as if it had been sent in parts.
+    async fn ask_simply(&mut self, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
+        client::query(&mut self.pipe.server.output, sql.as_bytes())?;
+        for part in [Await::DescribePortal(None), Await::Execute(None), Await::Sync] {
+            self.state.expect_own(part, None);
+        }
+        let Some(frames) = self.answered().await? else { return Ok(None) };
+        Ok(Some(text_rows(&frames)))
     }
 
     /// Reads values of a query's one column, of type bytea, part by part. `query`: its text, the type of its parameter and that
@@ -185,6 +190,11 @@ where
             client::sync(&mut self.pipe.server.output);
             self.state.expect_own(Await::Sync, None);
         }
+        self.answered().await
+    }
+
+    /// Waits for the answer to a question: the frames as they came.
+    async fn answered(&mut self) -> Answer<Vec<u8>> {
         self.state.own_failed = false;
         self.until_with(true, |state| state.own == 0).await?;
         let frames = self.state.collected.take();
@@ -320,6 +330,18 @@ where
         view.private = private;
         view.dirty = false;
     }
+}
+
+fn text_rows(frames: &[u8]) -> Vec<Vec<Option<String>>> {
+    let mut rows = Vec::new();
+    each_frame(frames, |kind, body| {
+        if kind == tag::DATA_ROW
+            && let Ok(values) = DataRow::parse(body)
+        {
+            rows.push(values.iter().map(|v| v.map(|b| String::from_utf8_lossy(b).into_owned())).collect());
+        }
+    });
+    rows
 }
 
 fn each_frame(mut frames: &[u8], mut f: impl FnMut(u8, &[u8])) {

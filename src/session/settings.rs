@@ -5,19 +5,27 @@ use std::time::Duration;
 
 use super::roles::Roles;
 use crate::net::settings::{ServerTls, Target};
+use crate::net::target::is_loopback;
 
 /// How clients are authenticated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AuthMode {
     /// The client's own PostgreSQL login is relayed.
     Passthrough,
+    /// The proxy lets clients in itself, and logs in to the database with an account of its own.
+    Managed {
+        /// The file of users.
+        users: PathBuf,
+    },
 }
 
 /// The proxy's listener and connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on: a host name or address.
-    pub host: String,
+    /// Where to listen: host names, addresses, `*` for all of them, folders of Unix sockets.
+    pub hosts: Vec<String>,
+    /// Permissions of Unix sockets.
+    pub socket_mode: u32,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
     /// Clients without TLS are refused.
@@ -38,6 +46,13 @@ pub struct Settings {
     pub database: Target,
     /// What analysis may trust and must insist on.
     pub policy: Policy,
+}
+
+impl Settings {
+    /// Only this machine can connect.
+    pub fn is_local(&self) -> bool {
+        self.hosts.iter().all(|host| is_loopback(host.trim_start_matches('[').trim_end_matches(']')))
+    }
 }
 
 /// Limits of time of a connection.

@@ -57,6 +57,10 @@ where
                 let effects = list.iter().fold(Effects::default(), |sum, s| sum.join(s.effects));
                 self.forward_query(raw, message.sql, effects).await
             }
+            Analysis::Statements(list) if self.state.replication => match &list[..] {
+                [one] if copies_a_table(&one.action) => self.forward_query(raw, message.sql, one.effects).await,
+                _ => self.poison_query(errors::on_replication()),
+            },
             Analysis::Statements(list) => {
                 self.each(text, &list).await?;
                 self.end_query().await
@@ -96,7 +100,7 @@ where
     }
 
     /// As after a simple query, nothing unnamed stays.
-    async fn end_query(&mut self) -> Result<(), Fault> {
+    pub(super) async fn end_query(&mut self) -> Result<(), Fault> {
         self.state.names.set_statement(b"", None);
         self.state.names.set_portal(b"", None);
         if !self.state.ledger.skipping {
@@ -260,5 +264,14 @@ where
         ledger.push(Await::DescribeQuietly, Reader::Client, None);
         ledger.expect_turns(Await::Execute(None), turns);
         Ok(())
+    }
+}
+
+/// COPY of a table to the client. A subscriber begins with it, and goes on with the changes, which are as they are stored: so the
+/// rows are, too.
+fn copies_a_table(action: &Action) -> bool {
+    match action {
+        Action::Run(plan) => plan.copy_out().is_some_and(|copy| copy.of_table),
+        _ => false,
     }
 }

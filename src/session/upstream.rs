@@ -2,7 +2,8 @@
 //! the server is ready for queries.
 //!
 //! The proxy learns no password. Only what cannot hold through a proxy is changed: SCRAM with channel
-//! binding is not offered, and the protocol version is kept to what this proxy knows.
+//! binding is not offered, and the protocol version is kept to what this proxy knows. Where logins are managed, the client was let in
+//! before, and the server's questions are answered with an account of the proxy's.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +14,9 @@ use super::cancel::{CancelGuard, Route};
 use super::handshake::{Ended, Opening};
 use super::link::{Link, Message, Patience};
 use super::listen::Gate;
+use super::managed;
 use crate::net::dial::{Address, DialError, Security};
+use crate::net::login::{Answers, LoginError, Reply};
 use crate::net::settings::SslMode;
 use crate::net::stream::{ClientStream, ServerStream, TlsInfo};
 use crate::wire::error::{ErrorView, PgError};
@@ -22,7 +25,8 @@ use crate::wire::read_error;
 use crate::wire::server::{self, BackendKeyData, tag};
 use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{
-    Authentication, MAX_AUTH, Mechanisms, NEWEST_MINOR, Negotiate, SaslInitial, put_negotiate, put_sasl, put_startup,
+    Authentication, MAX_AUTH, Mechanisms, NEWEST_MINOR, Negotiate, SaslInitial, put_negotiate, put_ok, put_sasl,
+    put_startup,
 };
 use crate::wire::{MessageError, client};
 
@@ -69,7 +73,7 @@ pub(super) async fn log_in(
     opening: Opening,
     patience: &Patience<'_>,
 ) -> Result<LoggedIn, (Link, Ended)> {
-    let login = patience.with(attempts(gate, &mut client, &opening)).await;
+    let login = patience.with(decided(gate, &mut client, &opening)).await;
     match login {
         Err(ended) => Err((client, ended)),
         Ok(login) => Ok(LoggedIn {
@@ -90,11 +94,29 @@ pub(super) async fn log_in(
     }
 }
 
+/// By the server, or by the proxy and then by the server.
+async fn decided<'a>(gate: &'a Gate, client: &mut Link, opening: &'a Opening) -> Result<Login<'a>, Ended> {
+    let role = match &gate.users {
+        None => None,
+        Some(users) => {
+            let user = managed::verify(client, opening, users, &gate.decoy).await?;
+            // Settings without such a user are refused.
+            Some(user.role.clone().or_else(|| gate.dialer.target().user.clone()).unwrap_or_default())
+        }
+    };
+    attempts(gate, client, opening, role.as_deref()).await
+}
+
 /// By each kind of connection that `sslmode` allows, while the server refuses at the start.
-async fn attempts<'a>(gate: &'a Gate, client: &mut Link, opening: &'a Opening) -> Result<Login<'a>, Ended> {
+async fn attempts<'a>(
+    gate: &'a Gate,
+    client: &mut Link,
+    opening: &'a Opening,
+    role: Option<&str>,
+) -> Result<Login<'a>, Ended> {
     let mut refusal: Option<Message> = None;
     for security in gate.dialer.attempts() {
-        let mut login = match (Login::start(gate, opening, *security).await, refusal.is_some()) {
+        let mut login = match (Login::start(gate, opening, *security, role).await, refusal.is_some()) {
             (Ok(login), _) => login,
             (Err(_), true) => break,
             (Err(ended), false) => return Err(ended),
@@ -105,11 +127,14 @@ async fn attempts<'a>(gate: &'a Gate, client: &mut Link, opening: &'a Opening) -
             Outcome::NotAdmitted(message) => refusal = refusal.or(Some(message)),
         }
     }
-    if let Some(message) = refusal {
-        client.send(message.raw()).await?;
-        return Err(Ended::NotLoggedIn);
+    match refusal {
+        Some(message) if role.is_some() => Err(managed::not_let_in(&message).into()),
+        Some(message) => {
+            client.send(message.raw()).await?;
+            Err(Ended::NotLoggedIn)
+        }
+        None => Err(Ended::Quiet),
     }
-    Err(Ended::Quiet)
 }
 
 enum Outcome {
@@ -131,6 +156,8 @@ enum Owes {
 struct Login<'a> {
     gate: &'a Gate,
     opening: &'a Opening,
+    /// Answers the server in the client's stead, with the proxy's account.
+    own: Option<Answers>,
     server: Link,
     address: Address,
     to_client: Vec<u8>,
@@ -149,11 +176,26 @@ struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    async fn start(gate: &'a Gate, opening: &'a Opening, security: Security) -> Result<Self, Ended> {
+    async fn start(
+        gate: &'a Gate,
+        opening: &'a Opening,
+        security: Security,
+        role: Option<&str>,
+    ) -> Result<Self, Ended> {
         let dialed = gate.dialer.dial(security).await.map_err(unreachable)?;
+        let own = match role {
+            Some(role) => {
+                let account = gate.dialer.account(role, &dialed.address, &opening.database).await;
+                let channel = gate.dialer.channel(&dialed.stream);
+                let account = account.map_err(|error| managed::no_login(&error))?;
+                Some(Answers::new(account, gate.dialer.target().channel_binding, channel))
+            }
+            None => None,
+        };
         let mut login = Login {
             gate,
             opening,
+            own,
             server: Link::new(dialed.stream),
             address: dialed.address,
             to_client: Vec::new(),
@@ -172,9 +214,18 @@ impl<'a> Login<'a> {
     }
 
     async fn send_startup(&mut self) -> Result<(), Ended> {
-        let parameters = self.opening.parameters.iter().map(|(n, v)| (n.as_slice(), v.as_slice()));
+        let given = self.opening.parameters.iter().map(|(n, v)| (n.as_slice(), v.as_slice()));
         let mut packet = Vec::new();
-        put_startup(&mut packet, self.minor, parameters).map_err(unbuildable)?;
+        let put = match &self.own {
+            None => put_startup(&mut packet, self.minor, given),
+            Some(own) => {
+                let rest = given.filter(|(name, _)| !matches!(*name, b"user" | b"database"));
+                let database = self.opening.database.as_bytes();
+                let first = [(&b"user"[..], own.role().as_bytes()), (b"database", database)];
+                put_startup(&mut packet, self.minor, first.into_iter().chain(rest))
+            }
+        };
+        put.map_err(unbuildable)?;
         self.server.send(&packet).await.map_err(|_| self.lost())
     }
 
@@ -244,7 +295,7 @@ impl<'a> Login<'a> {
         if message.tag == tag::NEGOTIATE_PROTOCOL_VERSION {
             return self.negotiate(&message).map(|()| Step::On);
         }
-        if first && message.tag != tag::ERROR_RESPONSE {
+        if first && message.tag != tag::ERROR_RESPONSE && self.own.is_none() {
             self.own_negotiation()?;
         }
         match message.tag {
@@ -252,6 +303,11 @@ impl<'a> Login<'a> {
             tag::ERROR_RESPONSE if first && is_not_admitted(&message) => {
                 return Ok(Step::NotAdmitted(message));
             }
+            tag::ERROR_RESPONSE if self.own.is_some() && managed::is_about_login(&message) => {
+                return Err(managed::not_let_in(&message).into());
+            }
+            // The client waits for the end of its login.
+            tag::NOTICE_RESPONSE if self.own.is_some() && !self.authenticated => return Ok(Step::On),
             tag::PARAMETER_STATUS => self.parameter(&message)?,
             tag::BACKEND_KEY_DATA => self.key(&message)?,
             // Who is connected rests on the login.
@@ -271,6 +327,10 @@ impl<'a> Login<'a> {
     fn negotiate(&mut self, message: &Message) -> Result<(), Ended> {
         let view = Negotiate::parse(message.body()).map_err(unreadable)?;
         self.minor = self.minor.min(view.minor);
+        if self.own.is_some() {
+            // The client was told what this proxy knows. Keys of either length are well to its version.
+            return Ok(());
+        }
         let ours = self.opening.protocol_options.iter().map(Vec::as_slice);
         let unknown: Vec<&[u8]> = view.unknown().chain(ours).collect();
         put_negotiate(&mut self.to_client, self.minor, &unknown).map_err(unbuildable)?;
@@ -287,12 +347,24 @@ impl<'a> Login<'a> {
     }
 
     fn authentication(&mut self, message: &Message) -> Result<(), Ended> {
+        if let Some(own) = &mut self.own {
+            let question = Authentication::parse(message.body()).map_err(unreadable)?;
+            match own.answer(question).map_err(|error: LoginError| managed::no_login(&error))? {
+                Reply::Send(answer) => self.to_server.extend_from_slice(&answer),
+                Reply::Wait => {}
+                Reply::In => {
+                    self.authenticated = true;
+                    put_ok(&mut self.to_client);
+                }
+            }
+            return Ok(());
+        }
         self.owes = match Authentication::parse(message.body()).map_err(unreadable)? {
             Authentication::Ok => {
                 self.authenticated = true;
                 Owes::Nothing
             }
-            Authentication::SaslFinal => Owes::Nothing,
+            Authentication::SaslFinal(_) => Owes::Nothing,
             Authentication::Sasl(offered) => return self.offer(offered),
             _ => Owes::Answer,
         };
@@ -416,7 +488,7 @@ fn unreachable(error: DialError) -> Ended {
 fn binding_demanded(why: &str) -> PgError {
     PgError::fatal(SqlState::INVALID_AUTHORIZATION, "SCRAM with channel binding cannot pass through a proxy")
         .detail(why)
-        .hint("Connect with channel_binding=disable.")
+        .hint("Connect with channel_binding=disable; or let the proxy check logins itself ([auth] mode = \"managed\").")
 }
 
 fn binding_seen() -> PgError {
@@ -427,7 +499,8 @@ fn binding_seen() -> PgError {
         )
         .hint(
             "Connect with channel_binding=disable, or without TLS to the proxy; or let the proxy reach a database \
-             on its own machine without TLS (sslmode=disable in [database] url).",
+             on its own machine without TLS (sslmode=disable in [database] url), or check logins itself ([auth] mode = \
+             \"managed\").",
         )
 }
 

@@ -39,6 +39,8 @@ states! {
     INSUFFICIENT_PRIVILEGE = "42501";
     /// The login was refused.
     INVALID_AUTHORIZATION = "28000";
+    /// The password is wrong.
+    INVALID_PASSWORD = "28P01";
     /// The transaction is aborted.
     IN_FAILED_SQL_TRANSACTION = "25P02";
     /// Cancelled, or out of time.

@@ -177,14 +177,14 @@ pub enum Authentication<'a> {
     Ok,
     /// The password as it is.
     Cleartext,
-    /// The password hashed with a salt.
-    Md5,
+    /// The password hashed with this salt.
+    Md5([u8; 4]),
     /// A SASL exchange by one of these mechanisms.
     Sasl(Mechanisms<'a>),
     /// A step of it; the client answers.
-    SaslContinue,
+    SaslContinue(&'a [u8]),
     /// Its end; the client does not answer.
-    SaslFinal,
+    SaslFinal(&'a [u8]),
     /// GSSAPI or SSPI, in steps the client answers.
     Gss,
     /// Something newer or older; by its code.
@@ -199,11 +199,11 @@ impl<'a> Authentication<'a> {
         Ok(match r.u32()? {
             0 => Authentication::Ok,
             3 => Authentication::Cleartext,
-            5 => Authentication::Md5,
+            5 => Authentication::Md5([r.u8()?, r.u8()?, r.u8()?, r.u8()?]),
             7..=9 => Authentication::Gss,
             10 => Authentication::Sasl(Mechanisms::parse(r)?),
-            11 => Authentication::SaslContinue,
-            12 => Authentication::SaslFinal,
+            11 => Authentication::SaslContinue(r.rest()),
+            12 => Authentication::SaslFinal(r.rest()),
             code => Authentication::Other(code),
         })
     }
@@ -241,6 +241,23 @@ pub fn put_sasl<'a>(out: &mut Vec<u8>, mechanisms: impl IntoIterator<Item = &'a 
             put_cstr(out, name)?;
         }
         out.push(0);
+        Ok(())
+    })
+}
+
+/// Appends AuthenticationOk.
+pub fn put_ok(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[server::tag::AUTHENTICATION, 0, 0, 0, 8, 0, 0, 0, 0]);
+}
+
+/// Appends an AuthenticationSASLContinue, or AuthenticationSASLFinal where it is the `last`.
+///
+/// # Errors
+/// Too long; nothing was appended.
+pub fn put_sasl_step(out: &mut Vec<u8>, data: &[u8], last: bool) -> Result<(), BuildError> {
+    message(out, server::tag::AUTHENTICATION, |out| {
+        out.extend_from_slice(&(if last { 12u32 } else { 11 }).to_be_bytes());
+        out.extend_from_slice(data);
         Ok(())
     })
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::cluster::{account, run_as, temp_dir};
-use crate::support::process::Tied;
+use crate::support::process::{Tied, run};
 use crate::support::raw::{Raw, extended, startup, tcp, transcript};
-use crate::support::{Cluster, Database, Options, Proxy, ProxyOptions, Workspace, eventually, free_port};
+use crate::support::{Auth, Cluster, Database, Options, Proxy, ProxyOptions, Workspace, eventually, free_port};
 
 /// A program with a configuration of its own, listening on a port.
 struct Beside {
@@ -65,9 +65,14 @@ impl Beside {
 
     /// PgBouncer before what listens on a port.
     fn pgbouncer(to: u16, mode: &str) -> Beside {
+        Beside::pgbouncer_as(to, mode, "user=app")
+    }
+
+    /// The same, that logs in there with an account of its own.
+    fn pgbouncer_as(to: u16, mode: &str, login: &str) -> Beside {
         Beside::start(|dir, port| {
             let mut conf = "[databases]\n".to_owned();
-            _ = writeln!(conf, "* = host=127.0.0.1 port={to} user=app");
+            _ = writeln!(conf, "* = host=127.0.0.1 port={to} {login}");
             _ = writeln!(conf, "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any");
             _ = writeln!(conf, "pool_mode = {mode}\nunix_socket_dir =\nignore_startup_parameters = extra_float_digits");
             std::fs::write(dir.join("pgbouncer.ini"), conf).unwrap();
@@ -145,6 +150,25 @@ fn pgbouncer_behind() {
         let proxy = Proxy::start_with(&workspace, &client, &database, &ProxyOptions::default());
         works(proxy.port, "shop");
     }
+}
+
+#[test]
+fn pgbouncer_before_and_behind_logins_that_the_proxy_manages() {
+    let cluster = Cluster::start(Options::auth(Auth::Scram));
+    let (workspace, direct) = made(&cluster);
+    let mut add = workspace.command(&["auth", "add", "ann", "--file", "users.txt"]);
+    run(&mut add, "ann's\n").ok();
+    let behind = Beside::pgbouncer_as(cluster.port, "transaction", "user=app password='app secret'");
+    let client = workspace.client_create("test", &["default"]);
+    let options = ProxyOptions::default().with("CS_AUTH__MODE", "managed").with("CS_AUTH__USERS", "users.txt");
+    let proxy = Proxy::start_with(&workspace, &client, &cluster.at("shop", behind.port), &options);
+    let front = Beside::pgbouncer_as(proxy.port, "session", "user=ann password='ann''s'");
+    works(front.port, "shop");
+    let stranger = Beside::pgbouncer_as(proxy.port, "session", "user=ann password='wrong'");
+    let mut raw = Raw::over(tcp(stranger.port));
+    raw.send(&startup(0x0003_0000, &[("user", "app"), ("database", "shop")]));
+    assert!(raw.until_ready().iter().any(|m| m.tag == b'E'));
+    assert_eq!(direct.sql("SELECT count(*) FROM t"), "0\n");
 }
 
 #[test]

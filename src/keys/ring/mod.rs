@@ -38,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::root::RootFingerprint;
+use crate::crypto::secret::Key32;
 use crate::crypto::term::TermKeys;
 use crate::crypto::{ClientId, KeyId, KeysetId, Kref, TypeId};
 
@@ -220,6 +221,11 @@ impl Ring {
         let mut all: Vec<Granted> = held.keysets.values().map(|entry| entry.listed.clone()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// A key for answers to who is nobody.
+    pub fn decoy(&self) -> Key32 {
+        self.shared.key.decoy()
     }
 
     /// The client.

@@ -71,6 +71,8 @@ pub struct InColumn {
 /// COPY TO STDOUT.
 #[derive(Debug)]
 pub struct CopyOut {
+    /// It is of a table, and not of a query: its text has no values.
+    pub of_table: bool,
     /// How rows are written.
     pub dialect: Dialect,
     /// FORCE_QUOTE.
@@ -175,7 +177,7 @@ impl Analyzer<'_> {
         let (executed, out) = self.selected(relation, columns, true)?;
         self.forms = Some(Forms { described: whole(described), executed: Some(whole(executed)) });
         self.out_columns = Some(out);
-        self.copy = Some(Copy::Out(CopyOut { dialect, force_quote }));
+        self.copy = Some(Copy::Out(CopyOut { of_table: true, dialect, force_quote }));
         Ok(Outcome::Described)
     }
 
@@ -234,7 +236,7 @@ impl Analyzer<'_> {
         let Options { dialect, force_quote, .. } = Options::read(&copy.options, false)?;
         self.edits.both((0, self.lexed.tokens[open].end), "");
         self.edits.both((self.lexed.tokens[close].start, self.text.len() as u32), "");
-        self.copy = Some(Copy::Out(CopyOut { dialect, force_quote }));
+        self.copy = Some(Copy::Out(CopyOut { of_table: false, dialect, force_quote }));
         Ok(Outcome::Described)
     }
 

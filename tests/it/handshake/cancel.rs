@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Certificates, Proxy, With, cluster_with_tls};
 use crate::support::cluster::connect;
-use crate::support::raw::{Raw, SILENCE, cancel_request, query, tcp};
+use crate::support::raw::{Raw, SILENCE, cancel_request, message, query, startup, tcp};
 use crate::support::{Auth, Cluster, eventually};
 
 /// Starts a long statement and waits until the server runs it.
@@ -85,4 +85,44 @@ async fn drivers_cancel_over_tls_on_both_sides() {
     let ended = psql.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(said.contains("57014"), "{said}");
+}
+
+/// Reads a packet without a tag.
+fn packet(stream: &mut std::net::TcpStream) -> Vec<u8> {
+    use std::io::Read;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
+    stream.read_exact(&mut body).unwrap();
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_keys_of_protocol_3_2_are_carried_both_ways() {
+    use std::io::Write;
+    let server = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("postgres://127.0.0.1:{}?sslmode=disable", server.local_addr().unwrap().port());
+    let proxy = Proxy::before(&url, With::default()).await;
+    let key: Vec<u8> = (0..32).collect();
+    let mut client = Raw::over(tcp(proxy.port));
+    client.send(&startup(0x0003_0002, &[("user", "app"), ("database", "shop")]));
+    let (mut session, _) = server.accept().unwrap();
+    assert_eq!(
+        packet(&mut session)[..4],
+        0x0003_0002u32.to_be_bytes(),
+        "the server is asked for what the client wants"
+    );
+    let body = [&7u32.to_be_bytes()[..], &key].concat();
+    let answer = [message(b'R', &[0; 4]), message(b'K', &body), message(b'Z', b"I")].concat();
+    session.write_all(&answer).unwrap();
+    let login = client.until_ready();
+    assert_eq!(login.iter().map(|m| m.tag).collect::<Vec<_>>(), [b'R', b'K', b'Z'], "nothing was to be negotiated");
+    assert_eq!(client.key, Some((7, key.clone())));
+    let mut request = Raw::over(tcp(proxy.port));
+    request.send(&cancel_request(7, &key));
+    let (mut carried, _) = server.accept().unwrap();
+    let expected = [&80_877_102u32.to_be_bytes()[..], &7u32.to_be_bytes(), &key].concat();
+    assert_eq!(packet(&mut carried), expected);
+    drop(carried);
+    assert!(request.try_next().is_none());
 }

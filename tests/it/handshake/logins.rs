@@ -11,8 +11,8 @@ use crate::support::{Auth, Cluster, Options, eventually};
 const WHO: &str = "SELECT current_user || ' ' || current_database()";
 
 /// Logs in through the proxy by psql and by tokio-postgres over our own dialing; both must see themselves.
-async fn logs_in(url: &str, psql_only: &str) {
-    assert_eq!(psql(&format!("{url}{psql_only}"), WHO).ok(), "app shop\n", "{url}{psql_only}");
+async fn logs_in(url: &str) {
+    assert_eq!(psql(url, WHO).ok(), "app shop\n", "{url}");
     let target = Target::parse(url, None).unwrap();
     let client = connect(&target, None).await.unwrap_or_else(|e| panic!("{url}: {e}"));
     let row = client.query_one(WHO, &[]).await.unwrap();
@@ -30,11 +30,11 @@ async fn every_method_with_and_without_tls_on_either_side() {
             let with = With { tls: Some(certificates.tls()), ..With::default() };
             let proxy = Proxy::before(&database, with).await;
             let url = cluster.at("shop", proxy.port).url;
-            logs_in(&format!("{url}?sslmode=disable"), "").await;
+            logs_in(&format!("{url}?sslmode=disable")).await;
             // A server with TLS refuses a client that would bind and was not offered to.
             let binding = if upstream == "require" { "&channel_binding=disable" } else { "" };
             let tls = format!("{url}?sslmode=verify-full&sslrootcert={}", certificates.ca().display());
-            logs_in(&tls, binding).await;
+            logs_in(&format!("{tls}{binding}")).await;
             proxy.shutdown.cancel();
             proxy.task.await.unwrap();
         }
@@ -186,7 +186,7 @@ async fn unix_sockets_on_both_sides() {
     cluster.database("shop");
     let dir = tempfile::tempdir().unwrap();
     let database = format!("host={} port={}", cluster.dir.display(), cluster.port);
-    let with = With { host: Some(dir.path().display().to_string()), require_tls: true, ..With::default() };
+    let with = With { hosts: Some(vec![dir.path().display().to_string()]), require_tls: true, ..With::default() };
     let proxy = Proxy::before(&database, with).await;
     let url = format!("postgres://postgres@/shop?host={}&port=0", dir.path().display());
     // libpq takes no port 0, so the file is given another name.

@@ -2,7 +2,9 @@
 //! only forwards bytes.
 
 mod cancel;
+mod listening;
 mod logins;
+mod managed;
 mod openings;
 mod tls;
 
@@ -39,7 +41,9 @@ struct With {
     max_connections: Option<usize>,
     limits: Option<Limits>,
     proxy_protocol: bool,
-    host: Option<String>,
+    hosts: Option<Vec<String>>,
+    socket_mode: Option<u32>,
+    users: Option<PathBuf>,
     roles: Roles,
 }
 
@@ -48,7 +52,8 @@ impl Proxy {
     async fn before(url: &str, with: With) -> Proxy {
         let target = Target::parse(url, None).unwrap();
         let settings = Settings {
-            host: with.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            hosts: with.hosts.unwrap_or_else(|| vec!["127.0.0.1".to_owned()]),
+            socket_mode: with.socket_mode.unwrap_or(0o777),
             port: 0,
             require_tls: with.require_tls,
             max_connections: with.max_connections.unwrap_or(100),
@@ -56,14 +61,17 @@ impl Proxy {
             limits: with.limits.unwrap_or_default(),
             proxy_protocol: with.proxy_protocol,
             tls: with.tls,
-            auth: AuthMode::Passthrough,
+            auth: match with.users {
+                Some(users) => AuthMode::Managed { users },
+                None => AuthMode::Passthrough,
+            },
             database: target.clone(),
             policy: Policy { roles: with.roles, ..Policy::default() },
         };
         let shutdown = CancellationToken::new();
         let gate = Gate::new(&settings, Dialer::new(target).unwrap(), shutdown.clone()).unwrap();
         let gate = Arc::new(gate);
-        let listeners = bind(&settings.host, settings.port).await.unwrap();
+        let listeners = bind(&settings.hosts, settings.port, settings.socket_mode).await.unwrap();
         let port = listeners.iter().find_map(Listener::port).unwrap_or_default();
         let task = tokio::spawn(run(listeners, Arc::clone(&gate), forward));
         Proxy { port, gate, shutdown, task }

@@ -167,6 +167,62 @@ async fn client_certificates_are_demanded_and_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tls_begins_at_once_where_the_url_says_so() {
+    let cluster = Cluster::plain();
+    cluster.database("shop");
+    let certificates = Certificates::new();
+    let behind = Proxy::new(&cluster, With { tls: Some(certificates.tls()), ..With::default() }).await;
+    let url = |port, more: &str| {
+        format!(
+            "postgres://localhost:{port}/shop?sslmode=verify-full&sslrootcert={}{more}",
+            certificates.ca().display()
+        )
+    };
+    for more in ["", "&sslnegotiation=postgres", "&sslnegotiation=direct"] {
+        let proxy = Proxy::before(&url(behind.port, more), With::default()).await;
+        assert_eq!(psql(&cluster.at("shop", proxy.port).url, "SELECT 1").ok(), "1\n", "{more}");
+    }
+    // A server that ends the connection at the first byte of TLS, as PostgreSQL before 17 does.
+    let dialer = |port| Dialer::new(Target::parse(&url(port, "&sslnegotiation=direct"), None).unwrap()).unwrap();
+    let Err(refused) = dialer(cluster.port).dial(Security::Tls).await else { panic!("not TLS") };
+    assert!(matches!(refused.tried[0].1, Refusal::Handshake(_)), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let cluster = super::cluster_with_tls(crate::support::Auth::Trust);
+    cluster.database("shop");
+    let (clients, stranger) = (Certificates::new(), Certificates::new());
+    let (good, own) = (clients.authority.issue("app", &["app"]), stranger.authority.issue("app", &["app"]));
+    let ca = cluster.dir.join("clients.crt");
+    std::fs::copy(clients.ca(), &ca).unwrap();
+    std::fs::set_permissions(&ca, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let hba = "local all all trust\nhostssl all app 127.0.0.1/32 cert\n";
+    std::fs::write(cluster.dir.join("data/pg_hba.conf"), hba).unwrap();
+    cluster.superuser("postgres", &format!("ALTER SYSTEM SET ssl_ca_file = '{}'", ca.display()));
+    cluster.superuser("postgres", "SELECT pg_reload_conf()");
+    let url = format!("postgres://app@127.0.0.1:{}/shop?sslmode=require", cluster.port);
+    let shown = format!("{url}&sslcert={}&sslkey={}", own.certificate.display(), own.key.display());
+    let proxy = Proxy::before(&shown, With::default()).await;
+    let through = cluster.at("shop", proxy.port).url;
+    psql(&through, "SELECT 1").failed();
+    // One that the server takes is put in its place, as when it is renewed.
+    std::fs::copy(&good.key, &own.key).unwrap();
+    std::fs::copy(&good.certificate, &own.certificate).unwrap();
+    eventually("the certificate lets the proxy in", || {
+        (psql(&through, "SELECT current_user").out == "app\n").then_some(())
+    });
+    assert!(columnseal::net::connect::connect(&Target::parse(&shown, None).unwrap(), None).await.is_ok());
+    let bare = Proxy::before(&url, With::default()).await;
+    let refused = psql(&cluster.at("shop", bare.port).url, "SELECT 1").failed();
+    assert!(refused.contains("client certificate"), "{refused}");
+    let broken = format!("{url}&sslcert={}&sslkey=/nowhere", own.certificate.display());
+    assert!(
+        Dialer::new(Target::parse(&broken, None).unwrap()).map(|_| ()).unwrap_err().to_string().contains("/nowhere")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_roles_have_rules_a_certificate_is_of_one_role() {
     let cluster = Cluster::plain();
     cluster.database("shop");

@@ -1,7 +1,7 @@
 //! A TCP relay that records every byte, to stand between the proxy and the database.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 pub struct Relay {
     /// Its port.
     pub port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -28,8 +29,13 @@ struct Shared {
 impl Relay {
     /// Starts one towards `target` on 127.0.0.1.
     pub fn start(target: u16) -> Relay {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Relay::start_at("127.0.0.1", target)
+    }
+
+    /// Starts one at this address of the machine.
+    pub fn start_at(address: &str, target: u16) -> Relay {
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let for_acceptor = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || {
@@ -42,7 +48,7 @@ impl Relay {
                 }
             }
         });
-        Relay { port, shared, acceptor: Some(acceptor) }
+        Relay { port: address.port(), address, shared, acceptor: Some(acceptor) }
     }
 
     /// Everything sent towards the target so far, all connections joined.
@@ -84,7 +90,7 @@ impl Drop for Relay {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.close_all();
         // Wakes the acceptor so that it sees the flag.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

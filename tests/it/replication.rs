@@ -1,0 +1,151 @@
+//! Replication through the proxy: what is stored goes as it is, and SQL beside it is judged as ever.
+
+use std::process::Command;
+
+use crate::support::cluster::psql;
+use crate::support::process::run;
+use crate::support::raw::{Raw, parse, query, sync, transcript};
+use crate::support::{Cluster, Options, ProxyOptions, Twin, eventually};
+
+const SECRET: &str = "nobody may see this";
+
+/// A twin whose role `app` may replicate.
+fn twin() -> Twin {
+    let twin = Twin::start_with(Options::default().with("wal_level = logical"), &ProxyOptions::default());
+    let hba = twin.cluster.dir.join("data/pg_hba.conf");
+    let lines = std::fs::read_to_string(&hba).unwrap() + "host replication all 127.0.0.1/32 trust\n";
+    std::fs::write(&hba, lines).unwrap();
+    twin.cluster.superuser("postgres", "ALTER ROLE app REPLICATION; SELECT pg_reload_conf()");
+    twin.sealed.sql("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq); CREATE TABLE plain (id int)");
+    twin
+}
+
+/// A program of PostgreSQL's that connects through the proxy.
+fn program(twin: &Twin, name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.args(["-h", "127.0.0.1", "-p", &twin.proxy.port.to_string(), "-U", "app", "-w"]);
+    command
+}
+
+fn end_of_wal(twin: &Twin) -> String {
+    twin.cluster.superuser("postgres", "SELECT pg_current_wal_lsn()")
+}
+
+#[test]
+fn a_base_backup_and_the_log_are_taken_through_the_proxy() {
+    let twin = twin();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}')"));
+    let dir = tempfile::tempdir().unwrap();
+    let (backup, wal) = (dir.path().join("backup"), dir.path().join("wal"));
+    eventually("replication is let in", || {
+        let mut command = program(&twin, "pg_basebackup");
+        let _ = std::fs::remove_dir_all(&backup);
+        let taken = run(command.arg("-D").arg(&backup).args(["-X", "stream", "-c", "fast", "-N"]), "");
+        (taken.code == 0).then_some(())
+    });
+    let verify = format!("/usr/lib/postgresql/{}/bin/pg_verifybackup", twin.cluster.version);
+    run(Command::new(verify).arg(&backup), "").ok();
+    std::fs::create_dir(&wal).unwrap();
+    run(program(&twin, "pg_receivewal").arg("-D").arg(&wal).args(["--slot", "s", "--create-slot"]), "").ok();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (2, '{SECRET}')"));
+    let end = end_of_wal(&twin);
+    let mut receive = program(&twin, "pg_receivewal");
+    receive.arg("-D").arg(&wal).args(["--slot", "s", "-n", "--no-sync", "--endpos", &end]);
+    let mut receive = receive.spawn().unwrap();
+    let streams = "SELECT active FROM pg_replication_slots WHERE slot_name = 's'";
+    eventually("it streams", || (twin.cluster.superuser("postgres", streams) == "t").then_some(()));
+    // It ends at the first byte behind that end.
+    twin.cluster.superuser("postgres", "SELECT pg_switch_wal()");
+    assert!(receive.wait().unwrap().success());
+    assert!(std::fs::read_dir(&wal).unwrap().count() > 0);
+}
+
+#[test]
+fn changes_are_decoded_as_they_are_stored() {
+    let twin = twin();
+    let recv = |args: &[&str]| {
+        let mut command = program(&twin, "pg_recvlogical");
+        run(command.args(["-d", "sealed", "--slot", "s"]).args(args), "")
+    };
+    eventually("replication is let in", || (recv(&["--create-slot", "-P", "test_decoding"]).code == 0).then_some(()));
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}'); INSERT INTO plain VALUES (7)"));
+    let end = end_of_wal(&twin);
+    let changes = recv(&["--start", "-f", "-", "-n", "--endpos", &end]).ok();
+    assert!(changes.contains("table public.plain: INSERT: id[integer]:7"), "{changes}");
+    assert!(changes.contains("table public.t: INSERT: id[integer]:1") && !changes.contains(SECRET), "{changes}");
+    recv(&["--drop-slot"]).ok();
+}
+
+#[test]
+fn statements_beside_it_are_judged() {
+    let twin = twin();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}')"));
+    twin.relay.clear();
+    let mut raw = eventually("replication is let in", || {
+        std::panic::catch_unwind(|| Raw::connect_with(twin.proxy.port, "sealed", &[("replication", "database")])).ok()
+    });
+    assert!(raw.query("IDENTIFY_SYSTEM").contains("\nD "), "a replication command");
+    assert!(raw.query(" IDENTIFY_SYSTEM ; ").contains("\nD "));
+    assert_eq!(raw.rows("SELECT 1 + 1"), ["2"]);
+    assert_eq!(raw.rows("SELECT count(*) FROM plain"), ["0"]);
+    for sql in [
+        "SELECT e FROM t".to_owned(),
+        format!("SELECT id FROM t WHERE e = '{SECRET}'"),
+        format!("INSERT INTO t VALUES (2, '{SECRET}')"),
+        format!("INSERT INTO plain VALUES (1); INSERT INTO t VALUES (2, '{SECRET}')"),
+        format!("COPY (SELECT id FROM t WHERE e = '{SECRET}') TO STDOUT"),
+        "COPY (SELECT e FROM t) TO STDOUT".to_owned(),
+        "COPY t FROM STDIN".to_owned(),
+        format!("BASE_BACKUP; INSERT INTO t VALUES (2, '{SECRET}')"),
+        format!("START_REPLICATION SLOT x LOGICAL 0/0 (a ';'); INSERT INTO t VALUES (2, '{SECRET}')"),
+        "identify_system".to_owned(),
+        format!("IDENTIFY_SYSTEM '; INSERT INTO t VALUES (2, '{SECRET}')"),
+    ] {
+        let error = raw.error(&sql);
+        assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+    }
+    // The rows of a table as they are stored, which is what the changes that follow are.
+    let copied = raw.query("COPY t TO STDOUT");
+    assert!(copied.contains("C COPY 1") && !copied.contains(SECRET), "{copied}");
+    assert_eq!(raw.rows("SELECT count(*) FROM plain"), ["0"], "the session goes on");
+    let answer = transcript(&raw.ask(&[parse("", "SELECT 1", &[]), sync()].concat()));
+    assert_eq!(answer, "E ERROR 08P01\nZ I", "as PostgreSQL");
+    raw.send(&query("SELECT 2"));
+    assert!(transcript(&raw.until_ready()).contains("D 2"));
+    let sent = String::from_utf8_lossy(&twin.relay.sent()).into_owned();
+    assert!(!sent.contains(SECRET), "plaintext was sent");
+}
+
+#[test]
+fn a_subscriber_follows_through_the_proxy() {
+    let twin = twin();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}'), (2, NULL)"));
+    twin.cluster.superuser("sealed", "CREATE PUBLICATION p FOR TABLE t");
+    let subscriber = Cluster::start(Options::default());
+    let database = subscriber.database("sealed");
+    // The same encrypted types, and the same keys to read by.
+    twin.workspace.columnseal(&["db", "install", "--database", &database.url]).ok();
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq)");
+    let proxied = format!("host=127.0.0.1 port={} user=app dbname=sealed", twin.proxy.port);
+    eventually("replication is let in", || {
+        let sql = format!("CREATE SUBSCRIPTION s CONNECTION '{proxied}' PUBLICATION p");
+        let said = psql(
+            &format!("postgres://postgres@/sealed?host={}&port={}", subscriber.dir.display(), subscriber.port),
+            &sql,
+        );
+        (said.code == 0).then_some(())
+    });
+    let stored = |database: &crate::support::Database| database.sql("SELECT id, e FROM t ORDER BY id");
+    eventually("the rows are copied", || (stored(&database) == stored(&twin.direct)).then_some(()));
+    twin.sealed
+        .sql("INSERT INTO t VALUES (3, 'three'); UPDATE t SET e = 'one' WHERE id = 1; DELETE FROM t WHERE id = 2");
+    eventually("the changes follow", || (stored(&database) == stored(&twin.direct)).then_some(()));
+    assert!(!stored(&database).contains("three"));
+    // A proxy before the subscriber reads what was written by another before the publisher.
+    let client = twin.workspace.client_create("reader", &["default"]);
+    let proxy = crate::support::Proxy::start_with(&twin.workspace, &client, &database, &ProxyOptions::default());
+    let read = subscriber.at("sealed", proxy.port);
+    assert_eq!(read.sql("SELECT id, e FROM t ORDER BY id"), "1|one\n3|three\n");
+    assert_eq!(read.sql("SELECT id FROM t WHERE e = 'three'"), "3\n");
+    subscriber.superuser("sealed", "DROP SUBSCRIPTION s");
+}
