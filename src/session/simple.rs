@@ -196,10 +196,11 @@ where
                 if let Some(prepare) = &plan.prepares {
                     return self.prepare_by_sql(&plan, prepare, (part, effects)).await;
                 }
-                // As of FETCH, what CALL gives is told once it has run.
+                // As of FETCH, what CALL and RETURNING give is told once it has run.
                 let calls = effects.turns && effects.ddl;
+                let ran = calls || effects.writes && !is_select(part.text);
                 let given = |prepared: &Prepared| {
-                    let (results, late) = (prepared.simple_format(), prepared.cursor.is_some() || calls);
+                    let (results, late) = (prepared.simple_format(), prepared.cursor.is_some() || ran);
                     Given::Simple { values: &[], results, late }
                 };
                 self.prepare_and_run((&plan, effects), part, &[], given).await
@@ -274,4 +275,11 @@ fn copies_a_table(action: &Action) -> bool {
         Action::Run(plan) => plan.copy_out().is_some_and(|copy| copy.of_table),
         _ => false,
     }
+}
+
+/// A SELECT, which may hold the words of others: FOR UPDATE.
+fn is_select(text: &str) -> bool {
+    text.trim_start_matches(|c: char| c.is_whitespace() || c == '(')
+        .get(..6)
+        .is_some_and(|w| w.eq_ignore_ascii_case("select"))
 }

@@ -426,3 +426,21 @@ fn values_are_cast_as_postgresql_casts_them() {
         assert_eq!(pair.sealed.error(&format!("UPDATE t SET e = 'abcd'::{cast}")).code, "0A000", "{cast}");
     }
 }
+
+/// What a simple query that fails has told of its rows before, as PostgreSQL tells it.
+#[test]
+fn rows_of_a_failing_statement_are_told_as_in_postgresql() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    twin.create("CREATE TABLE tells (id int PRIMARY KEY, e seal.text_eq)");
+    pair.each(&[
+        "INSERT INTO tells VALUES (1, 'a'), (2, 'b') RETURNING id, e",
+        "INSERT INTO tells VALUES (1, 'a') RETURNING id, e",
+        "UPDATE tells SET id = 1 WHERE e = 'b' RETURNING *",
+        "DELETE FROM tells WHERE e = 'b' AND 1 / (id - 2) = 1 RETURNING e",
+        "DELETE FROM tells WHERE e = 'nobody' RETURNING e",
+        "SELECT e, 1 / (id - 1) FROM tells WHERE e = 'a'",
+        "SELECT e, 1 / (id - 1) FROM tells WHERE e = 'a' FOR UPDATE",
+        "WITH w AS (INSERT INTO tells VALUES (2, 'c') RETURNING e) SELECT * FROM w",
+    ]);
+}
