@@ -420,3 +420,20 @@ fn a_table_with_unique_values_is_not_made_in_pg_temp_by_the_search_path() {
         "0\n"
     );
 }
+
+/// Nothing may be asked of the server before SET TRANSACTION, which must be the first of its transaction.
+#[test]
+fn a_schema_change_is_not_in_the_way_of_set_transaction() {
+    let twin = Twin::start();
+    let mut raw = twin.raw_sealed();
+    for set in [
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "set local  transaction\tisolation level serializable;",
+        "SET transaction_isolation = 'serializable'",
+    ] {
+        raw.query("BEGIN");
+        twin.sealed.sql("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, e seal.text_eq)");
+        assert_eq!(raw.query(set), "C SET\nZ T", "{set}");
+        raw.query("ROLLBACK");
+    }
+}

@@ -17,8 +17,11 @@ const SCHEMA: &str =
 
 const ALL: &str = "SELECT p.*, n.body FROM people p LEFT JOIN notes n ON n.person = p.id ORDER BY p.id";
 
+/// A schema change that is noticed while its transaction begins makes it fail, to be tried again.
 pub fn dump(database: &Database, more: &[&str]) -> String {
-    run(Command::new("pg_dump").arg(&database.url).args(more), "").ok()
+    let dump = || run(Command::new("pg_dump").arg(&database.url).args(more), "");
+    let first = dump();
+    if first.err.contains("schema changed") { dump().ok() } else { first.ok() }
 }
 
 pub fn restore(database: &Database, dump: &str) {
