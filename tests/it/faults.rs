@@ -7,8 +7,8 @@ use crate::support::{Cluster, Proxy, ProxyOptions, Twin, Workspace, eventually};
 
 /// Damages the envelope of one row.
 fn damage(twin: &Twin, table: &str, id: i32) {
-    let sql = format!("UPDATE {table} SET e.c = overlay((e).c placing '\\x00' from 40) WHERE id = {id}");
-    twin.direct.sql(&sql);
+    let other = "set_byte((e).c, 39, 255 - get_byte((e).c, 39))";
+    twin.direct.sql(&format!("UPDATE {table} SET e.c = {other} WHERE id = {id}"));
 }
 
 #[test]
