@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Level;
-use super::judge::Verdict;
+use super::judge::{ARRAY_TERMS, Verdict};
 use super::plpgsql::{self, Act, Head};
 use super::routines::Function;
 use super::variables::Names;
@@ -156,6 +156,10 @@ impl Body<'_> {
                 );
             }
             Verdict::Rewritten { executed, .. } if terms(&executed) <= terms(statement) => {}
+            Verdict::Rewritten { executed, .. } if compares_arrays(&executed) => {
+                let why = "it compares arrays of encrypted values, which PostgreSQL fails at: only the proxy compares their terms";
+                self.push(line, Level::Fault, why, "Compare them in statements that are sent through the proxy");
+            }
             Verdict::Rewritten { .. } if self.names.finds_operators() && !sorts(statement) => {}
             Verdict::Rewritten { .. } if sorts(statement) => {
                 let why = "it sorts or groups by encrypted values, which PostgreSQL fails at: only the proxy puts their terms there";
@@ -176,8 +180,9 @@ impl Body<'_> {
     /// Other refusals than those for encrypted columns tell of names that are not known here.
     fn refused(&mut self, line: u64, refusal: &Refusal) {
         let code = refusal.sqlstate.0;
-        // What a function that is called does is told where that one is judged.
-        let of_call = refusal.message.starts_with("function ") && refusal.message.contains("touches encrypted columns");
+        // What a function that is called does is told where that one is judged, and PostgreSQL knows which it calls.
+        let of_call = refusal.message.starts_with("function ") && refusal.message.contains("touches encrypted columns")
+            || refusal.message.starts_with("which function this call of ");
         if matches!(code, "0A000" | "42804") && !of_call {
             let advice = match refusal.message.contains("whole-row") && self.trigger {
                 true => "Write OLD *<> NEW to see whether anything was written; else name the columns one by one",
@@ -212,8 +217,18 @@ fn has_query(text: &str) -> bool {
 /// How many terms a text takes.
 fn terms(text: &str) -> usize {
     let words = words(text);
-    let term = |w: &&[String]| w[0] == ")" && w[1] == "." && matches!(w[2].as_str(), "eq" | "ord" | "m");
-    words.windows(3).filter(term).count()
+    let of_value = |w: &[String]| w[0] == ")" && w[1] == "." && matches!(w[2].as_str(), "eq" | "ord" | "m");
+    words.windows(3).filter(|w| of_value(w) || of_array(w)).count()
+}
+
+/// Terms of an array are taken.
+fn of_array(words: &[String]) -> bool {
+    words[0] == "seal" && words[1] == "." && ARRAY_TERMS.contains(&words[2].as_str())
+}
+
+/// Whole arrays are compared, which no operator of schema `seal` does.
+fn compares_arrays(text: &str) -> bool {
+    words(text).windows(3).any(|w| of_array(w) && !matches!(w[2].as_str(), "eq" | "ord"))
 }
 
 /// Words by which a statement needs an order or equality of values that no operator's name finds.

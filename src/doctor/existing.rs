@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::judge::{Misuse, Verdict, attributes, judge, misuse, printed_path, taken_back};
+use super::judge::{Misuse, Verdict, attributes, judge, misuse, printed_path, taken_back, takes_of_arrays};
 use super::objects::{self, Kind, Object};
 use super::{Finding, Level, columns, publications, routines};
 use crate::schema::SchemaError;
@@ -171,6 +171,10 @@ fn index(object: &Object, catalog: &Catalog) -> Option<Finding> {
     let relation = catalog.by_oid(object.relation).filter(|relation| relation.touching)?;
     let fault = |why: String, advice: String| Some(Finding::new(Kind::Index, &object.name, Level::Fault, why, advice));
     let (method, unique, constraint) = object.index();
+    // As the proxy makes it for arrays.
+    if method == "gin" && takes_of_arrays(&object.text) {
+        return None;
+    }
     match judge(&object.text, catalog, &printed_path()) {
         Verdict::Rewritten { text, .. } => {
             let drop = match constraint {

@@ -117,6 +117,10 @@ async fn ahead(client: &Client, catalog: &Catalog, wish: &Wish) -> Result<Foreca
     let (relation, column) = found(catalog, &path, &wish.column)?;
     let enc = wanted(catalog, &wish.kind)?;
     let from = declared(client, &relation, &column).await?;
+    if from.name.ends_with("[]") {
+        let why = "arrays are not looked at ahead; encrypted, it would be of type";
+        return refuse(format!("column {} is of type {}: {why} seal.{}[]", wish.column, from.name, enc.def.name));
+    }
     let objects = objects::read(client).await?;
     let family: Vec<Oid> = catalog.family(relation.oid).into_iter().collect();
     let after = hypothetical(catalog, &family, &column, &enc, &objects);

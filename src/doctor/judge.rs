@@ -106,6 +106,19 @@ pub(super) fn attributes(text: &str, catalog: &Catalog) -> Vec<(String, String)>
     taken(text, &lexed.tokens, catalog).into_iter().map(|t| (t.column, t.term)).collect()
 }
 
+/// Functions of schema `seal` that the proxy writes around arrays.
+pub(super) const ARRAY_TERMS: [&str; 8] =
+    ["eq", "ord", "eq_whole", "ord_whole", "eq_placed", "ord_placed", "eq_distinct", "ord_distinct"];
+
+/// A definition takes terms of arrays.
+pub(super) fn takes_of_arrays(text: &str) -> bool {
+    let Ok(lexed) = Lexed::new(text, true) else { return false };
+    lexed
+        .tokens
+        .windows(3)
+        .any(|t| t[0].text(text) != "." && ARRAY_TERMS.contains(&t[1].text(text)) && t[2].text(text) == "(")
+}
+
 /// A definition as it was before the proxy made it: terms are columns again, and so are values picked from groups. Whether
 /// anything was taken back.
 pub(super) fn taken_back(text: &str, catalog: &Catalog) -> (String, bool) {
@@ -127,6 +140,9 @@ pub(super) fn taken_back(text: &str, catalog: &Catalog) -> (String, bool) {
                 let Some(end) = (i + 2..close).find(|&j| is(j, ")")) else { continue };
                 let name = &text[tokens[i + 2].start as usize..tokens[end - 1].end as usize];
                 edits.push(((i - 1, close + 2), name.to_owned()));
+            }
+            word if ARRAY_TERMS.contains(&word) && is(i + 1, "(") && !(i > 0 && is(i - 1, ".")) => {
+                edits.push(((i, i), String::new()));
             }
             "ord_min" => edits.push(((i, i), "min".to_owned())),
             "ord_max" => edits.push(((i, i), "max".to_owned())),
@@ -150,6 +166,8 @@ pub(super) fn taken_back(text: &str, catalog: &Catalog) -> (String, bool) {
 
 /// Operators that compare whole records: `=`, `<>`, `<`, `>`, `<=`, `>=`.
 const RECORD: std::ops::RangeInclusive<i64> = 2988..=2993;
+/// Those that compare whole arrays.
+const ARRAY: std::ops::RangeInclusive<i64> = 1070..=1075;
 
 /// Nodes that compare two expressions by an operator.
 const COMPARING: [&str; 4] = ["OPEXPR", "DISTINCTEXPR", "NULLIFEXPR", "SCALARARRAYOPEXPR"];
@@ -170,7 +188,9 @@ pub(super) fn misuse(trees: &str, catalog: &Catalog) -> Option<Misuse> {
     let (mut compared, mut printed) = (false, false);
     walk(&tree, &mut |node| {
         let of = |node: &Node<'_>| is_value(node, catalog);
-        if COMPARING.contains(&node.label()) && node.number("opno").is_some_and(|op| RECORD.contains(&op)) {
+        if COMPARING.contains(&node.label())
+            && node.number("opno").is_some_and(|op| RECORD.contains(&op) || ARRAY.contains(&op))
+        {
             compared |= node.list("args").iter().any(of);
         }
         printed |= node.label() == "COERCEVIAIO" && node.field("arg").is_some_and(of);
@@ -182,14 +202,14 @@ pub(super) fn misuse(trees: &str, catalog: &Catalog) -> Option<Misuse> {
     }
 }
 
-/// A column of an encrypted type, or a whole row that holds one.
+/// A column of an encrypted type or of arrays of one, or a whole row that holds one.
 fn is_value(node: &Node<'_>, catalog: &Catalog) -> bool {
     let Some(oid) = node.number("vartype").and_then(|oid| Oid::try_from(oid).ok()) else { return false };
     let row = || {
         let name = catalog.type_names.get(&oid);
         name.and_then(|(schema, name)| catalog.relation(schema, name)).is_some_and(|relation| relation.touching)
     };
-    node.label() == "VAR" && (catalog.types.contains_key(&oid) || row())
+    node.label() == "VAR" && (catalog.types.contains_key(&oid) || catalog.array_types.contains_key(&oid) || row())
 }
 
 fn walk<'a>(node: &Node<'a>, see: &mut impl FnMut(&Node<'a>)) {

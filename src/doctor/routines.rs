@@ -1,6 +1,7 @@
 //! Functions and procedures: whether statements may call them, and whether their bodies run over encrypted columns.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use tokio_postgres::Client;
 
@@ -8,7 +9,9 @@ use super::rows::{Row, query};
 use super::{Finding, Kind, Level, bodies};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, Oid};
-use crate::schema::routine::{Routine, obstacle};
+use crate::schema::routine::{Language, Routine, is_polymorphic, obstacle};
+use crate::sql::judge_routine;
+use crate::sql::plan::SessionState;
 
 /// `trigger` and `event_trigger`.
 const TRIGGER: Oid = 2279;
@@ -20,7 +23,6 @@ pub(super) struct Function {
     pub(super) oid: Oid,
     /// Schema, name and types of arguments.
     pub(super) shown: String,
-    pub(super) schema: String,
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) language: String,
@@ -32,6 +34,8 @@ pub(super) struct Function {
     pub(super) set: bool,
     /// The schemas that it is run with, where it says so.
     pub(super) path: Option<Vec<String>>,
+    /// Those depend on who asks.
+    pub(super) floats: bool,
     /// Relations that it is a trigger of.
     pub(super) serves: Vec<Oid>,
 }
@@ -87,12 +91,12 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
     let types: Vec<Oid> =
         types.collect::<Result<_, _>>().map_err(|_| SchemaError::Answer("a field is not a number"))?;
     let names = row.list(7)?;
+    let path = row.optional(11)?.map(|_| row.list(11)).transpose()?;
     let arguments =
         types.iter().enumerate().map(|(i, oid)| (names.get(i).cloned().unwrap_or_default(), *oid)).collect();
     Ok(Function {
         oid: row.number(0)?,
         shown: row.text(1)?.to_owned(),
-        schema: row.text(2)?.to_owned(),
         name: row.text(3)?.to_owned(),
         kind: row.text(4)?.to_owned(),
         language: row.text(5)?.to_owned(),
@@ -100,7 +104,8 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
         arguments,
         result: row.number(9)?,
         set: row.is_true(10)?,
-        path: row.optional(11)?.map(|_| row.list(11)).transpose()?.map(path_of),
+        floats: path.iter().flatten().any(|schema| schema.starts_with('$')),
+        path: path.map(path_of),
         serves: row.list(12)?.iter().filter_map(|oid| oid.parse().ok()).collect(),
     })
 }
@@ -118,12 +123,12 @@ pub(super) struct Judge<'a> {
     /// The schemas of the role's sessions.
     path: &'a [String],
     /// By OID: how calls are judged, and whether it runs dynamic SQL. Without those that the configuration trusts.
-    known: HashMap<Oid, (&'a Routine, bool)>,
+    known: HashMap<Oid, (&'a Arc<Routine>, bool)>,
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(catalog: &'a Catalog, path: &'a [String]) -> Self {
-        let known = catalog.facts.functions().map(|f| (f.oid, (f.routine.as_ref(), f.dynamic))).collect();
+        let known = catalog.facts.functions().map(|f| (f.oid, (f.routine, f.dynamic))).collect();
         Judge { catalog, path, known }
     }
 
@@ -143,11 +148,19 @@ impl<'a> Judge<'a> {
                 vec![Finding::new(function.word(), &function.shown, Level::Fault, why, "Give it another name")]
             }
             _ if !touches => Vec::new(),
-            _ => match call_trouble(function, routine, *dynamic, self.catalog) {
+            _ => match call_trouble(function, self.of_catalog(routine), *dynamic, self) {
                 Some((why, advice)) => vec![Finding::new(function.word(), &function.shown, Level::Fault, why, advice)],
                 None => findings(function, bodies::troubles(function, None, self.catalog, self.path)),
             },
         }
+    }
+
+    /// The same as statements see it.
+    fn of_catalog<'r>(&'r self, routine: &'r Arc<Routine>) -> &'r Arc<Routine> {
+        let same = |r: &&Arc<Routine>| {
+            r.schema == routine.schema && r.procedure == routine.procedure && r.inputs == routine.inputs
+        };
+        self.catalog.routines.get(&routine.name).and_then(|all| all.iter().find(same)).unwrap_or(routine)
     }
 
     /// A trigger function, on each of its tables.
@@ -170,19 +183,20 @@ fn findings(function: &Function, troubles: Vec<bodies::Trouble>) -> Vec<Finding>
 }
 
 /// Why the proxy refuses every call, and what to change.
-fn call_trouble(function: &Function, routine: &Routine, dynamic: bool, catalog: &Catalog) -> Option<(String, String)> {
+fn call_trouble(
+    function: &Function,
+    routine: &Arc<Routine>,
+    dynamic: bool,
+    judge: &Judge<'_>,
+) -> Option<(String, String)> {
+    if routine.followed || !routine.touching {
+        let session = SessionState { search_path: Some(judge.path), standard_conforming_strings: true };
+        let refusal = judge_routine(routine, judge.catalog, &session)?;
+        return Some((format!("calls of it are refused: {}", refusal.message), refusal.hint.unwrap_or_default()));
+    }
     const MOVE: &str = "Let it only store, select and compare arguments and columns; or do the work in the application";
-    let namesakes = catalog.routines.get(&function.name).map_or(&[][..], Vec::as_slice);
-    let same_schema = namesakes.iter().filter(|r| r.schema == function.schema).count();
-    if routine.followed && same_schema < 2 {
-        return None;
-    }
-    if routine.followed {
-        let why = "calls of it are refused: it touches encrypted columns, and which function of its name is called cannot be told";
-        return Some((why.to_owned(), "Give each function a name of its own".to_owned()));
-    }
     const TRUSTED: &str = "If it touches no encrypted column, list it in policy.trusted_functions";
-    let read = matches!(&*function.language, "sql" | "plpgsql");
+    let read = Language::of(&function.language).is_some();
     if !read && function.kind != "a" {
         let why = format!("calls of it are refused: what language {} does is not looked at", function.language);
         return Some((why, format!("{TRUSTED}. Else write it in SQL or PL/pgSQL")));
@@ -191,15 +205,27 @@ fn call_trouble(function: &Function, routine: &Routine, dynamic: bool, catalog: 
         let why = "calls of it are refused: it runs dynamic SQL (EXECUTE), which may touch encrypted columns";
         return Some((why.to_owned(), TRUSTED.to_owned()));
     }
-    let how = match (&*function.kind, obstacle(&function.source)) {
-        ("a" | "w", _) => "it is an aggregate or window function".to_owned(),
-        (_, Some(what)) => format!("it has {what}"),
-        (_, None) => {
-            "its arguments or its result are of a type that takes any value (text, varchar, anyelement), or VARIADIC"
-                .to_owned()
+    let types = || routine.inputs.iter().chain([&routine.result]);
+    let (how, advice) = match &*function.kind {
+        "a" | "w" => ("it is an aggregate or window function".to_owned(), MOVE),
+        _ if routine.variadic => ("it is VARIADIC".to_owned(), "Give it each argument by itself"),
+        _ if types().any(|oid| is_polymorphic(*oid)) => {
+            let why = "its arguments or its result are of a type that stands for others (anyelement)";
+            (why.to_owned(), "Write the types themselves")
         }
+        _ if function.floats => {
+            let why = "its search_path depends on who calls it";
+            (why.to_owned(), "ALTER FUNCTION ... SET search_path = public, seal (with the schemas it needs)")
+        }
+        _ => match obstacle(&function.source) {
+            Some(what) => (format!("it has {what}"), MOVE),
+            None => {
+                let why = "its arguments or its result are of a type that takes any value (text, varchar)";
+                (why.to_owned(), "Write its body as a string ($$ ... $$), which is looked into further")
+            }
+        },
     };
     let why =
         format!("calls of it are refused: it touches encrypted columns, and does more than move their values: {how}");
-    Some((why, format!("{MOVE}. {TRUSTED}")))
+    Some((why, format!("{advice}. {TRUSTED}")))
 }

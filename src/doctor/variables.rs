@@ -123,10 +123,8 @@ impl<'a> Names<'a> {
     }
 
     fn column(&self, name: &str, oid: Oid) -> Column {
-        let enc = self.catalog.types.get(&oid).cloned();
-        let direct = enc.is_some();
-        let tainted = self.catalog.array_types.contains_key(&oid);
-        Column { enc, direct, tainted, type_oid: oid, ..plain(name) }
+        let enc = self.catalog.types.get(&oid).or_else(|| self.catalog.array_types.get(&oid)).cloned();
+        Column { direct: enc.is_some(), enc, type_oid: oid, ..plain(name) }
     }
 
     /// Columns, where the type is that of a table's rows.
@@ -147,6 +145,10 @@ impl<'a> Names<'a> {
         let (name, suffix) = match lower.split_once('%') {
             Some((name, suffix)) => (name.trim().to_owned(), suffix.trim().to_owned()),
             None => (lower.clone(), String::new()),
+        };
+        let (name, array) = match name.split_once('[') {
+            Some((element, _)) => (element.trim().to_owned(), true),
+            None => (name, false),
         };
         let parts: Vec<String> = name.split('.').map(|part| part.trim_matches('"').to_owned()).collect();
         let relation = |parts: &[String]| match parts {
@@ -175,9 +177,9 @@ impl<'a> Names<'a> {
             _ => None,
         };
         if let Some(enc) = sealed {
-            return Some(Meaning::Scalar(self.column("", enc.oid)));
+            return Some(Meaning::Scalar(self.column("", if array { enc.array_oid } else { enc.oid })));
         }
-        match relation(&parts) {
+        match relation(&parts).filter(|_| !array) {
             Some(relation) => Some(Meaning::Record(Some(relation.columns.clone()))),
             None => Some(Meaning::Scalar(plain(""))),
         }

@@ -57,14 +57,15 @@ impl Catalog {
         catalog
     }
 
-    /// This catalog with another relation that statements can name, and in which every function may be called.
+    /// This catalog with another relation that statements can name, and in which every function may be called, whatever its
+    /// body does.
     pub fn with_relation(&self, relation: Relation) -> Catalog {
         let mut catalog = self.clone();
         if relation.touching {
             catalog.touching_names.insert(relation.name.clone());
         }
         for routine in catalog.routines.values_mut().flatten() {
-            *routine = Arc::new(Routine { followed: true, ..Routine::clone(routine) });
+            *routine = Arc::new(Routine { followed: true, body: None, ..Routine::clone(routine) });
         }
         catalog.relations.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), Arc::new(relation));
         catalog

@@ -74,6 +74,7 @@ pub use comment::commented;
 pub use literal::{Literal, Literals, literals};
 pub use refuse::WHAT_WORKS;
 pub use render::{PositionMap, Rendered};
+pub use routine::judge_routine;
 pub use shape::{Shape, ShapeId};
 pub use statement::{after_failure, analyze};
 pub use untouched::{holds_ours, names_ours};

@@ -6,19 +6,20 @@
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CallStmt, FuncCall, Node, RangeFunction};
+use pg_query::protobuf::{CallStmt, ColumnRef, FuncCall, Node, RangeFunction};
 
-use super::analyzer::{Analyzer, TopColumn};
+use super::analyzer::{Analyzer, Around, TopColumn};
 use super::body::Called;
 use super::expr::{Enc, Open, Val};
 use super::from::{alias_of, rename};
-use super::plan::Refusal;
+use super::lex::Lexed;
+use super::plan::{Refusal, SessionState};
 use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result};
 use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::statement::Outcome;
 use super::tree;
 use super::types::{self, Named};
-use crate::schema::catalog::{EncType, Oid};
+use crate::schema::catalog::{Catalog, EncType, Oid};
 use crate::schema::routine::{Routine, is_polymorphic};
 
 /// `record`.
@@ -323,6 +324,87 @@ impl Analyzer<'_> {
         }
         Ok(())
     }
+}
+
+/// Why every call of a function or procedure is refused, whichever arguments of its own types it is given: what the proxy
+/// would say. `None`: there are calls that are sent.
+pub fn judge_routine(routine: &Arc<Routine>, catalog: &Catalog, session: &SessionState<'_>) -> Option<Box<Refusal>> {
+    let lexed = Lexed::new("", true).ok()?;
+    let around = Around { catalog, session, declared: &[] };
+    Analyzer::new("", &lexed, 0, around).and_then(|mut analyzer| analyzer.callable(routine)).err()
+}
+
+impl Analyzer<'_> {
+    /// Some call of the routine is not refused.
+    fn callable(&mut self, routine: &Arc<Routine>) -> Result<()> {
+        let name = &routine.name;
+        if routine.touching && !routine.followed {
+            return Err(not_followed(name));
+        }
+        let column = node(NodeEnum::ColumnRef(ColumnRef::default()));
+        let fewest = routine.inputs.len() - routine.defaults.min(routine.inputs.len());
+        let counts = (fewest..=routine.inputs.len()).rev();
+        let forms = counts.flat_map(|count| [(count, false), (count, true)]);
+        let mut refused = None;
+        for (count, named) in
+            forms.filter(|(count, named)| !named || routine.names[..*count].iter().all(|n| !n.is_empty()))
+        {
+            let given: Vec<Given<'_>> = (0..count).map(|input| self.example(routine, input, named, &column)).collect();
+            match self.meaning(&qualified(routine), routine.procedure, &given) {
+                Ok(Meaning::Plain) => return Ok(()),
+                Ok(Meaning::Routine(meant, inputs)) => {
+                    match self.result_is_followed(&meant).and_then(|()| self.arguments(&meant, given, &inputs)) {
+                        Ok(()) => return self.follow(),
+                        Err(refusal) => refused = Some(refusal),
+                    }
+                }
+                Err(refusal) => {
+                    refused.get_or_insert(refusal.hint("Give each function a name of its own."));
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// A column of the type of that input.
+    fn example<'n>(&self, routine: &'n Routine, input: usize, named: bool, column: &'n Node) -> Given<'n> {
+        let val = match self.catalog.types.get(&routine.inputs[input]) {
+            Some(ty) => Val::Enc(Enc::new(Arc::clone(ty), "a column".into(), (0, 0))),
+            None => Val::Plain,
+        };
+        Given { name: named.then_some(routine.names[input].as_str()), node: column, val }
+    }
+
+    /// What it gives can be read, in some place that it may stand in.
+    fn result_is_followed(&self, routine: &Routine) -> Result<()> {
+        let name = &routine.name;
+        let contains = |oid: Oid| self.contains_encrypted(oid);
+        match routine.outputs.as_slice() {
+            [_] if !routine.procedure => {
+                Err(refuse::unsupported(format!("function {name} has one OUT or TABLE argument alone"))
+                    .hint("Let it give the value itself: RETURNS and its type."))
+            }
+            [] if contains(routine.result) => {
+                Err(refuse::unsupported(format!("function {name} gives a row or an array of encrypted values"))
+                    .hint("Let it give a value of an encrypted type, or columns: RETURNS TABLE (...)."))
+            }
+            outputs if routine.procedure && outputs.iter().any(|(_, oid)| contains(*oid)) => {
+                Err(refuse::unsupported(format!("procedure {name} gives a row or an array of encrypted values"))
+                    .hint("Let it give values of encrypted types."))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn node(kind: NodeEnum) -> Node {
+    Node { node: Some(kind) }
+}
+
+/// A call of this name, in this schema.
+fn qualified(routine: &Routine) -> FuncCall {
+    let part = |sval: &str| node(NodeEnum::String(pg_query::protobuf::String { sval: sval.to_owned() }));
+    FuncCall { funcname: vec![part(&routine.schema), part(&routine.name)], ..FuncCall::default() }
 }
 
 /// Which inputs of a routine the arguments of a call are. `None`: it cannot be called so.

@@ -71,7 +71,7 @@ fn values_that_could_not_be_stored_are_counted() {
     let workspace = Workspace::init(&database);
     let client = workspace.client_create("web", &["default"]);
     database.sql(
-        "CREATE TABLE t (id int PRIMARY KEY, code varchar(200) NOT NULL, said text, n numeric);
+        "CREATE TABLE t (id int PRIMARY KEY, code varchar(200) NOT NULL, said text, n numeric, list text[]);
          CREATE TABLE parent (id int, e text); CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (1, 'x');
          INSERT INTO t SELECT i, CASE WHEN i < 4 THEN repeat('z', 90) ELSE 'code ' || i END, CASE WHEN i % 2 = 0 THEN 'hidden' ELSE i::text END, NULL
            FROM generate_series(1, 12000) i",
@@ -104,6 +104,7 @@ fn values_that_could_not_be_stored_are_counted() {
     for (args, why) in [
         (["t.code", "seal.nothing"], "there is no encrypted type seal.nothing"),
         (["t.nothing", "seal.text_eq"], "has no column nothing"),
+        (["t.list", "seal.text_eq"], "it would be of type seal.text_eq[]"),
         (["nothing.e", "seal.text_eq"], "there is no table"),
         (["e", "seal.text_eq"], "is no column"),
         (["v.code", "seal.text_eq"], "is not a table"),

@@ -47,12 +47,6 @@ CREATE FUNCTION b_text(twice int) RETURNS int LANGUAGE sql AS 'SELECT twice * 2'
 -- fault: function public.b_lower(wanted text)
 CREATE FUNCTION b_lower(wanted text) RETURNS int LANGUAGE sql AS 'SELECT id FROM users WHERE lower(email::text) = lower(wanted)';
 -- call: SELECT b_lower('ANN@x')
--- fault: function public.b_literal()
-CREATE FUNCTION b_literal() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE name = ''Ann''';
--- call: SELECT b_literal()
--- fault: function public.b_number(wanted integer)
-CREATE FUNCTION b_number(wanted int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE age > 20 AND id = wanted';
--- call: SELECT b_number(1)
 -- fault: function public.b_variable(wanted integer)
 CREATE FUNCTION b_variable(wanted int) RETURNS int LANGUAGE plpgsql AS 'DECLARE v seal.text_eq; BEGIN SELECT email INTO v FROM users WHERE id = wanted; RETURN wanted; END';
 -- call: SELECT b_variable(1)
@@ -65,20 +59,38 @@ CREATE FUNCTION b_dynamic(wanted text) RETURNS bigint LANGUAGE plpgsql AS 'DECLA
 -- fault: function public.b_gives_text(wanted integer)
 CREATE FUNCTION b_gives_text(wanted int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT email FROM users WHERE id = wanted); END';
 -- call: SELECT b_gives_text(1)
--- fault: function public.b_same_name(seal.text_eq)
-CREATE FUNCTION b_same_name(seal.text_eq) RETURNS seal.text_eq LANGUAGE sql AS 'SELECT $1';
--- fault: function public.b_same_name(seal.date_ord)
-CREATE FUNCTION b_same_name(seal.date_ord) RETURNS seal.date_ord LANGUAGE sql AS 'SELECT $1';
--- call: SELECT b_same_name(email) FROM users
+-- fault: function public.b_finds(wanted integer)
+CREATE FUNCTION b_finds(wanted int) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM users WHERE email = ''ann@x'' AND id = wanted); END';
+-- call: SELECT b_finds(1)
+-- fault: function public.b_outer(wanted text)
+CREATE FUNCTION b_outer(wanted text) RETURNS int LANGUAGE plpgsql AS 'DECLARE n int; BEGIN n := b_lower(wanted); RETURN n; END';
+-- call: SELECT b_outer('ann@x')
+-- fault: function public.b_row_of(wanted integer)
+CREATE FUNCTION b_row_of(wanted int) RETURNS SETOF people LANGUAGE sql AS 'SELECT * FROM people WHERE id = wanted';
+-- call: SELECT * FROM b_row_of(1)
+-- call: SELECT b_row_of(1)
+-- fault: function public.b_list(wanted integer)
+CREATE FUNCTION b_list(wanted int) RETURNS seal.text_eq[] LANGUAGE sql AS 'SELECT array_agg(email) FROM people WHERE id = wanted';
+-- call: SELECT b_list(1)
+-- fault: function public.b_kept(wanted integer)
+CREATE FUNCTION b_kept(wanted int) RETURNS bigint LANGUAGE sql RETURN (SELECT count(*) FROM users WHERE age > 20 AND id = wanted);
+-- call: SELECT b_kept(1)
+-- fault: function public.b_alike(a integer)
+CREATE FUNCTION b_alike(a int) RETURNS seal.text_eq LANGUAGE sql AS 'SELECT email FROM users WHERE id = a';
+-- fault: function public.b_alike(a date)
+CREATE FUNCTION b_alike(a date) RETURNS seal.text_eq LANGUAGE sql AS 'SELECT u.email FROM users u JOIN events e ON e.id = u.id WHERE e.at = a';
+-- call: SELECT b_alike(1)
+-- call: SELECT b_alike(at) FROM events
+-- call: SELECT b_alike(id) FROM people
+-- fault: procedure public.b_procedure(IN who integer)
+CREATE PROCEDURE b_procedure(who int) LANGUAGE plpgsql AS 'BEGIN UPDATE users SET email = ''x@x'' WHERE id = who; END';
+-- call: CALL b_procedure(1)
 -- fault: function public.b_no_path(wanted seal.text_eq)
 CREATE FUNCTION b_no_path(wanted seal.text_eq) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM users u WHERE u.email = wanted); END';
 -- call: SELECT b_no_path('ann@x')
 -- fault: function public.b_into(OUT mail seal.text_eq)
 CREATE FUNCTION b_into(OUT mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN SELECT u.email INTO mail FROM users u; END';
 -- call: SELECT b_into()
--- fault: procedure public.b_procedure(IN who integer)
-CREATE PROCEDURE b_procedure(who int) LANGUAGE sql AS 'UPDATE users SET name = ''x'' WHERE id = who';
--- call: CALL b_procedure(1)
 -- fault: function public.b_row_changed()
 CREATE FUNCTION b_row_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF OLD.* IS DISTINCT FROM NEW.* THEN NEW.age := 1; END IF; RETURN NEW; END';
 CREATE TABLE b_row_changed_on (LIKE history); CREATE TRIGGER t BEFORE UPDATE ON b_row_changed_on FOR EACH ROW EXECUTE FUNCTION b_row_changed();
@@ -149,8 +161,26 @@ CREATE TABLE b_fk_to (email seal.text_eq CONSTRAINT b_fk_to_key UNIQUE);
 CREATE TABLE b_fk_on (email seal.text_eq, CONSTRAINT b_fk FOREIGN KEY (email) REFERENCES b_fk_to (email));
 -- fault: partition key public.b_parted
 CREATE TABLE b_parted (id int, email seal.text_eq) PARTITION BY LIST (email);
--- fault: column public.b_array_on.emails
-CREATE TABLE b_array_on (id int, emails seal.text_eq[]);
+-- fault: index public.b_array_itself
+CREATE TABLE b_array_on (id int, emails seal.text_eq[]); CREATE INDEX b_array_itself ON b_array_on (emails);
+-- fault: index public.b_array_unique_key
+CREATE TABLE b_array_unique_on (id int, emails seal.text_eq[], CONSTRAINT b_array_unique_key UNIQUE (emails));
+-- fault: default public.b_array_default_on.emails
+CREATE TABLE b_array_default_on (id int, emails seal.text_eq[] DEFAULT '{}');
+-- fault: view public.b_array_same
+CREATE VIEW b_array_same AS SELECT a.id FROM lists a JOIN lists b ON a.emails = b.emails;
+-- fault: view public.b_array_text
+CREATE VIEW b_array_text AS SELECT id, emails::text AS emails FROM lists;
+-- fault: view public.b_array_count
+CREATE VIEW b_array_count AS SELECT id, cardinality(emails) AS n FROM lists;
+-- fault: view public.b_array_any
+CREATE VIEW b_array_any AS SELECT p.id FROM lists a JOIN people p ON p.email = ANY (a.emails);
+-- fault: function public.b_array_changed()
+CREATE FUNCTION b_array_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.emails IS DISTINCT FROM OLD.emails THEN NEW.id := 0; END IF; RETURN NEW; END';
+CREATE TABLE b_array_changed_on (LIKE b_array_on); CREATE TRIGGER t BEFORE UPDATE ON b_array_changed_on FOR EACH ROW EXECUTE FUNCTION b_array_changed();
+-- fault: domain public.b_list_domain
+-- fault: column public.b_list_domain_on.emails
+CREATE DOMAIN b_list_domain AS seal.text_eq[]; CREATE TABLE b_list_domain_on (id int, emails b_list_domain);
 -- fault: domain public.b_domain
 -- fault: column public.b_domain_on.email
 CREATE DOMAIN b_domain AS seal.text_eq; CREATE TABLE b_domain_on (id int, email b_domain);

@@ -16,6 +16,20 @@ CREATE PROCEDURE f_put(p_id int, p_email seal.text_eq) LANGUAGE sql AS 'INSERT I
 -- call: CALL f_put(9, 'z@x')
 CREATE FUNCTION f_table(wanted int) RETURNS TABLE (uid int, mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT u.id, u.email FROM users u WHERE u.id = wanted; END';
 -- call: SELECT * FROM f_table(1)
+CREATE FUNCTION f_literal() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE name = ''Ann''';
+-- call: SELECT f_literal()
+CREATE FUNCTION f_number(wanted int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE age > 20 AND id = wanted';
+-- call: SELECT f_number(1)
+CREATE FUNCTION f_gives_name(wanted int) RETURNS text LANGUAGE plpgsql AS 'DECLARE n text; BEGIN SELECT upper(u.name) INTO n FROM users u WHERE u.id = wanted; RETURN n || ''!''; END';
+-- call: SELECT f_gives_name(1)
+CREATE FUNCTION f_variables(a int, b int) RETURNS int LANGUAGE plpgsql AS 'DECLARE x seal.text_eq; y users.email%TYPE; r record; n int := 0; BEGIN x := (SELECT u.email FROM users u WHERE u.id = a); y := f_move(b); UPDATE people SET email = coalesce(y, x) WHERE people.id = a; FOR r IN SELECT u.id, u.email FROM users u WHERE u.id < 100 LOOP CONTINUE WHEN r.email IS NULL; x := r.email; n := n + 1; END LOOP; RETURN n; END';
+-- call: SELECT f_variables(1, 2)
+CREATE FUNCTION f_same_name(seal.text_eq) RETURNS seal.text_eq LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION f_same_name(seal.date_ord) RETURNS seal.date_ord LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION f_same_name(a int, b text DEFAULT 'x') RETURNS text LANGUAGE sql AS 'SELECT b || a';
+-- call: SELECT f_same_name(email), f_same_name(born), f_same_name(id), f_same_name(id, name) FROM users
+CREATE PROCEDURE f_procedure(who int) LANGUAGE sql AS 'UPDATE people SET name = ''x'' WHERE id = who';
+-- call: CALL f_procedure(1)
 CREATE FUNCTION f_plainly(a int, b text) RETURNS text LANGUAGE plpgsql AS 'DECLARE v text := upper(b); n int; BEGIN SELECT count(*) INTO n FROM events WHERE title = v; FOR n IN SELECT id FROM events LOOP v := v || n; END LOOP; RETURN v || a; END';
 -- call: SELECT f_plainly(1, 'a')
 CREATE FUNCTION f_touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.age := coalesce(NEW.age, 0) + 1; NEW.name := upper(NEW.name); RETURN NEW; END';
@@ -59,6 +73,12 @@ CREATE TABLE f_generated_on (LIKE history, loud text GENERATED ALWAYS AS (upper(
 CREATE TABLE f_fk_on (id int REFERENCES users (id), email seal.text_eq);
 CREATE TABLE f_parted (id int, email seal.text_eq) PARTITION BY RANGE (id);
 CREATE TABLE f_parted_1 PARTITION OF f_parted FOR VALUES FROM (1) TO (100);
+CREATE TABLE f_lists (id int, email seal.text_eq, emails seal.text_eq[] DEFAULT NULL, births seal.date_ord[]);
+CREATE INDEX f_lists_ids ON f_lists (id);
+CREATE VIEW f_lists_seen AS SELECT id, emails, emails[1] AS first, births[1:2] AS two FROM f_lists WHERE emails IS NOT NULL;
+CREATE VIEW f_lists_made AS SELECT name, array_agg(email) AS emails FROM users GROUP BY name;
+CREATE FUNCTION f_lists_move() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.emails IS NULL THEN NEW.emails := ARRAY[NEW.email]; NEW.email := NULL; ELSE NEW.email := NEW.emails[1]; END IF; RETURN NEW; END';
+CREATE TABLE f_lists_on (LIKE f_lists); CREATE TRIGGER t BEFORE INSERT OR UPDATE ON f_lists_on FOR EACH ROW EXECUTE FUNCTION f_lists_move();
 CREATE STATISTICS f_statistics ON id, name FROM people;
 CREATE STATISTICS f_statistics_term ON id, ((email).eq) FROM people;
 CREATE PUBLICATION f_published FOR TABLE people;

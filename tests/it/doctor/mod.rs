@@ -114,7 +114,9 @@ fn doctor_names_every_object_that_breaks_and_no_other() {
         entries(BROKEN, &["fault", "warning"]).into_iter().flat_map(|entry| entry.expected).collect();
     let missing: Vec<_> = wanted.difference(&found).collect();
     let more: Vec<_> = found.difference(&wanted).collect();
-    assert!(missing.is_empty() && more.is_empty(), "not named: {missing:#?}\nnamed though it works: {more:#?}");
+    let told = |check: &&Value| more.iter().any(|(_, named)| named.ends_with(&text(check, "object")));
+    let told: Vec<&Value> = checks.iter().filter(|c| !text(c, "object").is_empty()).filter(told).collect();
+    assert!(missing.is_empty() && more.is_empty(), "not named: {missing:#?}\nnamed though it works: {told:#?}");
     for check in checks.iter().filter(|check| text(check, "level") != "ok") {
         assert!(!text(check, "why").is_empty() && !text(check, "advice").is_empty(), "{check}");
     }
@@ -175,6 +177,10 @@ fn fires(table: &str) -> Vec<String> {
         "events" => vec![
             "INSERT INTO events (id, title) VALUES (1, 'a')".to_owned(),
             "UPDATE events SET title = 'b'".to_owned(),
+        ],
+        "b_array_changed_on" | "f_lists_on" => vec![
+            format!("INSERT INTO {table} (id, emails) VALUES (1, '{{a@x,b@x}}'), (2, NULL)"),
+            format!("UPDATE {table} SET emails = '{{c@x,d@x}}' WHERE id = 1"),
         ],
         _ => vec![
             format!(

@@ -104,7 +104,7 @@ CREATE FUNCTION f_find(wanted text) RETURNS int LANGUAGE sql AS 'SELECT id FROM 
 -- change: function public.f_one()
 CREATE FUNCTION f_one() RETURNS int LANGUAGE sql AS 'SELECT id FROM users WHERE email = ''ann@x''';
 -- call: SELECT f_one()
--- change: function public.f_name(wanted integer)
+-- nothing: function public.f_name(wanted integer)
 CREATE FUNCTION f_name(wanted integer) RETURNS text LANGUAGE sql AS 'SELECT name FROM users WHERE id = wanted';
 -- call: SELECT f_name(1)
 -- change: function public.f_dynamic(wanted text)

@@ -8,4 +8,6 @@ CREATE TABLE events (id int PRIMARY KEY, at date, title text, counted int DEFAUL
 CREATE TABLE notes (id serial PRIMARY KEY, what text);
 CREATE TABLE history (id int, email seal.text_eq, other seal.text_eq, born seal.date_ord, bio seal.text_search, secret seal.text, name text, age int);
 INSERT INTO users (id, email, other, born, bio, secret, name, age) VALUES (1, 'ann@x', 'ann@x', '1990-01-02', 'hello world', 's', 'Ann', 30), (2, 'bob@x', 'b@x', '1980-01-02', 'good bye', 't', 'Bob', 40);
+CREATE TABLE lists (id int, emails seal.text_eq[], births seal.date_ord[]);
+INSERT INTO lists VALUES (1, '{ann@x,bob@x}', '{1990-01-02}'), (2, '{ann@x}', NULL);
 INSERT INTO people (id, email, name) VALUES (1, 'ann@x', 'Ann'), (2, 'cid@x', 'Cid');
