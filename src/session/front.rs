@@ -111,7 +111,7 @@ where
         // A catalog read since the statement came is new enough, whatever others change meanwhile.
         let mut fresh = false;
         loop {
-            let current = fresh || sets_transaction(text) || self.state.catalog_is_current();
+            let current = fresh || is_about_transaction(text) || self.state.catalog_is_current();
             let unsettled = self.state.vars.unsettled && may_read_otherwise(text.as_bytes());
             let state = self.state.analysis_state();
             let analysis = match current && !unsettled {
@@ -527,16 +527,20 @@ pub(super) fn utf8(sql: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(sql).map_err(|_| Fault::Malformed)
 }
 
-/// SET TRANSACTION, which must come before any query of its transaction, so that nothing may be asked before it; what it is does not
-/// depend on the catalog.
-fn sets_transaction(text: &str) -> bool {
+/// What ends a transaction, divides it, or sets its level, whatever the catalog holds. Nothing may be asked before SET TRANSACTION, which
+/// must come before any query of its transaction; and one that cannot be judged any more can still be ended.
+fn is_about_transaction(text: &str) -> bool {
     let statement = text.trim().trim_end_matches(';');
     let mut words = statement.split_ascii_whitespace().map(str::to_ascii_lowercase);
     let mut next = || words.next().unwrap_or_default();
-    let set = next() == "set";
-    let mut name = next();
-    if matches!(name.as_str(), "local" | "session") {
-        name = next();
-    }
-    set && name.starts_with("transaction") && !statement.contains(';')
+    let is = match next().as_str() {
+        "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => true,
+        "set" => {
+            let first = next();
+            let name = if matches!(first.as_str(), "local" | "session") { next() } else { first };
+            name.starts_with("transaction")
+        }
+        _ => false,
+    };
+    is && !statement.contains(';')
 }

@@ -421,9 +421,10 @@ fn a_table_with_unique_values_is_not_made_in_pg_temp_by_the_search_path() {
     );
 }
 
-/// Nothing may be asked of the server before SET TRANSACTION, which must be the first of its transaction.
+/// Nothing may be asked of the server before SET TRANSACTION, which must be the first of its transaction; and what cannot be judged
+/// any more can still be ended.
 #[test]
-fn a_schema_change_is_not_in_the_way_of_set_transaction() {
+fn a_schema_change_is_not_in_the_way_of_a_transactions_level_and_end() {
     let twin = Twin::start();
     let mut raw = twin.raw_sealed();
     for set in [
@@ -431,9 +432,9 @@ fn a_schema_change_is_not_in_the_way_of_set_transaction() {
         "set local  transaction\tisolation level serializable;",
         "SET transaction_isolation = 'serializable'",
     ] {
-        raw.query("BEGIN");
+        assert_eq!(raw.query("BEGIN"), "C BEGIN\nZ T", "{set}");
         twin.sealed.sql("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, e seal.text_eq)");
         assert_eq!(raw.query(set), "C SET\nZ T", "{set}");
-        raw.query("ROLLBACK");
+        assert_eq!(raw.query("ROLLBACK"), "C ROLLBACK\nZ I", "{set}");
     }
 }

@@ -240,7 +240,7 @@ const SCRIPTS: &[&str] = &[
     "DO $f$ DECLARE r record; BEGIN SELECT {q} AS z INTO r; DELETE FROM {t} WHERE {c} = r.z; END $f$",
     "DO $f$ DECLARE r record; v {k}; BEGIN FOR r IN SELECT * FROM {t} ORDER BY id LOOP v := r.{c}; UPDATE {t} SET {c} = v WHERE id = r.id + 1; END LOOP; END $f$; SELECT id, {c} FROM {t} ORDER BY id",
     "CREATE TABLE h (z text); DO $f$ BEGIN INSERT INTO h SELECT {c} FROM {t}; END $f$; SELECT z FROM h",
-    "CREATE FUNCTION h(z text) RETURNS bigint LANGUAGE sql AS $f$ SELECT count(*) FROM {t} WHERE {c} = z OR z IS NULL $f$; SELECT h({q})",
+    "CREATE FUNCTION h(given text) RETURNS bigint LANGUAGE sql AS $f$ SELECT count(*) FROM {t} WHERE {c} = given OR given IS NULL $f$; SELECT h({q})",
     "PREPARE h AS SELECT id FROM {t} WHERE {c}::text = $1; EXECUTE h({q})",
     "PREPARE h (text) AS SELECT id FROM {t} WHERE {c} = $1 ORDER BY id; EXECUTE h({q}); DEALLOCATE h",
     "PREPARE h AS SELECT $1::text; EXECUTE h((SELECT {c} FROM {t} WHERE {c} = {q} LIMIT 1)); DEALLOCATE h",
