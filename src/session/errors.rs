@@ -238,7 +238,9 @@ pub(super) fn broken_type(name: &str, why: &str) -> PgError {
 pub(super) fn client_encoding(encoding: &str) -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        format!("statements on encrypted columns are not supported with client_encoding {encoding}"),
+        format!(
+            "statements on encrypted columns, and names with letters beyond ASCII, are not supported with client_encoding {encoding}"
+        ),
     )
     .hint("SET client_encoding = 'UTF8'.")
 }

@@ -153,7 +153,7 @@ fn untouched(state: &State, plans: &PlanCache, sql: &[u8], oids: &[Oid]) -> Opti
     if !state.catalog_is_current() || (state.vars.unsettled && may_read_otherwise(sql)) {
         return None;
     }
-    let sql = std::str::from_utf8(sql).ok()?;
+    let sql = std::str::from_utf8(sql).ok().filter(|sql| state.reads_utf8() || sql.is_ascii())?;
     match plans.analyze(sql, oids, &state.view.catalog, &state.analysis_state()) {
         Ok(Analysis::Untouched(effects)) => Some(effects),
         _ => None,

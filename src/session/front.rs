@@ -225,8 +225,8 @@ where
 
     pub(super) async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
         let whole = 0..sql.len();
-        let Ok(text) = std::str::from_utf8(sql) else {
-            return Ok(Some((self.not_utf8(sql), whole)));
+        let Some(text) = self.readable(sql) else {
+            return Ok(self.judge_unreadable(sql, oids).await?.map(|verdict| (verdict, whole)));
         };
         let analysis = match self.analyze(text, oids).await? {
             None => return Ok(None),
@@ -247,19 +247,6 @@ where
             Analysis::NeedsSearchPath => Verdict::Refuse(errors::internal("search_path was asked for twice")),
         };
         Ok(Some((verdict, whole)))
-    }
-
-    /// Text that is not UTF-8 can be forwarded only where nothing is encrypted.
-    pub(super) fn not_utf8(&self, sql: &[u8]) -> Verdict {
-        if sql::holds_ours(&String::from_utf8_lossy(sql)) {
-            return Verdict::Refuse(errors::client_encoding(&self.state.client_encoding));
-        }
-        if self.state.view.catalog.is_plain() && self.state.catalog_is_current() {
-            let copies = sql.windows(4).any(|word| word.eq_ignore_ascii_case(b"copy"));
-            Verdict::Forward(Effects { ddl: true, settings: true, turns: true, copies, ..Effects::default() })
-        } else {
-            Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
-        }
     }
 
     /// Renders a plan for one text and has PostgreSQL confirm it if it has not yet: what to remember and what to send.

@@ -24,6 +24,7 @@ mod copy_out;
 mod copy_seal;
 mod copying;
 mod cursors;
+mod encoding;
 mod errors;
 mod exchange;
 mod execute;

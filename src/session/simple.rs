@@ -29,11 +29,12 @@ where
         let message = client::Query::parse(body).map_err(|_| Fault::Malformed)?;
         self.state.exchange.command = Command::of(message.sql);
         self.state.exchange.hears(message.sql);
-        let Ok(text) = std::str::from_utf8(message.sql) else {
-            return match self.not_utf8(message.sql) {
-                Verdict::Forward(effects) => self.forward_query(raw, message.sql, effects).await,
-                Verdict::Refuse(error) => self.poison_query(error),
-                Verdict::Plan(..) | Verdict::Choose(..) | Verdict::Execute(_) => Ok(()),
+        let Some(text) = self.readable(message.sql) else {
+            return match self.judge_unreadable(message.sql, &[]).await? {
+                None => self.end_query().await,
+                Some(Verdict::Forward(effects)) => self.forward_query(raw, message.sql, effects).await,
+                Some(Verdict::Refuse(error)) => self.poison_query(error),
+                Some(Verdict::Plan(..) | Verdict::Choose(..) | Verdict::Execute(_)) => Ok(()),
             };
         };
         let analysis = match self.analyze(text, &[]).await? {

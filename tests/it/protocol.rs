@@ -444,3 +444,35 @@ fn rows_of_a_failing_statement_are_told_as_in_postgresql() {
         "WITH w AS (INSERT INTO tells VALUES (2, 'c') RETURNING e) SELECT * FROM w",
     ]);
 }
+
+/// In other encodings than UTF-8 strings and comments of plain statements may hold any letter; names may not, since they could be
+/// other ones than they seem.
+#[test]
+fn plain_statements_may_hold_letters_of_any_encoding() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    let bytes =
+        |text: &[u8]| [&[b'Q'][..], &u32::try_from(text.len() + 5).unwrap().to_be_bytes(), text, b"\0"].concat();
+    for encoding in ["LATIN1", "LATIN9", "WIN1252", "KOI8R", "EUC_JP"] {
+        pair.each(&[&format!("SET client_encoding = '{encoding}'")]);
+        for text in [
+            &b"SELECT '\xc1\xc2' /* \xa4\xa4 */"[..],
+            b"SELECT length('\xa4\xe2'), $a$\xb0\xa1$a$ -- \xb0\xa1",
+            b"SELECT 'a' AS b",
+        ] {
+            pair.same(&format!("{encoding} {}", text.escape_ascii()), &bytes(text), 1);
+        }
+        for text in [
+            &b"SELECT 1 AS \xc1\xc2"[..],
+            b"SELECT e FROM t WHERE e = '\xc1\xc2'",
+            b"SELECT '\xc1\xc2', e FROM t",
+            b"DO '\xc1\xc2'",
+        ] {
+            let answer = transcript(&pair.sealed.ask(&bytes(text)));
+            assert!(answer.starts_with("E ERROR 0A000"), "{encoding} {}: {answer}", text.escape_ascii());
+        }
+    }
+    pair.each(&["SET client_encoding = 'SJIS'"]);
+    let answer = transcript(&pair.sealed.ask(&bytes(b"SELECT '\x83\x5c'")));
+    assert!(answer.starts_with("E ERROR 0A000"), "a letter that ends in a backslash: {answer}");
+}
