@@ -13,6 +13,7 @@ use super::analyzer::Around;
 use super::lex::Lexed;
 use super::literal::Literals;
 use super::plan::{Action, Analysis, Param, Piece, Plan, Refusal, SessionState, Source, Statement, Template};
+use super::refuse::SYNTAX_ERROR;
 use super::skeleton::skeleton;
 use super::statement::{self, Analyzed, FirstLook};
 use crate::schema::catalog::{Catalog, Oid};
@@ -208,8 +209,13 @@ impl PlanCache {
         if literals.is_empty() || holds_no_value(&outcome) {
             self.keep_exact(query, &outcome);
         }
-        // What is untouched because of a literal's value has no statements that the literal could be counted in.
-        let shareable = fixed.is_empty() || matches!(outcome, Ok(Analysis::Statements(_)));
+        // What is untouched because of a literal's value has no statements that the literal could be counted in. What is wrong with a
+        // text may be wrong with a literal.
+        let shareable = match &outcome {
+            Ok(Analysis::Statements(_)) => true,
+            Ok(_) => fixed.is_empty(),
+            Err(refusal) => fixed.is_empty() && refusal.sqlstate != SYNTAX_ERROR,
+        };
         if let Some(key) = shared.filter(|_| shareable && (!literals.is_empty() || !lexed.comments.is_empty())) {
             let shared = Shared::new(query.text, outcome.clone(), &fixed, &lexed, &literals);
             if shared.weight + key.text.len() as u64 <= self.largest {
