@@ -111,7 +111,9 @@ where
         // A catalog read since the statement came is new enough, whatever others change meanwhile.
         let mut fresh = false;
         loop {
-            let current = fresh || is_about_transaction(text) || self.state.catalog_is_current();
+            // By a catalog without encrypted columns any text would be sent, also one that is no statement.
+            let known = !self.state.view.catalog.is_plain() && is_about_transaction(text);
+            let current = fresh || known || self.state.catalog_is_current();
             let unsettled = self.state.vars.unsettled && may_read_otherwise(text.as_bytes());
             let state = self.state.analysis_state();
             let analysis = match current && !unsettled {

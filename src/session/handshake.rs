@@ -9,6 +9,7 @@ use super::startup::keyset;
 use crate::net::acceptor::Acceptor;
 use crate::net::stream::{Socket, Stream};
 use crate::sql::own::Wish;
+use crate::wire::client::tag;
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{self as packets, MAX_STARTUP, Packet, PacketError, Startup};
@@ -173,10 +174,15 @@ async fn upgrade(mut link: Link, acceptor: &Acceptor) -> Result<Link, Ended> {
     }
 }
 
+/// The length that a Terminate message has where a startup packet is awaited.
+const LEAVES: u32 = u32::from_be_bytes([tag::TERMINATE, 0, 0, 0]);
+
 /// Not cancel safe in general; a connection whose time is over is closed anyway.
 async fn read(link: &mut Link, asked: &mut Asked) -> Result<Next, Ended> {
     loop {
         match packets::packet(&link.input) {
+            // A client that leaves before it has said anything says so as in a session.
+            Err(PacketError::Length(LEAVES)) => return Err(Ended::Quiet),
             Err(error) => return Err(malformed(error).into()),
             Ok(Some((packet, total))) => {
                 let next = take(packet, asked)?;

@@ -427,6 +427,7 @@ fn a_table_with_unique_values_is_not_made_in_pg_temp_by_the_search_path() {
 fn a_schema_change_is_not_in_the_way_of_a_transactions_level_and_end() {
     let twin = Twin::start();
     let mut raw = twin.raw_sealed();
+    twin.sealed.sql("CREATE TABLE first (id int, e seal.text_eq)");
     for set in [
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         "set local  transaction\tisolation level serializable;",

@@ -71,6 +71,9 @@ async fn nonsense_is_answered_and_closed() {
         assert_eq!((error.severity.as_str(), error.code.as_str()), ("FATAL", code), "{bytes:?}");
         assert!(raw.try_next().is_none());
     }
+    let mut leaves = Raw::over(tcp(proxy.port));
+    leaves.send(b"X\0\0\0\x04");
+    assert!(leaves.try_next().is_none(), "who leaves is told nothing");
     let nobody = cluster.superuser("postgres", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'");
     assert_eq!(nobody, "0");
 }
