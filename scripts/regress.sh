@@ -9,7 +9,6 @@
 # between two direct runs are told apart. Ends with 1 if a script differs that scripts/regress.known does not name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seal=$(realpath "${COLUMNSEAL_BIN:?set COLUMNSEAL_BIN to the columnseal binary}")
 suite=$(realpath "${1:?usage: scripts/regress.sh CHECKOUT [SCRIPT...]}")
 shift
 [ -d "$suite/src/test/regress/sql" ] && suite=$suite/src/test/regress
@@ -17,32 +16,8 @@ shift
 known=$PWD/scripts/regress.known
 out=${REGRESS_OUT:-$(mktemp -d /tmp/columnseal-regress.XXXXXX)}
 mkdir -p "$out"
-dir=$(mktemp -d)
-export COLUMNSEAL_HOME="$dir/home"
-unset CS_CLIENT_ID CS_CLIENT_KEY CS_CONFIG 2>/dev/null || true
-pg_bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
-owner= proxy_pid= running=
-[ "$(id -u)" = 0 ] && owner=postgres
-as_server() { if [ -n "$owner" ]; then runuser -u "$owner" -- "$@"; else "$@"; fi; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-fail() { echo "$*" >&2; exit 2; }
-cleanup() {
-  [ -z "$proxy_pid" ] || { kill "$proxy_pid" && wait "$proxy_pid"; } 2>/dev/null || true
-  [ -z "$running" ] || as_server "$pg_bin/pg_ctl" -D "$running" -m immediate stop >/dev/null 2>&1 || true
-  rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-chmod 755 "$dir"
-mkdir "$dir/pg" "$dir/build"
-[ -z "$owner" ] || chown "$owner" "$dir/pg"
-port=$(free_port) behind=$(free_port)
-
-start() { # DATA PORT
-  as_server "$pg_bin/pg_ctl" -w -D "$1" -l "$1.log" -o "-p $2 -k $dir/pg -c listen_addresses=127.0.0.1" start >/dev/null || fail "PostgreSQL did not start: $1.log"
-  running=$1
-}
-stop() { as_server "$pg_bin/pg_ctl" -w -D "$running" -m fast stop >/dev/null; running=; }
+. scripts/cluster.sh
+mkdir "$dir/build"
 direct_sql() { psql -qXAt -v ON_ERROR_STOP=1 "postgres://postgres@127.0.0.1:$behind/regression" "$@"; }
 
 # As pg_regress makes it, with a role of a fixed name and without autovacuum, which would change plans at any time.
@@ -58,9 +33,7 @@ psql -qX "postgres://postgres@127.0.0.1:$behind/postgres" -c 'CREATE DATABASE re
 for set in "lc_messages = 'C'" "lc_monetary = 'C'" "lc_numeric = 'C'" "lc_time = 'C'" "bytea_output = 'hex'" "timezone_abbreviations = 'Default'"; do
   direct_sql -c "ALTER DATABASE regression SET $set"
 done
-(cd "$dir" && "$seal" init --database "postgres://postgres@127.0.0.1:$behind/regression" --yes >/dev/null) || fail "init failed"
-eval "$("$seal" client create regress --keyset default --output env | sed 's/^/export /')"
-direct_sql -c 'CREATE SCHEMA sealed' -c 'CREATE TABLE sealed.columnseal_regress (id int PRIMARY KEY, secret seal.text_ord)'
+seal_database regression
 stop
 
 mapfile -t schedule < <(sed -n 's/^test: *//p' "$suite/parallel_schedule" | tr ' ' '\n' | grep .)
@@ -91,10 +64,7 @@ for name in direct again proxy; do
   as_server cp -a "$dir/pg/template" "$dir/pg/$name"
   if [ $name = proxy ]; then
     start "$dir/pg/$name" "$behind"
-    CS_DATABASE__URL=postgres://postgres@127.0.0.1:$behind/regression CS_SERVER__PORT=$port CS_METRICS__LISTEN=127.0.0.1:$(free_port) \
-      CS_POLICY__TRUSTED_FUNCTIONS=$trusted "$seal" proxy >"$out/proxy.log" 2>&1 &
-    proxy_pid=$!
-    for _ in $(seq 100); do psql -qXAt "postgres://postgres@127.0.0.1:$port/regression" -c 'SELECT 1' >/dev/null 2>&1 && break; kill -0 "$proxy_pid" 2>/dev/null || fail "the proxy ended: $out/proxy.log"; sleep 0.1; done
+    start_proxy regression "$out/proxy.log" CS_POLICY__TRUSTED_FUNCTIONS="$trusted"
   else
     start "$dir/pg/$name" "$port"
   fi
