@@ -107,7 +107,7 @@ for run in direct again proxy; do
   as_server cp -a "$dir/pg/template" "$dir/pg/$run"
   if [ $run = proxy ]; then
     start "$dir/pg/$run" "$behind"
-    start_proxy $database "$out/proxy.log"
+    start_proxy $database "$out/columnseal.log"
   else
     start "$dir/pg/$run" "$port"
   fi
