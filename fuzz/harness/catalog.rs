@@ -50,6 +50,7 @@ pub fn catalog() -> Catalog {
         catalog.types.insert(enc.oid, Arc::clone(enc));
         catalog.array_types.insert(enc.array_oid, enc.array());
         catalog.type_names.insert(enc.oid, ("seal".into(), enc.def.name.clone()));
+        catalog.containing.extend([enc.oid, enc.array_oid]);
         catalog.touching_types.extend([enc.def.name.clone(), format!("_{}", enc.def.name)]);
     }
     catalog.touching_types.insert("users".into());

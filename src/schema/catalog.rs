@@ -257,6 +257,8 @@ pub struct Catalog {
     /// and row types of the closure. Some are names of `pg_catalog` too (`text`, `_int4`): those mean an encrypted type
     /// only when qualified with `seal`, or with `seal` before `pg_catalog` in the search_path.
     pub touching_types: HashSet<String>,
+    /// The types of those names: what is or contains an encrypted type, and row types of the closure.
+    pub containing: HashSet<Oid>,
     /// Bare names of functions and procedures that touch the closure, run dynamic SQL, or take or return an encrypted type.
     pub touching_functions: HashSet<String>,
     /// All functions and procedures of those names.

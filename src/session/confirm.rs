@@ -88,13 +88,7 @@ pub(super) fn confirm(
 
 /// The type is or may contain an encrypted one.
 fn may_be_encrypted(oid: Oid, catalog: &Catalog) -> bool {
-    matches!(oid, RECORD | RECORD_ARRAY)
-        || catalog.types.contains_key(&oid)
-        || catalog.array_types.contains_key(&oid)
-        || catalog
-            .type_names
-            .get(&oid)
-            .is_some_and(|(schema, name)| schema != "pg_catalog" && catalog.touching_types.contains(name))
+    matches!(oid, RECORD | RECORD_ARRAY) || catalog.containing.contains(&oid)
 }
 
 fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {

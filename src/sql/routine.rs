@@ -196,11 +196,7 @@ impl Analyzer<'_> {
 
     /// A row, array or domain of encrypted values.
     pub(super) fn contains_encrypted(&self, oid: Oid) -> bool {
-        let catalog = self.catalog;
-        let by_name =
-            |(schema, name): &(String, String)| schema != "pg_catalog" && catalog.touching_types.contains(name);
-        !catalog.types.contains_key(&oid)
-            && (catalog.array_types.contains_key(&oid) || catalog.type_names.get(&oid).is_some_and(by_name))
+        !self.catalog.types.contains_key(&oid) && self.catalog.containing.contains(&oid)
     }
 
     /// A call of a function that touches encrypted columns, as an expression.

@@ -132,7 +132,9 @@ fn in_schema(schema: &str, name: &str, array: bool, catalog: &Catalog) -> Option
     if let Some(relation) = catalog.relation(schema, name.strip_prefix('_').unwrap_or(name)) {
         return Some(if relation.touching { Named::Touching } else { Named::Other });
     }
-    catalog.type_names.values().any(|(s, n)| s == schema && n == name).then_some(Named::Touching)
+    let (oid, _) = catalog.type_names.iter().find(|(_, (s, n))| s == schema && n == name)?;
+    // An extension's citext has the name of a ready-made type, and nothing else of it.
+    Some(if catalog.containing.contains(oid) { Named::Touching } else { Named::Other })
 }
 
 /// A built-in type that plaintext types know, by its bare name.

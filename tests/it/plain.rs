@@ -118,3 +118,23 @@ fn functions_that_run_a_text_run_what_is_known_to_be_plain() {
     pair.each(&["SELECT query_to_xml('SELECT id FROM p', true, false, '')"]);
     assert_eq!(pair.sealed.error("SELECT query_to_xml('SELECT id FROM s', true, false, '')").code, "0A000");
 }
+
+/// The extension's type has the name of a ready-made one, wherever both are in the search_path.
+#[test]
+fn columns_of_the_extensions_citext_are_plain() {
+    let twin = Twin::start();
+    twin.direct.superuser("CREATE EXTENSION citext");
+    for path in ["public", "public, seal"] {
+        let sql = format!(
+            "SET search_path = {path}; CREATE TABLE c (id int, b citext, e seal.text_eq); CREATE TABLE d (b public.citext);
+             INSERT INTO c VALUES (1, 'Ann', 'sealed'); SELECT id, b, e FROM c WHERE b = 'ann' AND e = 'sealed';
+             SELECT 'A'::citext = 'a', b FROM c"
+        );
+        assert_eq!(twin.sealed.sql(&sql), "1|Ann|sealed\nt|Ann\n", "{path}");
+        assert_eq!(twin.stored("SELECT b FROM c"), "Ann\n", "{path}");
+        twin.sealed.sql("DROP TABLE c, d");
+    }
+    let of_seal = "SET search_path = seal, public; CREATE TABLE public.of_seal (b citext); INSERT INTO public.of_seal VALUES ('sealed'); SELECT b FROM public.of_seal";
+    assert_eq!(twin.sealed.sql(of_seal), "sealed\n");
+    assert!(!twin.stored("SELECT o::text FROM public.of_seal o").contains("sealed"));
+}

@@ -32,6 +32,8 @@ pub(in crate::schema) fn settle(catalog: &mut Catalog) {
     catalog.touching_names = touching().filter_map(|oid| names.get(oid).cloned()).collect();
     catalog.touching_types = facts.type_names.iter().cloned().collect();
     catalog.touching_types.extend(touching().filter_map(|oid| facts.row_types.get(oid)).flatten().cloned());
+    let rows = facts.row_relations.iter().filter(|(_, r)| found.relations.contains(r) || triggered.contains(r));
+    catalog.containing = facts.containing.iter().copied().chain(rows.map(|(row, _)| *row)).collect();
     catalog.touching_functions = bare(&facts, &found.functions);
     catalog.routines = HashMap::new();
     for function in facts.functions.iter().filter(|f| catalog.touching_functions.contains(&f.name)) {

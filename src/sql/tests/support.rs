@@ -86,6 +86,7 @@ pub(crate) fn catalog() -> Catalog {
     for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.array());
+        c.containing.extend([t.oid, t.array_oid]);
         c.touching_types.insert(t.def.name.clone());
         c.touching_types.insert(format!("_{}", t.def.name));
         c.type_names.insert(t.oid, ("seal".into(), t.def.name.clone()));
