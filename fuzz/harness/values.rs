@@ -46,15 +46,14 @@ pub fn values(data: &[u8]) {
     let _ = write(plain, rest, format, &settings, &mut Vec::new());
     let _ = canonical(plain, rest, &mut Vec::new());
     let _ = read_operand(plain, declared, None, format, rest, &settings, &mut Vec::new());
-    let Some(first) = value(plain, format, &settings, declared, rest) else { return };
-    if format == Format::Text
-        && let Some(cut) = rest.iter().position(|b| *b == 0)
-        && let Some(second) = value(plain, format, &settings, declared, &rest[cut + 1..])
-        && let Some(first) = value(plain, format, &settings, declared, &rest[..cut])
-    {
+    let (first, second) = match rest.iter().position(|b| *b == 0) {
+        Some(cut) if format == Format::Text => (&rest[..cut], &rest[cut + 1..]),
+        _ => (rest, rest),
+    };
+    let read = |bytes| value(plain, format, &settings, declared, bytes);
+    if let (Some(first), Some(second)) = (read(first), read(second)) {
         agree(plain, &first, &second);
     }
-    agree(plain, &first, &first);
 }
 
 /// Reads a value, and prints it and reads it back in both forms.
