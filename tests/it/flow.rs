@@ -3,15 +3,14 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use columnseal::app::App;
 use columnseal::config::{self, Environment, Sources};
 use columnseal::net::stream::Socket;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::raw::{self, Message, startup, transcript};
@@ -24,8 +23,7 @@ const TABLE: &str =
 struct Trickle {
     port: u16,
     /// What comes from the proxy is not read while this is set.
-    stopped: Arc<AtomicBool>,
-    goes_on: Arc<Notify>,
+    stopped: watch::Sender<bool>,
 }
 
 impl Trickle {
@@ -37,19 +35,17 @@ impl Trickle {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let listener = socket.listen(16).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (stopped, goes_on) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-        let (stop, go) = (Arc::clone(&stopped), Arc::clone(&goes_on));
+        let (stopped, stops) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((proxy, _)) = listener.accept().await {
                 let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await.unwrap();
                 proxy.set_nodelay(true).unwrap();
                 let ((from_proxy, to_proxy), (from_server, to_server)) = (proxy.into_split(), server.into_split());
-                let never = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-                tokio::spawn(hand_on(from_proxy, to_server, piece, (Arc::clone(&stop), Arc::clone(&go))));
-                tokio::spawn(hand_on(from_server, to_proxy, piece, never));
+                tokio::spawn(hand_on(from_proxy, to_server, piece, stops.clone()));
+                tokio::spawn(hand_on(from_server, to_proxy, piece, watch::channel(false).1));
             }
         });
-        Trickle { port, stopped, goes_on }
+        Trickle { port, stopped }
     }
 }
 
@@ -58,12 +54,12 @@ async fn hand_on(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     piece: usize,
-    (stopped, goes_on): (Arc<AtomicBool>, Arc<Notify>),
+    mut stopped: watch::Receiver<bool>,
 ) {
     let mut buffer = vec![0; piece];
     loop {
-        while stopped.load(Ordering::SeqCst) {
-            goes_on.notified().await;
+        if stopped.wait_for(|stopped| !stopped).await.is_err() {
+            return;
         }
         match from.read(&mut buffer).await {
             Ok(read) if read > 0 && to.write_all(&buffer[..read]).await.is_ok() => {}
@@ -118,19 +114,13 @@ async fn answers(mut client: impl AsyncRead + Unpin, ready: usize) -> Vec<Messag
 /// Everything that a client may do, in one go; how many ReadyForQuery answer it.
 fn script() -> (Vec<u8>, usize) {
     let insert = |id: &str, secret: &str| {
-        raw::extended(
+        raw::unsynced(
             "INSERT INTO notes VALUES ($1, $2, $3, $4) RETURNING secret, age",
             &[Some(id), Some(secret), Some("7"), Some("l")],
         )
     };
-    let unsynced = |mut bytes: Vec<u8>| {
-        bytes.truncate(bytes.len() - raw::sync().len());
-        bytes
-    };
-    let many =
-        (0..40).flat_map(|n| unsynced(insert(&n.to_string(), &format!("secret {n}")))).chain(raw::sync()).collect();
-    let failing =
-        [unsynced(insert("100", "new")), unsynced(insert("101", "secret 3")), insert("102", "newer")].concat();
+    let many = (0..40).flat_map(|n| insert(&n.to_string(), &format!("secret {n}"))).chain(raw::sync()).collect();
+    let failing = [insert("100", "new"), insert("101", "secret 3"), insert("102", "newer"), raw::sync()].concat();
     let copied: String = (200..260).map(|n| format!("{n}\tcopied\\t{n}\t{n}\tx\n")).collect();
     let copy = [
         raw::query("COPY notes (id, secret, age, label) FROM STDIN"),
@@ -162,7 +152,7 @@ fn script() -> (Vec<u8>, usize) {
         (failing, 1),
         (copy, 1),
         (portal, 4),
-        (insert("300", &long), 1),
+        ([insert("300", &long), raw::sync()].concat(), 1),
         (
             raw::query("SELECT id, label FROM notes WHERE secret LIKE '%ret 1%' ORDER BY id; SELECT nothing; SELECT 2"),
             1,
@@ -216,7 +206,7 @@ fn a_side_that_takes_nothing_for_a_while_gets_everything_later() {
         let app = app(&twin, trickle.port).await;
         for server_stops in [false, true] {
             let (reads, mut writes) = split(connect(&app, 8192).await);
-            trickle.stopped.store(server_stops, Ordering::SeqCst);
+            trickle.stopped.send_replace(server_stops);
             let (all, taken) = (Arc::clone(&bytes), Arc::new(AtomicUsize::new(0)));
             let counted = Arc::clone(&taken);
             let writing = tokio::spawn(async move {
@@ -230,11 +220,10 @@ fn a_side_that_takes_nothing_for_a_while_gets_everything_later() {
             let mut last = usize::MAX;
             while last != taken.load(Ordering::SeqCst) {
                 last = taken.load(Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(raw::SILENCE).await;
             }
             assert!(last < bytes.len(), "the proxy took {last} bytes, which is everything");
-            trickle.stopped.store(false, Ordering::SeqCst);
-            trickle.goes_on.notify_waiters();
+            trickle.stopped.send_replace(false);
             let messages = tokio::time::timeout(4 * PATIENCE, answers(reads, count)).await.expect("no deadlock");
             let rows = messages.iter().filter(|m| m.tag == b'D').map(|m| m.values()[0].clone().unwrap());
             assert!(rows.eq((0..count).map(|n| label(n).into_bytes())), "every answer, in order");

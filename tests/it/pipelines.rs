@@ -80,13 +80,6 @@ fn portals_stay_open_across_sync() {
     pair.same("named statements stay", &[bind("", "w", &[Some("a")]), execute("", 0), sync()].concat(), 1);
 }
 
-/// Memory of the proxy that is in use, in KiB.
-fn resident(twin: &Twin) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", twin.proxy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
-}
-
 #[test]
 fn thousands_of_named_statements_are_kept_and_given_back() {
     const NAMES: usize = 2_000;
@@ -117,9 +110,9 @@ fn thousands_of_named_statements_are_kept_and_given_back() {
         assert!(gone.contains("26000"), "{gone}");
     };
     round();
-    let after_one = resident(&twin);
+    let after_one = twin.proxy.memory();
     (0..4).for_each(|_| round());
-    let grown = resident(&twin).saturating_sub(after_one);
+    let grown = twin.proxy.memory().saturating_sub(after_one);
     assert!(grown < 16 * 1024, "four more rounds took {grown} KiB");
 }
 

@@ -1,6 +1,5 @@
 //! The most that PostgreSQL allows of everything: columns, parameters, rows, long values, pipelines. In bounded memory.
 
-use crate::copy::load::peak;
 use crate::support::raw::{self, Raw, transcript};
 use crate::support::{Pair, Twin};
 
@@ -57,12 +56,12 @@ fn long_values() {
     // Warm, so that what is measured is the value.
     let mut pair = Pair::new(&twin);
     pair.each(&["INSERT INTO t VALUES (1, 'e', 'p')", "SELECT * FROM t"]);
-    let before = peak(twin.proxy.id());
+    let before = twin.proxy.peak();
     let length = 400_000_000u64;
     let mut raw = twin.raw_sealed();
     raw.send(&raw::query(&format!("SELECT repeat('x', {length})")));
-    assert!(swallow(raw) > length, "all of it came");
-    let grown = peak(twin.proxy.id()) - before;
+    assert!(swallow(raw, "SELECT 1") > length, "all of it came");
+    let grown = twin.proxy.peak() - before;
     assert!(grown < BOUND, "{grown} KiB for a plain value");
     let long = "long ✓ ".repeat(4_000_000);
     pair.same("insert", &raw::extended("INSERT INTO t VALUES (2, $1, 'p') RETURNING id", &[Some(&long)]), 1);
@@ -71,13 +70,18 @@ fn long_values() {
     assert!(transcript(&plain.ask(&ask)) == transcript(&sealed.ask(&ask)), "the long value comes back");
 }
 
-/// Reads what comes up to the ReadyForQuery; how many bytes.
-fn swallow(mut raw: Raw) -> u64 {
+/// Reads everything up to the end of the session, the last of which is this command tag; how many bytes.
+#[track_caller]
+fn swallow(mut raw: Raw, tag: &str) -> u64 {
     raw.send(&raw::terminate());
-    let (mut all, mut buffer) = (0, vec![0; 1 << 20]);
+    let (mut all, mut buffer, mut tail) = (0, vec![0; 1 << 20], Vec::new());
     while let Ok(n @ 1..) = raw.read(&mut buffer) {
         all += n as u64;
+        tail.extend_from_slice(&buffer[n.saturating_sub(64)..n]);
+        tail.drain(..tail.len().saturating_sub(64));
     }
+    let end = [tag.as_bytes(), b"\0Z\0\0\0\x05I"].concat();
+    assert!(tail.ends_with(&end), "{tag}: {}", tail.escape_ascii());
     all
 }
 
@@ -86,15 +90,15 @@ fn millions_of_rows() {
     let twin = Twin::start();
     twin.create("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq)");
     twin.sealed.sql("INSERT INTO t VALUES (1, 'person@example.com'); SELECT * FROM t");
-    let before = peak(twin.proxy.id());
-    let rows = |sql: &str| {
+    let before = twin.proxy.peak();
+    let rows = |sql: &str, tag: &str| {
         let mut raw = twin.raw_sealed();
         raw.send(&raw::query(sql));
-        swallow(raw)
+        swallow(raw, tag)
     };
-    assert!(rows("SELECT n FROM generate_series(1, 3000000) n") > 3_000_000 * 12);
-    assert!(rows("SELECT e FROM t, generate_series(1, 200000)") > 200_000 * 25);
-    let grown = peak(twin.proxy.id()) - before;
+    assert!(rows("SELECT n FROM generate_series(1, 3000000) n", "SELECT 3000000") > 3_000_000 * 12);
+    assert!(rows("SELECT e FROM t, generate_series(1, 200000)", "SELECT 200000") > 200_000 * 25);
+    let grown = twin.proxy.peak() - before;
     assert!(grown < BOUND, "{grown} KiB");
 }
 
@@ -103,12 +107,8 @@ fn ten_thousand_messages_in_one_go() {
     let twin = Twin::start();
     twin.create("CREATE TABLE t (id int PRIMARY KEY, e seal.text_eq, CHECK (id <> 5000))");
     let mut pair = Pair::new(&twin);
-    let unsynced = |sql: &str, values: &[Option<&str>]| {
-        let mut bytes = raw::extended(sql, values);
-        bytes.truncate(bytes.len() - raw::sync().len());
-        bytes
-    };
-    let insert = |n: usize| unsynced("INSERT INTO t VALUES ($1, $2)", &[Some(&n.to_string()), Some(&format!("e{n}"))]);
+    let insert =
+        |n: usize| raw::unsynced("INSERT INTO t VALUES ($1, $2)", &[Some(&n.to_string()), Some(&format!("e{n}"))]);
     let all: Vec<u8> = (0..2500).flat_map(insert).chain(raw::sync()).collect();
     pair.same("10,000 messages", &all, 1);
     let failing: Vec<u8> =

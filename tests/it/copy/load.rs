@@ -348,13 +348,6 @@ fn terms_of_order_are_stored_too() {
     pair.same("COPY (SELECT max(n), min(e) FROM t) TO STDOUT CSV HEADER");
 }
 
-/// Most memory that a process has had, in KiB.
-pub fn peak(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// `COLUMNSEAL_COPY_ROWS` says how many rows; the time is printed.
 #[test]
 fn memory_does_not_grow_with_the_rows() {
@@ -371,12 +364,12 @@ fn memory_does_not_grow_with_the_rows() {
         let loaded = began.elapsed();
         twin.sealed.sql(&format!("\\copy (SELECT * FROM t ORDER BY id) TO '{}'", back.display()));
         assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&back).unwrap());
-        eprintln!("{rows} rows: in {loaded:?}, out {:?}, peak {} KiB", began.elapsed() - loaded, peak(twin.proxy.id()));
+        eprintln!("{rows} rows: in {loaded:?}, out {:?}, peak {} KiB", began.elapsed() - loaded, twin.proxy.peak());
     };
     go(many / 6);
-    let before = peak(twin.proxy.id());
+    let before = twin.proxy.peak();
     go(many);
-    let grown = peak(twin.proxy.id()) - before;
+    let grown = twin.proxy.peak() - before;
     assert!(grown < 6 * 1024, "{grown} KiB more for {many} rows");
 }
 

@@ -2,7 +2,7 @@
 
 mod arrays;
 mod dump;
-pub mod load;
+mod load;
 mod protocol;
 mod unload;
 

@@ -134,6 +134,22 @@ impl Proxy {
         self.process.id()
     }
 
+    /// Resident memory, in KiB.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// Most resident memory that it has had, in KiB.
+    pub fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// GET on the metrics listener: status and body.
     pub fn http(&self, path: &str) -> Option<(u16, String)> {
         http_get(self.metrics_port, path)

@@ -484,7 +484,12 @@ pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
 
 /// Parse, Bind, Describe, Execute and Sync of the unnamed statement, with text values.
 pub fn extended(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
-    [parse("", sql, &[]), bind("", "", values), describe_portal(""), execute("", 0), sync()].concat()
+    [unsynced(sql, values), sync()].concat()
+}
+
+/// As [`extended`], and more is to come.
+pub fn unsynced(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
+    [parse("", sql, &[]), bind("", "", values), describe_portal(""), execute("", 0)].concat()
 }
 
 /// How long to wait for something that must not come.
