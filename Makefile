@@ -19,7 +19,7 @@ fmt:
 build: install-build
 	cargo build --release --locked
 
-# Loads direct, through the proxy on plain tables and on encrypted ones.
+# The proxy beside a direct connection, PgBouncer and a splice; encrypted columns beside plain ones, in a PostgreSQL of its own.
 bench: build
 	target/release/columnseal bench
 

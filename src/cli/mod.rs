@@ -130,7 +130,7 @@ impl Context {
         let attempted = "run the benchmark";
         self.block_on(attempted, async {
             bench::run(arguments, self.output.json).await.map_err(|why| {
-                let advice = "give a database with --database URL, or install PostgreSQL";
+                let advice = "read what failed above; PostgreSQL's server with pgbench must be installed";
                 Failure::new(Exit::Failed, "bench", attempted, why, advice)
             })
         })

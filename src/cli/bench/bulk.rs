@@ -4,13 +4,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use columnseal::wire::{client, startup};
+use columnseal::wire::client;
 
 use super::BenchArgs;
+use super::connections::connect;
 use super::figures::{Place, Report};
 use super::pgbench::Sample;
 use super::process::{self, Usage};
-use super::stage::{DATABASE, ROLE, Stage, Way};
+use super::stage::{Stage, Way};
 
 pub(super) const SECTION: &str = "bulk";
 const COLUMNS: u32 = 20;
@@ -18,6 +19,11 @@ const COLUMNS: u32 = 20;
 const ENCRYPTED: [u32; 4] = [0, 1, 5, 20];
 /// Rows in one SELECT or COPY.
 const ROWS: u32 = 100_000;
+
+/// ReadyForQuery.
+const READY: [[u8; 6]; 3] = [*b"Z\0\0\0\x05I", *b"Z\0\0\0\x05T", *b"Z\0\0\0\x05E"];
+/// Bytes that a CommandComplete and a ReadyForQuery fit in.
+const TAIL: usize = 64;
 
 /// What is done with a whole table.
 const LOADS: [&str; 3] = ["SELECT", "COPY TO", "COPY FROM"];
@@ -78,10 +84,13 @@ async fn once(stage: &Stage, load: &str, way: Way, encrypted: u32, rows: u32) ->
     if load == "COPY FROM" {
         stage.execute(Way::Direct, &format!("TRUNCATE {table}")).await?;
     }
+    if let Some(pid) = stage.pid(way) {
+        process::forget_peak(pid);
+    }
     let used = || stage.pid(way).map(process::usage);
     let (before, began) = (used(), Instant::now());
     match load {
-        "SELECT" => drop(select(stage, way, &format!("SELECT * FROM {table}"))?),
+        "SELECT" => select(stage, way, &format!("SELECT * FROM {table}"), rows)?,
         "COPY TO" => stage.psql(way, &format!("\\copy {table} TO '/dev/null'"))?,
         _ => stage.psql(way, &format!("\\copy {table} FROM '{}'", file.display()))?,
     }
@@ -95,17 +104,10 @@ async fn once(stage: &Stage, load: &str, way: Way, encrypted: u32, rows: u32) ->
     })
 }
 
-/// Reads a whole result in binary form, as the least that a client can do; its bytes.
-fn select(stage: &Stage, way: Way, sql: &str) -> Result<u64, String> {
-    let port = stage.port(way).ok_or("not there")?;
+/// Reads a whole result of so many rows in binary form, as the least that a client can do.
+fn select(stage: &Stage, way: Way, sql: &str, rows: u32) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("the result of {sql} could not be read: {e}");
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
-    let mut hello = Vec::new();
-    let parameters = [(&b"user"[..], ROLE.as_bytes()), (b"database", DATABASE.as_bytes())];
-    startup::put_startup(&mut hello, 0, parameters).map_err(|e| e.to_string())?;
-    stream.write_all(&hello).map_err(failed)?;
-    let mut buffer = vec![0; 1 << 18];
-    until_ready(&mut stream, &mut buffer).map_err(failed)?;
+    let mut stream = connect(stage.port(way).ok_or("not there")?)?;
     let mut ask = Vec::new();
     let built = client::parse(&mut ask, b"", sql.as_bytes(), []).and_then(|()| {
         client::BindBuilder::new(&mut ask, b"", b"", [])?.finish([1])?;
@@ -114,32 +116,31 @@ fn select(stage: &Stage, way: Way, sql: &str) -> Result<u64, String> {
     built.map_err(|e| e.to_string())?;
     client::sync(&mut ask);
     stream.write_all(&ask).map_err(failed)?;
-    until_ready(&mut stream, &mut buffer).map_err(failed)
+    until_ready(&mut stream, &format!("SELECT {rows}\0")).map_err(failed)
 }
 
-/// Reads up to the end of what ends with ReadyForQuery; an error of the server is one here too.
-fn until_ready(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<u64> {
-    let (mut bytes, mut tail) = (0, Vec::new());
+/// Reads up to ReadyForQuery, which must stand behind this command tag: an error of the server has none.
+fn until_ready(stream: &mut TcpStream, tag: &str) -> std::io::Result<()> {
+    let (mut buffer, mut tail) = (vec![0; 1 << 18], Vec::new());
     loop {
-        let read = stream.read(buffer)?;
+        let read = stream.read(&mut buffer)?;
         if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        bytes += read as u64;
-        tail.extend_from_slice(&buffer[read.saturating_sub(6)..read]);
-        tail.drain(..tail.len().saturating_sub(6));
-        if matches!(tail[..], [b'Z', 0, 0, 0, 5, b'I' | b'T' | b'E']) {
-            return Ok(bytes);
+        tail.extend_from_slice(&buffer[read.saturating_sub(TAIL)..read]);
+        tail.drain(..tail.len().saturating_sub(TAIL));
+        if let Some(told) = READY.iter().find_map(|ready| tail.strip_suffix(&ready[..])) {
+            return match told.ends_with(tag.as_bytes()) {
+                true => Ok(()),
+                false => Err(std::io::Error::other("the server did not give all rows")),
+            };
         }
     }
 }
 
 /// Values that one processor opens in a second, from what encrypted columns cost beyond plain ones.
 fn opened(report: &mut Report, rows: u32) {
-    let cpu = |encrypted: u32| {
-        let figures = report.of(SECTION, "SELECT", encrypted);
-        figures.iter().find(|f| f.place.way == "columnseal").and_then(|f| f.cpu())
-    };
+    let cpu = |encrypted: u32| report.at((SECTION, "SELECT", encrypted), "columnseal")?.cpu();
     if let (Some(plain), Some(sealed)) = (cpu(0), cpu(COLUMNS)) {
         // Milliseconds for 1,000 rows of 20 values.
         let each = (sealed - plain) / 1e3 / 1e3 / f64::from(COLUMNS);

@@ -45,7 +45,7 @@ fn run(stage: &Stage, args: &BenchArgs, load: &ColumnLoad, table: &str, rows: u3
         protocol: load.protocol,
         script: load.script(stage, table, rows)?,
         statements: 1,
-        // As many as there are processors: what takes long is not to wait for others.
+        // One where every row is read; else the number that is nearest to 8.
         clients: if load.whole { 1 } else { args.clients.iter().copied().min_by_key(|c| c.abs_diff(8)).unwrap_or(8) },
         seconds: args.seconds,
         scale: 1,

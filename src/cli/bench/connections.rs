@@ -60,7 +60,7 @@ async fn starts(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Res
         let port = free_port()?;
         let mut command = stage.proxy(port, direct)?;
         let began = Instant::now();
-        stage.keep(&mut command)?;
+        let pid = stage.keep(&mut command)?;
         let client = loop {
             if let Ok((client, connection)) = tokio_postgres::connect(&url(port), NoTls).await {
                 tokio::spawn(connection);
@@ -73,6 +73,7 @@ async fn starts(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Res
         };
         client.query_one("SELECT id FROM bench_start WHERE e = 'one'", &[]).await.map_err(|e| say(&e))?;
         let taken = began.elapsed().as_secs_f64();
+        stage.end(pid);
         let sample = Sample { rate: 1.0 / taken, times: [taken * 1e6; 3], ..Sample::default() };
         report.add(
             Place { section: SECTION, load: "start to first encrypted answer".into(), size: 1, way: "columnseal" },
@@ -84,6 +85,8 @@ async fn starts(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Res
 
 /// Memory of a proxy with many connections that do nothing.
 async fn idle(stage: &mut Stage, count: u32, report: &mut Report) -> Result<(), String> {
+    // Two each in the proxy; what is started has the limit of this process.
+    raise_files(2 * u64::from(count) + 1000);
     let direct = stage.port(Way::Direct).ok_or("no PostgreSQL")?;
     let (pool, mut command) = stage.pgbouncer("transaction", direct, POOL)?;
     stage.keep(&mut command)?;
@@ -92,7 +95,6 @@ async fn idle(stage: &mut Stage, count: u32, report: &mut Report) -> Result<(), 
     let mut command = stage.proxy(port, pool)?;
     let pid = stage.keep(&mut command)?;
     answers(port, "the proxy").await?;
-    raise_files(u64::from(count) + 1000);
     let before = process::usage(pid).resident;
     let mut open = Vec::new();
     for n in 0..count {
@@ -105,7 +107,7 @@ async fn idle(stage: &mut Stage, count: u32, report: &mut Report) -> Result<(), 
 }
 
 /// A connection that is logged in and does nothing.
-fn connect(port: u16) -> Result<TcpStream, String> {
+pub(super) fn connect(port: u16) -> Result<TcpStream, String> {
     let failed = |e: std::io::Error| e.to_string();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
     let mut hello = Vec::new();

@@ -124,11 +124,25 @@ impl Report {
         self.figures.iter().filter(here).collect()
     }
 
+    /// What was measured of one contestant.
+    pub(super) fn at(&self, (section, load, size): (&str, &str, u32), way: &str) -> Option<&Figure> {
+        self.of(section, load, size).into_iter().find(|f| f.place.way == way)
+    }
+
     /// Rate of one contestant over another's.
-    pub(super) fn ratio(&self, (section, load, size): (&str, &str, u32), way: &str, over: &str) -> Option<f64> {
-        let figures = self.of(section, load, size);
-        let rate = |way: &str| figures.iter().find(|f| f.place.way == way).map(|f| f.rate());
-        Some(rate(way)? / rate(over)?)
+    pub(super) fn ratio(&self, place: (&str, &str, u32), way: &str, over: &str) -> Option<f64> {
+        Some(self.at(place, way)?.rate() / self.at(place, over)?.rate())
+    }
+
+    /// A section's contestants, in the order in which they were measured.
+    pub(super) fn ways(&self, section: &str) -> Vec<&'static str> {
+        let mut ways = Vec::new();
+        for way in self.figures.iter().filter(|f| f.place.section == section).map(|f| f.place.way) {
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
     }
 
     /// As JSON: every figure with its samples.
@@ -155,7 +169,6 @@ impl Report {
     ///
     /// # Errors
     /// The folder cannot be written.
-    #[expect(clippy::print_stdout, reason = "this command's output")]
     pub(super) fn publish(&self, folder: Option<&Path>, json: bool) -> Result<(), String> {
         let (tables, machine_readable) = (markdown::write(self), format!("{:#}\n", self.json()));
         if let Some(folder) = folder {
@@ -167,8 +180,8 @@ impl Report {
                 std::fs::write(folder.join(name), svg).map_err(failed)?;
             }
         }
-        print!("{}", if json { machine_readable } else { tables });
-        Ok(())
+        let text = if json { machine_readable } else { tables };
+        crate::cli::output::stdout(text.trim_end()).map_err(|e| format!("cannot print the result: {e}"))
     }
 }
 

@@ -63,8 +63,8 @@ fn table(report: &Report, section: &str, size: &str, over: [&str; 2], out: &mut 
 
 /// The rate of another contestant, which bulk loads have at no encrypted column alone.
 fn base(report: &Report, section: &str, load: &str, at: u32, way: &str) -> Option<f64> {
-    let here = report.of(section, load, at).into_iter().find(|f| f.place.way == way).map(Figure::rate);
-    here.or_else(|| report.of(section, load, 0).into_iter().find(|f| f.place.way == way).map(Figure::rate))
+    let found = report.at((section, load, at), way).or_else(|| report.at((section, load, 0), way));
+    found.map(Figure::rate)
 }
 
 fn row(figure: &Figure) -> String {

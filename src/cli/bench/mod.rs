@@ -19,6 +19,7 @@ mod wire;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::figures::Report;
 use self::stage::Stage;
@@ -106,17 +107,27 @@ pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
         Some(Only::Splice(only)) => return splice::run(only).await,
         None => {}
     }
-    let sections = if args.sections.is_empty() { Section::ALL.to_vec() } else { args.sections.clone() };
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     let mut stage = Stage::start().await?;
     let mut report = Report::new(&stage, args);
-    for section in sections {
-        match section {
-            Section::Wire => wire::measure(&mut stage, args, &mut report).await?,
-            Section::Columns => columns::measure(&mut stage, args, &mut report).await?,
-            Section::Bulk => bulk::measure(&mut stage, args, &mut report).await?,
-            Section::Connections => connections::measure(&mut stage, args, &mut report).await?,
-        }
+    // Not to leave the servers behind.
+    tokio::select! {
+        measured = measure(&mut stage, args, &mut report) => measured?,
+        _ = interrupted.recv() => return Err("interrupted".to_owned()),
     }
     drop(stage);
     report.publish(args.output.as_deref(), json)
+}
+
+async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Result<(), String> {
+    let sections = if args.sections.is_empty() { &Section::ALL[..] } else { &args.sections };
+    for section in sections {
+        match section {
+            Section::Wire => wire::measure(stage, args, report).await?,
+            Section::Columns => columns::measure(stage, args, report).await?,
+            Section::Bulk => bulk::measure(stage, args, report).await?,
+            Section::Connections => connections::measure(stage, args, report).await?,
+        }
+    }
+    Ok(())
 }

@@ -44,18 +44,13 @@ struct Bars {
 fn ratios(report: &Report, section: &str, size: u32, over: &str, title: &str) -> String {
     let loads: Vec<String> =
         report.loads(section).into_iter().filter(|(_, s)| *s == size).map(|(load, _)| load).collect();
-    let mut names: Vec<String> = Vec::new();
-    for figure in report.figures.iter().filter(|f| f.place.section == section && f.place.way != over) {
-        if !names.iter().any(|name| name == figure.place.way) {
-            names.push(figure.place.way.to_owned());
-        }
-    }
+    let ways: Vec<&str> = report.ways(section).into_iter().filter(|way| *way != over).collect();
     let group = |load: String| {
-        let bars = names.iter().map(|way| report.ratio((section, &load, size), way, over)).collect();
+        let bars = ways.iter().map(|way| report.ratio((section, &load, size), way, over)).collect();
         (load, bars)
     };
     let groups = loads.into_iter().map(group).collect();
-    bars(&Bars { title: title.to_owned(), names, groups, one: 1.0, unit: "" })
+    bars(&Bars { title: title.to_owned(), names: owned(&ways), groups, one: 1.0, unit: "" })
 }
 
 /// Rows in a second by the number of encrypted columns.
@@ -65,9 +60,8 @@ fn rows(report: &Report) -> String {
     sizes.dedup();
     let mut loads: Vec<String> = report.loads(bulk::SECTION).into_iter().map(|(load, _)| load).collect();
     loads.dedup();
-    let rate = |load: &str, size: u32, way: &str| {
-        report.of(bulk::SECTION, load, size).iter().find(|f| f.place.way == way).map(|f| f.rate() / 1000.0)
-    };
+    let rate =
+        |load: &str, size: u32, way: &str| report.at((bulk::SECTION, load, size), way).map(|f| f.rate() / 1000.0);
     let group = |load: String| {
         let direct = std::iter::once(rate(&load, 0, "direct"));
         let through = sizes.iter().map(|size| rate(&load, *size, "columnseal"));
@@ -120,24 +114,20 @@ fn bars(bars: &Bars) -> String {
 
 /// Times of each load on plain and encrypted columns, one above the other.
 fn times(report: &Report) -> String {
-    let mut names: Vec<String> = Vec::new();
-    for figure in report.figures.iter().filter(|f| f.place.section == columns::SECTION) {
-        if !names.iter().any(|name| name == figure.place.way) {
-            names.push(figure.place.way.to_owned());
-        }
-    }
+    let ways = report.ways(columns::SECTION);
     let group = |(load, size): (String, u32)| {
-        let figures = report.of(columns::SECTION, &load, size);
-        let time = |way: &String| {
-            let base = figures.iter().find(|f| f.place.way == "direct, plain")?.times()[0];
-            figures.iter().find(|f| f.place.way == way).map(|f| f.times()[0] / base)
-        };
-        let bars = names.iter().map(time).collect();
+        let place = (columns::SECTION, load.as_str(), size);
+        let time = |way: &&str| Some(report.at(place, way)?.times()[0] / report.at(place, "direct, plain")?.times()[0]);
+        let bars = ways.iter().map(time).collect();
         (format!("{load}, {}", short(size)), bars)
     };
     let groups = report.loads(columns::SECTION).into_iter().map(group).collect();
     let title = "Median time of a statement, as a multiple of the direct one on plain columns".to_owned();
-    bars(&Bars { title, names, groups, one: 1.0, unit: "" })
+    bars(&Bars { title, names: owned(&ways), groups, one: 1.0, unit: "" })
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// `10k`, `1M`.

@@ -73,7 +73,8 @@ impl Stage {
     /// What could not be started, in words.
     pub(super) async fn start() -> Result<Stage, String> {
         let dir = std::env::temp_dir().join(format!("columnseal-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
+        // A folder of its own: PostgreSQL's account is to own it.
+        std::fs::create_dir(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
         let bin = newest_postgres().ok_or("no PostgreSQL server is installed")?;
         let mut stage =
             Stage { posts: Vec::new(), dir, bin, proxy_env: Vec::new(), children: Vec::new(), postgres: false };
@@ -81,11 +82,7 @@ impl Stage {
         stage.posts.push(Post { way: Way::Direct, port: direct, pid: None });
         let listen = free_port()?;
         stage
-            .spawn(
-                Way::Splice,
-                listen,
-                Command::new(own()?).args(["bench", "splice", &listen.to_string(), &direct.to_string()]),
-            )
+            .spawn(Way::Splice, listen, own()?.args(["bench", "splice", &listen.to_string(), &direct.to_string()]))
             .await?;
         for (way, mode) in [(Way::Session, "session"), (Way::Transaction, "transaction")] {
             if Path::new(PGBOUNCER).exists() {
@@ -204,14 +201,14 @@ impl Stage {
         );
         std::fs::write(&path, conf).map_err(|e| e.to_string())?;
         let mut command = match is_root() {
-            true => Command::new("runuser"),
+            true => {
+                // Not runuser, which would be the process that is measured.
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", PGBOUNCER]);
+                command
+            }
             false => Command::new(PGBOUNCER),
         };
-        if is_root() {
-            // In place of runuser, which would be the process that is measured.
-            command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", PGBOUNCER]);
-        }
         command.arg("-q").arg(path);
         Ok((port, command))
     }
@@ -220,7 +217,7 @@ impl Stage {
     fn found(&mut self, direct: u16) -> Result<(), String> {
         let home = self.dir.join("home");
         let command = |args: &[&str]| -> Result<Command, String> {
-            let mut command = Command::new(own()?);
+            let mut command = own()?;
             command.args(args).env("COLUMNSEAL_HOME", &home).current_dir(&self.dir);
             Ok(command)
         };
@@ -235,7 +232,7 @@ impl Stage {
 
     /// A proxy at `port`, before the database at `target`.
     pub(super) fn proxy(&self, port: u16, target: u16) -> Result<Command, String> {
-        let mut command = Command::new(own()?);
+        let mut command = own()?;
         command.arg("proxy").current_dir(&self.dir).envs(self.proxy_env.iter().map(|(k, v)| (k, v)));
         command.env("CS_DATABASE__URL", url(target)).env("CS_SERVER__PORT", port.to_string());
         command.env("CS_SERVER__MAX_CONNECTIONS", "20000").env("CS_METRICS__LISTEN", "").env("CS_LOG__LEVEL", "warn");
@@ -243,12 +240,9 @@ impl Stage {
     }
 
     async fn spawn(&mut self, way: Way, port: u16, command: &mut Command) -> Result<(), String> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = child.spawn().map_err(|e| format!("cannot start {}: {e}", way.name()))?;
-        let pid = Some(child.id());
-        self.children.push(child);
+        let pid = self.keep(command)?;
         answers(port, way.name()).await?;
-        self.posts.push(Post { way, port, pid });
+        self.posts.push(Post { way, port, pid: Some(pid) });
         Ok(())
     }
 
@@ -259,6 +253,14 @@ impl Stage {
         let pid = child.id();
         self.children.push(child);
         Ok(pid)
+    }
+
+    /// Ends a process that was started by [`Stage::keep`].
+    pub(super) fn end(&mut self, pid: u32) {
+        for mut child in self.children.extract_if(.., |child| child.id() == pid) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -305,8 +307,13 @@ pub(super) fn free_port() -> Result<u16, String> {
     listener.local_addr().map(|a| a.port()).map_err(|e| e.to_string())
 }
 
-fn own() -> Result<PathBuf, String> {
-    std::env::current_exe().map_err(|e| e.to_string())
+/// This program, with no setting of the caller's.
+fn own() -> Result<Command, String> {
+    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+    for name in std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("CS_")) {
+        command.env_remove(name);
+    }
+    Ok(command)
 }
 
 fn is_root() -> bool {

@@ -43,8 +43,7 @@ fn wire_rows(report: &Report, rows: &mut Vec<Row>) {
         rows.push(at_least("plain traffic / PgBouncer session, least".into(), ratios[0], 0.9));
     }
     let cpu = |(load, size): &(String, u32)| {
-        let figures = report.of(wire::SECTION, load, *size);
-        let of = |way: &str| figures.iter().find(|f| f.place.way == way).and_then(|f| f.cpu());
+        let of = |way: &str| report.at((wire::SECTION, load, *size), way)?.cpu();
         Some(of(PROXY)? / of("splice")?)
     };
     let mut ratios: Vec<f64> = loads.iter().filter_map(cpu).filter(|r| r.is_finite()).collect();
@@ -67,9 +66,7 @@ fn column_rows(report: &Report, rows: &mut Vec<Row>) {
         if let Some(measured) = ratio(load, *size, over) {
             rows.push(at_least(format!("{load}, {size} rows: encrypted / plain through the proxy"), measured, least));
         }
-        let p50 = |way: &str| {
-            report.of(columns::SECTION, load, *size).iter().find(|f| f.place.way == way).map(|f| f.times()[0])
-        };
+        let p50 = |way: &str| Some(report.at((columns::SECTION, load, *size), way)?.times()[0]);
         if load == "lookup"
             && let Some((sealed, direct)) = p50(SEALED).zip(p50("direct, plain"))
         {
@@ -77,9 +74,7 @@ fn column_rows(report: &Report, rows: &mut Vec<Row>) {
         }
     }
     let sizes: Vec<u32> = loads.iter().filter(|(load, _)| load == "lookup").map(|(_, size)| *size).collect();
-    let p50 = |size: u32| {
-        report.of(columns::SECTION, "lookup", size).iter().find(|f| f.place.way == SEALED).map(|f| f.times()[0])
-    };
+    let p50 = |size: u32| Some(report.at((columns::SECTION, "lookup", size), SEALED)?.times()[0]);
     if let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max())
         && least < most
         && let Some((small, large)) = p50(*least).zip(p50(*most))
@@ -89,9 +84,7 @@ fn column_rows(report: &Report, rows: &mut Vec<Row>) {
 }
 
 fn bulk_rows(report: &Report, rows: &mut Vec<Row>) {
-    let rate = |load: &str, encrypted| {
-        report.of(bulk::SECTION, load, encrypted).iter().find(|f| f.place.way == PROXY).map(|f| f.rate())
-    };
+    let rate = |load: &str, encrypted| Some(report.at((bulk::SECTION, load, encrypted), PROXY)?.rate());
     for load in ["SELECT", "COPY FROM"] {
         if let Some((sealed, plain)) = rate(load, 5).zip(rate(load, 0)) {
             rows.push(at_least(
