@@ -1,10 +1,10 @@
 //! `columnseal type …`: encrypted types, and the pins that hold columns to them.
 
 use columnseal::config::load_database;
-use columnseal::keyserver::workspace::{PinInfo, TypeInfo};
+use columnseal::keyserver::workspace::{PinInfo, TypeInfo, Workspace};
 use columnseal::schema::catalog::{Terms, TypeDef};
 use columnseal::schema::pins::{Found, look};
-use columnseal::schema::{database, registry};
+use columnseal::schema::{SchemaError, database, registry};
 
 use super::Context;
 use super::db::{self, reach, target};
@@ -98,14 +98,20 @@ impl Create {
         let attempted = format!("create encrypted type {}", self.name);
         let target = target(context, self.database.as_deref(), &attempted)?;
         // Opened first, so that no type is made that cannot be signed.
-        open(context, &attempted)?;
-        let made = context.block_on(&attempted, async {
-            let client = reach(&target, &attempted).await?;
-            database::create_type(&client, &self.name, &self.plain, &self.terms, &self.options)
+        let workspace = open(context, &attempted)?;
+        let failed = |error: SchemaError| db::failure(&attempted, &error);
+        let (made, info) = context.block_on(&attempted, async {
+            let mut client = reach(&target, &attempted).await?;
+            let transaction = client.transaction().await.map_err(|error| failed(error.into()))?;
+            let made = database::create_type(transaction.client(), &self.name, &self.plain, &self.terms, &self.options)
                 .await
-                .map_err(|error| db::failure(&attempted, &error))
+                .map_err(failed)?;
+            // Whoever sees the type finds it signed.
+            let info = tokio::task::block_in_place(|| signed(&workspace, &attempted, &made))?;
+            transaction.commit().await.map_err(|error| failed(error.into()))?;
+            Ok((made, info))
         })?;
-        sign(context, &attempted, &made)?;
+        tell(context, &made, &info);
         for told in leaks(made.terms) {
             context.output.note(told);
         }
@@ -142,15 +148,18 @@ fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {
         let advice = "make it: `columnseal type create NAME --as text --terms eq,ord`";
         return Err(Failure::new(Exit::Failed, "type-unknown", attempted, "seal.types has no such type", advice));
     };
-    sign(context, &attempted, &found)
+    let info = signed(&open(context, &attempted)?, &attempted, &found)?;
+    tell(context, &found, &info);
+    Ok(())
 }
 
-fn sign(context: &Context, attempted: &str, definition: &TypeDef) -> Outcome {
+fn signed(workspace: &Workspace, attempted: &str, definition: &TypeDef) -> Result<TypeInfo, Failure> {
     let text = registry::canonical(definition).map_err(|error| db::failure(attempted, &error))?;
-    let workspace = open(context, attempted)?;
-    let info = workspace.sign_type(&text, definition.id).map_err(|error| failure(attempted, &error))?;
-    context.output.result(&json(&info), &format!("seal.{} ({}) is signed", definition.name, info.id));
-    Ok(())
+    workspace.sign_type(&text, definition.id).map_err(|error| failure(attempted, &error))
+}
+
+fn tell(context: &Context, definition: &TypeDef, info: &TypeInfo) {
+    context.output.result(&json(info), &format!("seal.{} ({}) is signed", definition.name, info.id));
 }
 
 fn list(context: &Context) -> Outcome {

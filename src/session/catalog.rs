@@ -19,7 +19,7 @@ use super::settings::Policy;
 use crate::keys::{KeysError, Pin, Ring};
 use crate::net::connect::{ConnectError, connect};
 use crate::net::settings::Target;
-use crate::schema::catalog::{Catalog, Standing};
+use crate::schema::catalog::{Catalog, EncType, Standing};
 use crate::schema::{SchemaError, database, pins, registry, snapshot};
 use crate::telemetry::metrics::Metrics;
 
@@ -29,6 +29,8 @@ const PROBE_MS: u64 = 1000;
 
 /// How often it is looked whether the workspace changed.
 const KEYS_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a snapshot waits for definitions of types that are not known as signed.
+const TYPES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a session waits for another to read the snapshot.
 pub(super) const READING_PATIENCE: Duration = Duration::from_secs(2);
@@ -222,6 +224,9 @@ impl Catalogs {
         let database = slot.name.as_str();
         let trusted = &self.policy.trusted_functions;
         let mut catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
+        if unsigned(&catalog).next().is_some() && self.learn_types().await {
+            catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
+        }
         if learn && self.policy.adopt_unsigned_types && self.adopt(&catalog).await? {
             catalog = snapshot::build(answers, &self.ring.types(), trusted)?;
         }
@@ -259,15 +264,29 @@ impl Catalogs {
         *known = alarms.iter().map(|alarm| alarm.why.clone()).collect();
     }
 
+    /// Asks for the definitions that are signed by now. Whether there are others than before.
+    async fn learn_types(&self) -> bool {
+        let known = self.ring.types();
+        match tokio::time::timeout(TYPES_TIMEOUT, self.ring.refresh()).await {
+            Ok(Ok(())) => self.ring.types() != known,
+            // It fails for others as well, and is told there; what is known counts on.
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     async fn adopt(&self, catalog: &Catalog) -> Result<bool, CatalogError> {
         let mut any = false;
-        for enc in catalog.types.values().filter(|t| t.standing == Standing::Unsigned) {
+        for enc in unsigned(catalog) {
             self.ring.adopt_type(&registry::canonical(&enc.def)?, enc.def.id).await?;
             info!(name = enc.def.name, "encrypted type adopted");
             any = true;
         }
         Ok(any)
     }
+}
+
+fn unsigned(catalog: &Catalog) -> impl Iterator<Item = &Arc<EncType>> {
+    catalog.types.values().filter(|t| t.standing == Standing::Unsigned)
 }
 
 /// Has snapshots read anew when the workspace changes: pins and signed definitions are part of them.

@@ -105,11 +105,10 @@ fn a_hardened_type_sorts_the_same_with_terms_twice_as_long() {
         ["type", "create", "rank", "--as", "text", "--terms", "eq,ord", "--options", options, "--database", &url];
     twin.workspace.columnseal(&create).ok();
     let mut raw = twin.raw_sealed();
+    // Where the type is known, it is known as signed.
     eventually("the type is known", || {
-        raw.query("CREATE TABLE IF NOT EXISTS h (id int, e seal.rank)");
-        raw.query("INSERT INTO h VALUES (0, NULL)").starts_with("C INSERT").then_some(())
+        raw.query("CREATE TABLE h (id int, e seal.rank)").starts_with("C ").then_some(())
     });
-    raw.query("DELETE FROM h");
     raw.query("CREATE INDEX h_e ON h (e)");
     twin.plain.sql("CREATE TABLE h (id int, e text)");
     let (most, more) = ("m".repeat(64), "m".repeat(65));

@@ -344,6 +344,14 @@ impl Ring {
         Arc::clone(&self.shared.held.load().types)
     }
 
+    /// Reads the state of the workspace anew. Cancel safe.
+    ///
+    /// # Errors
+    /// The service cannot be reached, or refuses.
+    pub async fn refresh(&self) -> Result<(), KeysError> {
+        self.shared.refreshed().await
+    }
+
     /// Signs a definition with the client's own key. It counts for this client; for all, an admin must sign it.
     pub async fn adopt_type(&self, definition: &str, id: TypeId) -> Result<(), KeysError> {
         if definition.len() > MAX_DEFINITION {
