@@ -53,6 +53,11 @@ impl Environment {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Names of every variable that is ours, settings and others.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str).filter(|name| name.starts_with("CS_"))
+    }
+
     /// The current directory.
     pub fn directory(&self) -> &Path {
         &self.directory

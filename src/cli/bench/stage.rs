@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use columnseal::config::Environment;
 use tokio_postgres::{Client, NoTls};
 
 /// How long a started server may take until it answers.
@@ -310,7 +311,7 @@ pub(super) fn free_port() -> Result<u16, String> {
 /// This program, with no setting of the caller's.
 fn own() -> Result<Command, String> {
     let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
-    for name in std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("CS_")) {
+    for name in Environment::of_process().own_names() {
         command.env_remove(name);
     }
     Ok(command)
