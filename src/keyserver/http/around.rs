@@ -7,6 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,7 @@ use super::fault::Fault;
 use super::host::Host;
 use super::openapi;
 use super::requests::{self, Peer, authorization, json};
+use super::rest::lend;
 
 /// Of a response whose body is signed piece by piece.
 #[derive(Clone, Copy)]
@@ -60,6 +62,9 @@ async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> 
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let asked = (request.method().clone(), request.uri().path().to_owned());
     let auth = authorization(request.headers());
+    let (head, body) = request.into_parts();
+    let (body, rest) = lend(body);
+    let request = Request::from_parts(head, body);
     // A task of its own: a change that was begun is not given up when its sender leaves, and a panic ends here.
     let answered = tokio::spawn(next.run(request)).await;
     let response = answered.unwrap_or_else(|error| {
@@ -78,12 +83,16 @@ async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> 
     } else {
         tracing::debug!(path, code, client, ?peer, ?took, "request answered");
     }
-    match auth {
+    let mut response = match auth {
         Some(auth) if response.extensions().get::<Streaming>().is_none() => {
             signed(&host, &Question::new(&auth, (asked.0.as_str(), &asked.1)), response).await
         }
         _ => response,
+    };
+    if !rest.read(host.settings.max_body).await {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// Adds the service's signature.

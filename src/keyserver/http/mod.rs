@@ -18,6 +18,7 @@ mod host;
 mod limits;
 mod openapi;
 mod requests;
+mod rest;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -322,6 +322,49 @@ async fn bad_input_gets_an_answer_in_json() {
 }
 
 #[tokio::test]
+async fn a_connection_goes_on_after_bodies_that_nobody_wanted() {
+    let home = Home::new();
+    let server = Served::of(&home).await;
+    let mut stream = TcpStream::connect(server.address).await.expect("connect");
+    let request = |path: &str, length: usize| {
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n")
+    };
+    for (path, status) in [("/v1/nothing", 404), ("/healthz", 405), (Renew::PATH, 401), ("/v1/nothing", 404)] {
+        for length in [0, 2, 60_000] {
+            stream.write_all(request(path, length).as_bytes()).await.expect("the head");
+            stream.write_all(&vec![b'x'; length]).await.expect("the body");
+            let (found, head) = answer(&mut stream).await;
+            assert_eq!(found, status, "{path} {length}");
+            assert!(!head.contains("connection: close"), "{head}");
+        }
+    }
+    // Too long to be read for nothing: the answer comes first, and says that it is the last.
+    stream.write_all(request("/v1/nothing", 200_000).as_bytes()).await.expect("the head");
+    stream.write_all(&[b'x'; 100_000]).await.expect("half of the body");
+    let (status, head) = answer(&mut stream).await;
+    assert!(status == 404 && head.contains("connection: close"), "{head}");
+    // One of which half is missing.
+    let mut stream = TcpStream::connect(server.address).await.expect("connect");
+    stream.write_all((request("/v1/nothing", 10) + "half").as_bytes()).await.expect("half of it");
+    let (status, head) = answer(&mut stream).await;
+    assert!(status == 404 && head.contains("connection: close"), "{head}");
+    assert_eq!(stream.read(&mut [0; 16]).await.expect("no reset"), 0, "it ends");
+    server.stop().await;
+}
+
+/// Reads one answer: status and head.
+async fn answer(stream: &mut TcpStream) -> (u16, String) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("a head"));
+    }
+    let head = String::from_utf8(head).expect("text").to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).expect("a length");
+    stream.read_exact(&mut vec![0; length]).await.expect("a body");
+    (head[9..12].parse().expect("a status"), head)
+}
+
+#[tokio::test]
 async fn slow_and_half_requests_are_cut_and_others_are_served() {
     let home = Home::new();
     let server = Served::with(&home, |settings| settings.request_timeout = Duration::from_secs(1)).await;
