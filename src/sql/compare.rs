@@ -7,14 +7,15 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExpr, AExprKind, Node, SubLink, SubLinkType, TypeCast};
 
 use super::analyzer::Analyzer;
-use super::expr::{Enc, Val};
+use super::expr::{Enc, Open, Val};
+use super::plan::Source;
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::rows::row;
 use super::scope::{Scope, Span};
 use super::search;
 use super::site::Decision;
 use super::tree;
-use super::types;
+use super::types::{self, Named};
 use crate::schema::catalog::EncType;
 
 /// A comparison that terms serve, in the two forms.
@@ -243,6 +244,9 @@ impl Analyzer<'_> {
             let sites: Vec<usize> = given().filter(|open| open.simple).map(|open| open.sites[0]).collect();
             sites.into_iter().for_each(|site| self.sites[site].listed = true);
         }
+        if let Some(rank) = first_encrypted(&vals).and_then(|enc| types::integer_rank(enc.ty.def.plain)) {
+            self.beside_numbers(&vals[1..], Some(rank));
+        }
         let negated = name == "<>";
         self.operands(&vals, if negated { "NOT IN" } else { "IN" })?;
         let first = self.token(expr.location)?;
@@ -255,6 +259,31 @@ impl Analyzer<'_> {
         self.edits.each(self.span(first, open), Some(described.into()), Some(executed.into()));
         self.edits.both(self.span(close, close), "])");
         Ok(Val::Plain)
+    }
+
+    /// In a list, PostgreSQL takes what has no type for the widest of the numbers beside it, if that is wider than what they
+    /// are compared with.
+    fn beside_numbers(&mut self, vals: &[Val], compared: Option<u8>) {
+        let open = |val: &Val| if let Val::Open(open) = val { Some(open.clone()) } else { None };
+        let all: Vec<Open> = vals.iter().filter_map(open).filter(|open| open.simple).collect();
+        let number = |open: &Open| {
+            let site = &self.sites[open.sites[0]];
+            site.casts.first().filter(|_| site.is_number).cloned()
+        };
+        let rank = |named: &Named| match named {
+            Named::Builtin { plain, .. } => types::integer_rank(*plain),
+            _ => None,
+        };
+        let widest = all.iter().filter_map(number).max_by_key(rank);
+        let Some(named) = widest.filter(|named| rank(named) > compared) else { return };
+        for open in all {
+            let site = &self.sites[open.sites[0]];
+            let declared =
+                matches!(site.source, Some(Source::Client(n)) if self.declared.get(n).is_some_and(|oid| *oid != 0));
+            if site.casts.is_empty() && !declared && site.source.is_some() {
+                self.note_cast(&open, &named, &[]);
+            }
+        }
     }
 
     /// `e = ANY ($1)`, `e <> ALL (ARRAY[…])`.
@@ -329,6 +358,7 @@ impl Analyzer<'_> {
         for element in elements {
             vals.push(self.expr(element, scope)?);
         }
+        self.beside_numbers(&vals[1..], None);
         self.common(&vals, construct)?;
         for val in &vals[1..] {
             self.operand(val, &enc.ty, &enc.column)?;

@@ -195,6 +195,16 @@ pub(super) fn converts(cast: PlainType, plain: PlainType) -> bool {
     family(cast) == family(plain)
 }
 
+/// How wide an integer type is among them.
+pub(super) fn integer_rank(plain: PlainType) -> Option<u8> {
+    match plain {
+        PlainType::Int2 => Some(0),
+        PlainType::Int4 => Some(1),
+        PlainType::Int8 => Some(2),
+        _ => None,
+    }
+}
+
 /// Whether `column = operand` with an operand of type `cast` means the same after the operand is converted to the
 /// column's type. PostgreSQL converts to the wider of the two, and a narrowing conversion could make unequal values equal
 /// (`age = 5.5`, `born = timestamp '…'`).

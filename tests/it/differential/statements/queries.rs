@@ -2,6 +2,27 @@
 
 use super::Case;
 
+/// What has no type of its own, in lists beside numbers.
+const LISTS: &[Case] = &[
+    ("SELECT id FROM o WHERE o_int2 IN (31847, $1) ORDER BY id", &[Some("7")]),
+    ("SELECT id FROM o WHERE o_int2 IN (31847, $1) ORDER BY id", &[Some("99999")]),
+    ("SELECT id FROM o WHERE o_int2 IN (31847, $1) ORDER BY id", &[Some("9999999999")]),
+    ("SELECT id FROM o WHERE o_int2 IN (31847, $1) ORDER BY id", &[Some("x")]),
+    ("SELECT id FROM o WHERE o_int2 NOT IN (31847, '99999', $1, NULL) ORDER BY id", &[Some("7")]),
+    ("SELECT id FROM o WHERE o_int2 NOT IN ('-7', 31847, '99999') ORDER BY id", &[]),
+    ("SELECT id FROM c WHERE c_int2 IN (-1, $1::int2, $2, c_int2) ORDER BY id", &[Some("7"), Some("70000")]),
+    ("SELECT id FROM c WHERE c_int2 IN ($1, $2) OR c_int2 IN (7) ORDER BY id", &[Some("7"), Some("70000")]),
+    ("SELECT id FROM c WHERE c_int2 = ANY (ARRAY[7, $1]) ORDER BY id", &[Some("70000")]),
+    ("SELECT id FROM c WHERE c_int2 <> ALL (ARRAY[7, '70000', 99999999999, $1]) ORDER BY id", &[Some("88888888888")]),
+    ("SELECT id FROM o WHERE o_int4 IN (1, 99999999999, $1) ORDER BY id", &[Some("88888888888")]),
+    ("SELECT id FROM o WHERE o_int8 IN (1, $1) ORDER BY id", &[Some("88888888888")]),
+    ("SELECT id FROM o WHERE o_int8 = ANY (ARRAY[1, $1]) ORDER BY id", &[Some("88888888888")]),
+    ("SELECT id FROM c WHERE c_numeric IN (1, $1) ORDER BY id", &[Some("1.5")]),
+    ("SELECT id FROM c WHERE c_numeric = ANY (ARRAY[1, $1]) ORDER BY id", &[Some("1.5")]),
+    ("SELECT id FROM c WHERE c_numeric = ANY (ARRAY[1, $1]) ORDER BY id", &[Some("2")]),
+    ("SELECT id FROM c WHERE c_float8 IN (1, $1) ORDER BY id", &[Some("1.5")]),
+];
+
 const RECURSIVE: &[Case] = &[
     (
         "WITH RECURSIVE r AS (SELECT id, t FROM a WHERE id = 1 UNION ALL SELECT a.id, a.t FROM a JOIN r ON a.id = r.id + 1) SELECT id, t FROM r ORDER BY id",
@@ -176,5 +197,5 @@ const AGGREGATES: &[Case] = &[
 
 #[test]
 fn queries_are_the_same() {
-    super::same(&[RECURSIVE, WRITING, SUBQUERIES, AGGREGATES]);
+    super::same(&[RECURSIVE, LISTS, WRITING, SUBQUERIES, AGGREGATES]);
 }
