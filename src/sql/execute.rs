@@ -87,7 +87,7 @@ impl Analyzer<'_> {
     /// PREPARE of a statement on encrypted columns.
     pub(super) fn prepare_statement(&mut self, prepare: &PrepareStmt) -> Result<Outcome> {
         let types = prepare.argtypes.iter().map(|node| self.parameter_type(node)).collect::<Result<Vec<Oid>>>()?;
-        let after = (0..self.lexed.tokens.len()).find(|&i| self.is_word(i, "as")).map(|at| at + 1);
+        let after = beyond_as(self.text, &self.lexed.tokens, 0);
         let Some(query) = after.and_then(|token| self.lexed.tokens.get(token)) else {
             return Err(refuse::with(SqlState::INTERNAL_ERROR, "the statement of PREPARE was not found"));
         };
@@ -198,8 +198,8 @@ fn within(node: &Option<Box<Node>>) -> Option<&ExecuteStmt> {
 /// The statement that the text of a PREPARE prepares.
 pub fn prepared_query(text: &str, conforming: bool) -> Option<&str> {
     let lexed = Lexed::new(text, conforming).ok()?;
-    let after = lexed.tokens.iter().position(|t| t.is_word(text, "as"))?;
-    text.get(lexed.tokens.get(after + 1)?.start as usize..)
+    let after = beyond_as(text, &lexed.tokens, 0)?;
+    text.get(lexed.tokens.get(after)?.start as usize..)
 }
 
 /// The text of a statement around an EXECUTE, with a query in place of that.
@@ -230,14 +230,18 @@ pub(super) fn place(text: &str, tokens: &[Token]) -> Option<usize> {
         }
     }
     if word(at, "create") {
-        // The first AS outside brackets, which is a reserved word.
-        while !word(at, "as") {
-            let opens = tokens.get(at)?.text(text) == "(";
-            at = if opens { closing(text, tokens, at)? + 1 } else { at + 1 };
-        }
-        at += 1;
+        at = beyond_as(text, tokens, at)?;
     }
     word(at, "execute").then_some(at)
+}
+
+/// The token after the first AS outside brackets. The word is reserved, but may name what stands behind a point.
+fn beyond_as(text: &str, tokens: &[Token], mut at: usize) -> Option<usize> {
+    let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.text(text) == mark);
+    while !tokens.get(at)?.is_word(text, "as") || (at > 0 && is(at - 1, ".")) {
+        at = if is(at, "(") { closing(text, tokens, at)? + 1 } else { at + 1 };
+    }
+    Some(at + 1)
 }
 
 /// The bracket that closes one.
@@ -266,6 +270,11 @@ mod tests {
             ("EXPLAIN ANALYZE VERBOSE EXECUTE p", Some(3)),
             ("EXPLAIN (VERBOSE, COSTS (off)) CREATE TABLE execute AS EXECUTE p", Some(13)),
             ("CREATE TABLE t WITH (a = 1) AS EXECUTE p", Some(10)),
+            ("CREATE TABLE public.as AS EXECUTE p", Some(6)),
+            ("CREATE TABLE IF NOT EXISTS public . /* as */ as (as_) AS EXECUTE p", Some(12)),
+            ("EXPLAIN CREATE TABLE a.as.as AS EXECUTE p", Some(9)),
+            ("CREATE TABLE public.as AS SELECT 1 AS execute", None),
+            ("CREATE TABLE public.as", None),
             ("EXPLAIN SELECT execute FROM plain", None),
             ("EXPLAIN EXECUTES", None),
             ("CREATE TABLE t AS SELECT 1 AS execute", None),
@@ -289,6 +298,10 @@ mod tests {
         assert_eq!(put("CREATE TABLE execute (execute) AS EXECUTE p"), "CREATE TABLE execute (execute) AS SELECT 1\n");
         assert_eq!(in_place("EXPLAIN EXECUTE p(1", "SELECT 1", true), None);
         assert_eq!(prepared_query("PREPARE \"as\" (int) AS SELECT 2 AS x", true), Some("SELECT 2 AS x"));
+        assert_eq!(put("CREATE TABLE public.as AS EXECUTE p"), "CREATE TABLE public.as AS SELECT 1\n");
+        for types in ["public.as", "int, public.as[]", "numeric(CAST(1 AS int))"] {
+            assert_eq!(prepared_query(&format!("PREPARE p ({types}) AS SELECT 2 AS x"), true), Some("SELECT 2 AS x"));
+        }
         assert_eq!(prepared_query("PREPARE p", true), None);
     }
 }

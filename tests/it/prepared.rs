@@ -478,6 +478,16 @@ fn what_an_execute_would_do_is_explained_and_kept() {
         &["CREATE TEMP TABLE c2 (a, b) AS EXECUTE p('mark-execute', '15') WITH DATA", "TABLE c2", "DROP TABLE c2"],
         &["CREATE TABLE c4 AS EXECUTE q", "TABLE c4", "CREATE TABLE c4 AS EXECUTE q", "DROP TABLE c4"],
         &["CREATE TABLE c5 AS EXECUTE m('a')", "TABLE c5", "DROP TABLE c5"],
+        &["CREATE TABLE public.as AS EXECUTE p('mark-execute', 15)", "SELECT * FROM public.as ORDER BY id"],
+        &[
+            "CREATE TABLE IF NOT EXISTS public . as (as_, \"as\") AS EXECUTE p('mark-execute', 15)",
+            "DROP TABLE public.as",
+        ],
+        &[
+            "CREATE TABLE \"as\" AS EXECUTE p('mark-execute', 15)",
+            "SELECT * FROM \"as\" ORDER BY id",
+            "DROP TABLE \"as\"",
+        ],
         &[
             "CREATE TABLE c6 AS EXECUTE p('a')",
             "CREATE TABLE c6 AS EXECUTE p('a', 'x')",
@@ -496,6 +506,7 @@ fn what_an_execute_would_do_is_explained_and_kept() {
         ("EXPLAIN (FORMAT yaml) EXECUTE m('mark-execute')", "Plan:"),
         ("EXPLAIN (FORMAT xml) EXECUTE w(90, 'mark-execute')", "<explain"),
         ("EXPLAIN CREATE TABLE c AS EXECUTE p('mark-execute', 1)", "Scan"),
+        ("EXPLAIN CREATE TABLE public.as AS EXECUTE p('mark-execute', 1)", "Scan"),
         ("EXPLAIN CREATE TABLE c AS SELECT e FROM t WHERE e = 'mark-execute'", "Scan"),
         ("EXPLAIN DECLARE c CURSOR FOR SELECT e FROM t WHERE e = 'mark-execute'", "Scan"),
         ("EXPLAIN (ANALYZE, FORMAT json) UPDATE t SET e = 'mark-execute' WHERE e = 'b'", "\"Plan\""),
