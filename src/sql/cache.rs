@@ -1,6 +1,7 @@
 //! Analyses that were made before: by exact text, else by token skeleton. Shared between sessions.
 //!
-//! An exact text is kept only if it holds no value of an encrypted column, so that the cache holds none either.
+//! A text, or a literal that an analysis depends on, is kept only if it holds no value of an encrypted column, so that the
+//! cache holds none either.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use quick_cache::{Equivalent, Weighter};
 use super::analyzer::Around;
 use super::lex::Lexed;
 use super::literal::Literals;
-use super::plan::{Action, Analysis, Param, Piece, Plan, Refusal, SessionState, Source, Statement, Template};
+use super::plan::{Action, Analysis, Param, Piece, Plan, Refusal, Role, SessionState, Source, Statement, Template};
 use super::refuse::SYNTAX_ERROR;
 use super::skeleton::skeleton;
 use super::statement::{self, Analyzed, FirstLook};
@@ -212,7 +213,7 @@ impl PlanCache {
         // What is untouched because of a literal's value has no statements that the literal could be counted in. What is wrong with a
         // text may be wrong with a literal.
         let shareable = match &outcome {
-            Ok(Analysis::Statements(_)) => true,
+            Ok(Analysis::Statements(statements)) => !fixed.iter().any(|&fixed| may_be_value(statements, fixed)),
             Ok(_) => fixed.is_empty(),
             Err(refusal) => fixed.is_empty() && refusal.sqlstate != SYNTAX_ERROR,
         };
@@ -253,6 +254,19 @@ fn holds_no_value(outcome: &Outcome) -> bool {
     }
 }
 
+/// A literal (by statement, and number in it) that the analysis depends on may be a value of an encrypted column.
+fn may_be_value(statements: &[Statement], (statement, literal): (usize, usize)) -> bool {
+    let sealed = |param: &Param| {
+        let same = matches!(param.source, Source::Literal(k) | Source::Negated(k) if k == literal);
+        same && !matches!(param.role, Role::Plain)
+    };
+    match &statements[statement].action {
+        Action::Refuse(_) | Action::Execute(_) => true,
+        Action::Run(plan) => plan.params.iter().any(sealed),
+        Action::Forward | Action::Choose(_) | Action::Fetch(_) => false,
+    }
+}
+
 impl Shared {
     fn new(text: &str, outcome: Outcome, fixed: &[(usize, usize)], lexed: &Lexed, literals: &Literals) -> Shared {
         let token = |at: usize| lexed.tokens.partition_point(|t| (t.start as usize) < at);
@@ -265,8 +279,10 @@ impl Shared {
             let k = first(statement) + k;
             (k, literals.get(k).map_or("", |l| &text[l.span.clone()]).into())
         });
-        let weight = 1024 + statements.iter().map(weight).sum::<u64>();
-        Shared { fixed: fixed.collect(), spans, pointed, weight, outcome: outcome.clone() }
+        let fixed: Vec<(usize, Box<str>)> = fixed.collect();
+        let kept = fixed.iter().map(|(_, text)| text.len() as u64 + 32).sum::<u64>();
+        let weight = 1024 + kept + statements.iter().map(weight).sum::<u64>();
+        Shared { fixed, spans, pointed, weight, outcome: outcome.clone() }
     }
 
     fn serves(&self, text: &str, literals: &Literals) -> bool {
@@ -313,4 +329,49 @@ fn weight(statement: &Statement) -> u64 {
     };
     let own = size_of::<Statement>() as u64;
     own + if let Action::Run(p) = &statement.action { plan(p) } else { 128 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::tests::support;
+
+    /// How many analyses are kept by skeleton, and what they weigh, once this was analysed.
+    fn kept(text: &str) -> (usize, u64) {
+        let (catalog, path) = (support::catalog(), support::path());
+        let session = SessionState { search_path: Some(&path), standard_conforming_strings: true };
+        let cache = PlanCache::new(1024);
+        for _ in 0..2 {
+            let again = cache.analyze(text, &[], &catalog, &session).expect("analysed");
+            assert!(matches!(again, Analysis::Statements(_) | Analysis::Untouched(_)), "{text}");
+        }
+        (cache.shared.len(), cache.shared.weight())
+    }
+
+    #[test]
+    fn literals_that_an_analysis_depends_on_are_kept_where_they_are_no_values() {
+        for (text, number) in [
+            ("SELECT id FROM users WHERE email = 'secret'", 1),
+            ("SELECT email, 'x' FROM users GROUP BY 1", 1),
+            ("SELECT id FROM users WHERE 'secret' = '' OR email = 'secret'", 1),
+            ("SELECT name::varchar(3), email FROM users WHERE email = 'secret'", 1),
+            ("SELECT upper(email), 'x' FROM users", 1),
+            // Refused, or grouped by it.
+            ("DO $$ BEGIN UPDATE users SET email = 'secret'; END $$", 0),
+            ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE users SET email = ''secret'''", 0),
+            ("SELECT name::varchar(3), upper(email) FROM users", 0),
+            ("SELECT coalesce(email, 'secret') FROM users GROUP BY coalesce(email, 'secret')", 0),
+            ("SELECT id FROM users WHERE email = 'a'; DO $$ BEGIN UPDATE users SET email = 'secret'; END $$", 0),
+        ] {
+            assert_eq!(kept(text).0, number, "{text}");
+        }
+    }
+
+    #[test]
+    fn literals_that_are_kept_have_their_weight() {
+        let weight = |length: usize| {
+            kept(&format!("SELECT set_config('{}', 'b', true), id, email FROM users", "a".repeat(length))).1
+        };
+        assert_eq!(weight(5_000), weight(5) + 4_995);
+    }
 }
