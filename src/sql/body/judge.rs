@@ -15,7 +15,7 @@ use super::{block, words_of};
 use crate::schema::catalog::{Catalog, Relation};
 use crate::schema::routine::{Language, Routine};
 use crate::sql::analyzer::{Analyzer, Around, lookup};
-use crate::sql::lex::{Kind, Lexed, StringKind};
+use crate::sql::lex::{Kind, Lexed, StringKind, Token};
 use crate::sql::outputs::Outputs;
 use crate::sql::parse;
 use crate::sql::plan::{Refusal, SessionState};
@@ -312,8 +312,11 @@ fn type_of_cast(raw: &[pg_query::protobuf::RawStmt]) -> Option<&TypeName> {
     }
 }
 
+/// The type as it is written, if nothing that may be a value stands in it.
 fn unknown_type(text: &str) -> Box<Refusal> {
-    refuse::unsupported(format!("a variable of type {} cannot be followed", text.trim()))
+    let named = Lexed::new(text, true).is_ok_and(|l| l.comments.is_empty() && !l.tokens.iter().any(Token::is_literal));
+    let of = if named { format!("type {}", text.trim()) } else { "this type".to_owned() };
+    refuse::unsupported(format!("a variable of {of} cannot be followed"))
 }
 
 /// It is not read.
