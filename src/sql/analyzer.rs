@@ -189,8 +189,8 @@ impl<'a> Analyzer<'a> {
     }
 
     /// What is around a statement: the arguments and variables of a body, else nothing.
-    pub(super) fn frame_scope(&self) -> Scope<'static> {
-        self.frame.as_ref().map_or_else(|| Scope::new(Vec::new(), None), |frame| frame.scope())
+    pub(super) fn frame_scope(&self) -> Rc<Scope<'static>> {
+        self.frame.as_ref().map_or_else(|| Rc::new(Scope::new(Vec::new(), None)), |frame| frame.scope())
     }
 
     pub(super) fn item_id(&mut self) -> u32 {

@@ -194,7 +194,8 @@ pub(super) fn slice(lexed: &Lexed, span: &Range<usize>) -> Option<Lexed> {
     let moved = |t: &Token| Token { start: t.start - start, end: t.end - start, kind: t.kind };
     let first = lexed.tokens.partition_point(|t| t.start < start);
     let last = lexed.tokens.partition_point(|t| t.start < end);
-    let comments = lexed.comments.iter().filter(|c| c.0 >= start && c.1 <= end).map(|c| (c.0 - start, c.1 - start));
+    let comments = &lexed.comments[lexed.comments.partition_point(|c| c.0 < start)..];
+    let comments = comments.iter().take_while(|c| c.1 <= end).map(|c| (c.0 - start, c.1 - start));
     Some(Lexed { tokens: lexed.tokens[first..last].iter().map(moved).collect(), comments: comments.collect() })
 }
 

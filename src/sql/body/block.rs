@@ -58,7 +58,7 @@ const STEPS: [&str; 40] = [
 pub(super) fn read(judge: &mut Judge<'_>, text: &str) -> Result<()> {
     let tokens = judge.tokens(text)?.tokens;
     for name in ["found", "sqlstate", "sqlerrm"] {
-        judge.frame.declare(name, ColVal::Plain)?;
+        judge.frame_mut().declare(name, ColVal::Plain)?;
     }
     let mut reader = Reader { judge, text, tokens: &tokens, at: 0, depth: 0 };
     reader.label();
@@ -234,9 +234,9 @@ impl<'r> Reader<'r, '_> {
         }
         self.semicolon()?;
         match declared {
-            Declared::Value(val) => self.judge.frame.declare(&name, val),
-            Declared::Record => self.judge.frame.declare_record(&name, None),
-            Declared::Row(columns) => self.judge.frame.declare_record(&name, Some(columns)),
+            Declared::Value(val) => self.judge.frame_mut().declare(&name, val),
+            Declared::Record => self.judge.frame_mut().declare_record(&name, None),
+            Declared::Row(columns) => self.judge.frame_mut().declare_record(&name, Some(columns)),
         }
     }
 
@@ -319,7 +319,7 @@ impl<'r> Reader<'r, '_> {
             if self.skip("by") {
                 self.plain(&["loop"], "a step")?;
             }
-            self.judge.frame.declare(&name, ColVal::Plain)?;
+            self.judge.frame_mut().declare(&name, ColVal::Plain)?;
             return self.looped();
         }
         let targets = self.targets()?;
@@ -435,7 +435,7 @@ impl<'r> Reader<'r, '_> {
         self.skip("current");
         self.expect("diagnostics")?;
         let name = self.name()?;
-        let plain = matches!(self.judge.frame.variable(&name), Some(Variable::Scalar(ColVal::Plain)));
+        let plain = matches!(self.judge.frame().variable(&name), Some(Variable::Scalar(ColVal::Plain)));
         if !plain || !self.assigns(0) {
             return Err(unknown(&name));
         }
@@ -450,10 +450,10 @@ impl<'r> Reader<'r, '_> {
         let (to, name) = if self.is(".") {
             self.at += 1;
             let column = self.name()?;
-            let to = self.judge.frame.field(&name, &column).ok_or_else(|| unknown(&name))?;
+            let to = self.judge.frame().field(&name, &column).ok_or_else(|| unknown(&name))?;
             (to, format!("{name}.{column}"))
         } else {
-            match self.judge.frame.variable(&name) {
+            match self.judge.frame().variable(&name) {
                 Some(Variable::Scalar(to)) if may_be_called(&name) => (to, name),
                 _ => return Err(unknown(&name)),
             }
@@ -507,7 +507,7 @@ impl<'r> Reader<'r, '_> {
     /// What a query reads goes to variables.
     fn into(&mut self, query: &str, targets: &[String]) -> Result<()> {
         if let [name] = targets
-            && matches!(self.judge.frame.variable(name), Some(Variable::Record))
+            && matches!(self.judge.frame().variable(name), Some(Variable::Record))
         {
             let columns = self.judge.query(query, |analyzer, outputs| {
                 if outputs.opaque {
@@ -523,11 +523,11 @@ impl<'r> Reader<'r, '_> {
                 };
                 outputs.columns.iter().map(column).collect::<Result<Vec<_>>>()
             })?;
-            return self.judge.frame.fill(name, columns);
+            return self.judge.frame_mut().fill(name, columns);
         }
         let mut to = Vec::with_capacity(targets.len());
         for name in targets {
-            match self.judge.frame.variable(name) {
+            match self.judge.frame().variable(name) {
                 Some(Variable::Scalar(ColVal::Plain)) => to.push(name),
                 Some(Variable::Scalar(_)) => return Err(taken_apart(name)),
                 _ => return Err(unknown(name)),
@@ -576,5 +576,20 @@ mod tests {
         for body in unfinished.chain(long) {
             assert!(said(&body).starts_with("refuse 0A000"), "{}", &body[..body.len().min(200)]);
         }
+    }
+
+    #[test]
+    fn bodies_are_followed_up_to_a_length() {
+        let (catalog, path) = (support::catalog(), support::path());
+        let said = |variables: usize, queries: usize| {
+            let variables: String = (0..variables).map(|n| format!("v{n} int; ")).collect();
+            let body = format!("DECLARE {variables} BEGIN UPDATE users SET email = NULL; {}", "NULL; ".repeat(20_000));
+            let body = format!("{body} {} END", "PERFORM 1; ".repeat(queries));
+            support::describe(&format!("DO $do$ {body} $do$"), &catalog, &path)
+        };
+        // Three variables are there from the first.
+        assert_eq!(said(997, 9_999), "untouched\n");
+        assert!(said(998, 0).contains("it declares more than 1000 variables"), "{}", said(998, 0));
+        assert!(said(0, 10_000).contains("it holds more than 10000 queries and expressions"), "{}", said(0, 10_000));
     }
 }

@@ -1,10 +1,14 @@
 //! What names mean in a body beside columns: arguments and variables.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::sql::plan::Refusal;
 use crate::sql::refuse::{self, Detail, Result};
 use crate::sql::scope::{ColVal, Columns, Derived, Item, Scope};
+
+/// Arguments and variables of one body.
+const MOST_VARIABLES: usize = 1_000;
 
 /// Arguments and variables of a body.
 #[derive(Clone, Default)]
@@ -19,6 +23,8 @@ pub(in crate::sql) struct Frame {
     records: Vec<(String, Option<Rc<[Derived]>>)>,
     /// A name that a column has too means neither, as in PL/pgSQL.
     strict: bool,
+    /// What queries see of it, once one did.
+    scope: OnceCell<Rc<Scope<'static>>>,
 }
 
 /// What a name of a variable stands for.
@@ -50,7 +56,10 @@ impl Frame {
     /// meant is not followed.
     pub(super) fn declare(&mut self, name: &str, val: ColVal) -> Result<()> {
         match self.variable(name) {
-            None => self.scalars.push(Derived { name: name.to_string(), val }),
+            None => {
+                self.grow()?;
+                self.scalars.push(Derived { name: name.to_string(), val });
+            }
             Some(Variable::Scalar(before)) if same(&before, &val) => {}
             Some(_) => return Err(twice(name)),
         }
@@ -62,8 +71,18 @@ impl Frame {
         if self.variable(name).is_some() {
             return Err(twice(name));
         }
+        self.grow()?;
         self.records.push((name.to_string(), columns));
         Ok(())
+    }
+
+    /// There is room for another.
+    fn grow(&mut self) -> Result<()> {
+        self.scope.take();
+        match self.scalars.len() + self.records.len() < MOST_VARIABLES {
+            true => Ok(()),
+            false => Err(refuse::unsupported(format!("it declares more than {MOST_VARIABLES} variables"))),
+        }
     }
 
     /// The record of this name is given a row with these columns: always the same ones.
@@ -71,7 +90,10 @@ impl Frame {
         let Some((_, columns)) = self.records.iter_mut().find(|r| r.0 == name) else { return Err(unknown(name)) };
         let alike = |one: &Derived, other: &Derived| one.name == other.name && same(&one.val, &other.val);
         match columns {
-            None => *columns = Some(given.into()),
+            None => {
+                *columns = Some(given.into());
+                self.scope.take();
+            }
             Some(before) if before.len() == given.len() && before.iter().zip(&given).all(|(b, g)| alike(b, g)) => {}
             Some(_) => {
                 return Err(refuse::unsupported(format!("variable {name} is given rows of several kinds"))
@@ -88,7 +110,11 @@ impl Frame {
     }
 
     /// The outermost scope of every query of the body.
-    pub(in crate::sql) fn scope(&self) -> Scope<'static> {
+    pub(in crate::sql) fn scope(&self) -> Rc<Scope<'static>> {
+        Rc::clone(self.scope.get_or_init(|| Rc::new(self.seen())))
+    }
+
+    fn seen(&self) -> Scope<'static> {
         let scalars = (!self.scalars.is_empty()).then(|| (self.owner.clone(), self.scalars.clone().into(), false));
         let filled = self.records.iter().filter_map(|(name, columns)| Some((name.clone(), columns.clone()?, true)));
         let items = scalars.into_iter().chain(filled).zip(1..).map(|((alias, columns, record), n)| Item {

@@ -25,6 +25,9 @@ use crate::sql::statement::{slice, statement_tokens};
 use crate::sql::tree;
 use crate::sql::types::{self, Named};
 
+/// Queries of one body.
+const MOST_QUERIES: usize = 10_000;
+
 /// What a function gives.
 #[derive(Clone)]
 pub(in crate::sql) enum Gives {
@@ -40,8 +43,11 @@ pub(in crate::sql) enum Gives {
 pub(in crate::sql) struct Judge<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) session: &'a SessionState<'a>,
-    pub(super) frame: Frame,
+    /// What queries see of it is their own as long as they last.
+    frame: Rc<Frame>,
     pub(super) gives: Gives,
+    /// How many it holds, so far.
+    queries: usize,
     /// Functions with bodies of their own that it calls.
     calls: Vec<Arc<Routine>>,
 }
@@ -71,7 +77,17 @@ pub(super) enum Declared {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(catalog: &'a Catalog, session: &'a SessionState<'a>, frame: Frame, gives: Gives) -> Self {
-        Judge { catalog, session, frame, gives, calls: Vec::new() }
+        Judge { catalog, session, frame: Rc::new(frame), gives, queries: 0, calls: Vec::new() }
+    }
+
+    /// What names mean so far.
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The same, to be added to.
+    pub(super) fn frame_mut(&mut self) -> &mut Frame {
+        Rc::make_mut(&mut self.frame)
     }
 
     /// Functions that the body calls, if it only moves values.
@@ -123,9 +139,13 @@ impl<'a> Judge<'a> {
         node: &Node,
         then: impl FnOnce(&mut Analyzer<'_>, Outputs) -> Result<T>,
     ) -> Result<T> {
+        self.queries += 1;
+        if self.queries > MOST_QUERIES {
+            return Err(refuse::unsupported(format!("it holds more than {MOST_QUERIES} queries and expressions")));
+        }
         let around = Around { catalog: self.catalog, session: self.session, declared: &[] };
         let mut analyzer = Analyzer::new(part.text, part.lexed, part.base, around)?;
-        analyzer.frame = Some(Rc::new(self.frame.clone()));
+        analyzer.frame = Some(Rc::clone(&self.frame));
         let outputs = analyzer.moved(node)?;
         let made = then(&mut analyzer, outputs)?;
         analyzer.holds_no_value()?;
