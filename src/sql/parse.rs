@@ -13,22 +13,23 @@ const DEEPEST: usize = 6_000;
 /// Stack for statements between the two: 40 KiB a level.
 const BIG_STACK: usize = DEEPEST * 40 * 1024;
 
-/// Parses the text and gives the tree to `f`, on a thread with a large stack if the text nests deeply.
+/// Parses the text and gives the tree to `look`, on a thread with a large stack if the text nests deeply.
 pub(super) fn with_tree<R: Send>(
     text: &str,
     lexed: &Lexed,
-    f: impl FnOnce(&[RawStmt]) -> Result<R, Box<Refusal>> + Send,
+    look: impl FnOnce(&[RawStmt]) -> R + Send,
 ) -> Result<R, Box<Refusal>> {
+    let run = || parsed(text, lexed).map(|raw| look(&raw));
     let depth = nesting(text, lexed);
     if depth <= SHALLOW {
-        return run(text, lexed, f);
+        return run();
     }
     if depth > DEEPEST {
         return Err(refuse::with(TOO_COMPLEX, "statement nests too deeply to be analysed"));
     }
     let too_complex = |_| refuse::with(TOO_COMPLEX, "statement could not be analysed");
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(BIG_STACK).spawn_scoped(scope, || run(text, lexed, f));
+        let thread = std::thread::Builder::new().stack_size(BIG_STACK).spawn_scoped(scope, run);
         match thread.map_err(|e| too_complex(Box::new(e) as Box<dyn std::any::Any + Send>))?.join() {
             Ok(result) => result,
             Err(panic) => Err(too_complex(panic)),
@@ -41,12 +42,12 @@ pub(super) fn shallow(text: &str, lexed: &Lexed) -> Result<Vec<RawStmt>, Box<Ref
     if nesting(text, lexed) > SHALLOW / 2 {
         return Err(refuse::with(TOO_COMPLEX, "statement nests too deeply to be analysed"));
     }
-    run(text, lexed, |raw| Ok(raw.to_vec()))
+    parsed(text, lexed)
 }
 
-fn run<R>(text: &str, lexed: &Lexed, f: impl FnOnce(&[RawStmt]) -> Result<R, Box<Refusal>>) -> Result<R, Box<Refusal>> {
+fn parsed(text: &str, lexed: &Lexed) -> Result<Vec<RawStmt>, Box<Refusal>> {
     match pg_query::parse(text, 0) {
-        Ok(parsed) => f(&parsed.protobuf.stmts),
+        Ok(parsed) => Ok(parsed.protobuf.stmts),
         Err(pg_query::Error::Parse(message)) => Err(syntax_error(text, lexed, &message)),
         Err(_) => Err(refuse::with(TOO_COMPLEX, "statement could not be analysed")),
     }

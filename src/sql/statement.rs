@@ -87,7 +87,7 @@ pub(super) fn first_look(text: &str, around: Around<'_>) -> Result<FirstLook> {
 
 /// Analysis of a text whose words do not decide.
 pub(super) fn analyze_tree(text: &str, lexed: &Lexed, around: Around<'_>) -> Result<Analyzed> {
-    parse::with_tree(text, lexed, |raw| Ok(statements(text, lexed, raw, around)))
+    parse::with_tree(text, lexed, |raw| statements(text, lexed, raw, around))
 }
 
 fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) -> Analyzed {
