@@ -306,7 +306,7 @@ impl Sealer {
             self.seal_one(around, (index, element), stored, &mut record)?;
             sealed.push(Some(record));
         }
-        cell::array(element.oid, &array.dimensions(), &sealed, &mut self.record);
+        cell::array(element.oid, array.dimensions(), &sealed, &mut self.record);
         self.arrays.push((index, self.record.clone()));
         Ok(())
     }

@@ -466,7 +466,7 @@ impl Work<'_> {
         };
         let sealed = array.iter().map(|element| element.map(&mut one).transpose());
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
-        cell::array(enc.oid, &array.dimensions(), &sealed, out);
+        cell::array(enc.oid, array.dimensions(), &sealed, out);
         Ok(())
     }
 
@@ -516,7 +516,7 @@ impl Work<'_> {
         let term = |element: Option<&[u8]>| element.map(one).transpose();
         let terms = array.iter().map(term).collect::<Result<Vec<_>, _>>()?;
         self.tally.searched(enc, terms.len());
-        cell::array(enc.def.terms.compared().1, &array.dimensions(), &terms, out);
+        cell::array(enc.def.terms.compared().1, array.dimensions(), &terms, out);
         Ok(())
     }
 }

@@ -178,7 +178,8 @@ proptest! {
 
     #[test]
     fn arrays_read_back(plain in plain(), values: Vec<Option<(u64, u64, String)>>, settings in settings()) {
-        let mut array = Array::default();
+        let dimensions = Dimensions::one(values.len());
+        let mut array = Array::like(&Parts { element: plain.oid(), dimensions, nulls: false, items: Vec::new() });
         for value in &values {
             let element = value.as_ref().and_then(|(a, b, text)| stored(plain, [*a, *b], text));
             array.push_stored(element.as_deref());

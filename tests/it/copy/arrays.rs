@@ -16,16 +16,16 @@ const LOADS: &[(&str, &str)] = &[
     ("COPY t (id, a) FROM STDIN", "1\ta\n"),
     ("COPY t (id, n) FROM STDIN", "1\t{1,x}\n"),
     ("COPY t (id, n) FROM STDIN", "1\t{{1},{2,3}}\n"),
+    ("COPY t (id, a) FROM STDIN", "1\t[2147483646:2147483646]={a}\n"),
+    ("COPY t (id, a) FROM STDIN", "1\t[2147483647:2147483647]={a}\n"),
+    ("COPY t (id, n) FROM STDIN", "1\t[1:1][2147483647:2147483647]={{1}}\n"),
 ];
 
 #[test]
 fn rows_with_arrays_are_copied() {
     let mut pair = Pair::new(TABLE);
     for (sql, data) in LOADS {
-        pair.load(sql, &[data.as_bytes()]);
-        pair.take_rows();
-        let bytes: Vec<&[u8]> = data.as_bytes().chunks(1).collect();
-        pair.load(sql, &bytes);
+        pair.load_both_ways(sql, data);
         for out in ["COPY t TO STDOUT", "COPY t (id, a) TO STDOUT CSV", "COPY (SELECT a, a[1], n FROM t) TO STDOUT"] {
             assert_eq!(unload(&mut pair.sealed, out), unload(&mut pair.plain, out), "{out}");
         }

@@ -100,10 +100,7 @@ const LOADS: &[(&str, &str)] = &[
 fn rows_and_errors_are_those_of_a_plain_table() {
     let mut pair = Pair::new(TABLE);
     for (sql, data) in LOADS {
-        pair.load(sql, &[data.as_bytes()]);
-        pair.take_rows();
-        let bytes: Vec<&[u8]> = data.as_bytes().chunks(1).collect();
-        pair.load(sql, &bytes);
+        pair.load_both_ways(sql, data);
         pair.take_rows();
     }
     let stored = "COPY t (id, e) FROM STDIN";

@@ -69,6 +69,15 @@ impl Pair {
         answers
     }
 
+    /// Loads the data in one piece and empties the tables; then byte by byte.
+    #[track_caller]
+    fn load_both_ways(&mut self, sql: &str, data: &str) {
+        self.load(sql, &[data.as_bytes()]);
+        self.take_rows();
+        let bytes: Vec<&[u8]> = data.as_bytes().chunks(1).collect();
+        self.load(sql, &bytes);
+    }
+
     /// Asks both and compares.
     #[track_caller]
     fn same(&mut self, sql: &str) -> String {

@@ -23,8 +23,7 @@ pub struct Array {
     data: Zeroizing<Vec<u8>>,
     /// End of each element in `data`, and whether it is NULL.
     ends: Vec<(usize, bool)>,
-    /// `None`: one dimension, from 1.
-    dimensions: Option<Dimensions>,
+    dimensions: Dimensions,
     /// The binary form says that there are NULLs, as PostgreSQL says of a part without of an array with them.
     nulls: bool,
 }
@@ -42,12 +41,12 @@ impl Array {
 
     /// An empty one that will have the elements of another.
     pub fn like(parts: &Parts<'_>) -> Array {
-        Array { dimensions: Some(parts.dimensions.clone()), nulls: parts.nulls, ..Array::default() }
+        Array { dimensions: parts.dimensions.clone(), nulls: parts.nulls, ..Array::default() }
     }
 
     /// Lengths and lower bounds.
-    pub fn dimensions(&self) -> Dimensions {
-        self.dimensions.clone().unwrap_or_else(|| Dimensions::one(self.len()))
+    pub fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
     }
 
     /// The elements in order; `None` for NULL.
@@ -154,12 +153,9 @@ impl<'a> Parts<'a> {
             if length < 0 {
                 return Err(ValueError::number_range("integer"));
             }
-            if lower.checked_add(length).is_none() {
-                return Err(ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large"));
-            }
             dimensions.push((length, lower));
         }
-        let dimensions = Dimensions::new(dimensions);
+        let dimensions = Dimensions::new(dimensions)?;
         let count = dimensions.count();
         if count > bytes.len() / 4 {
             return Err(ValueError::short());
@@ -188,7 +184,7 @@ fn read_binary(plain: PlainType, element: Option<Oid>, bytes: &[u8], settings: &
         let message = "binary data has an array element type other than declared";
         return Err(ValueError::new(DATATYPE_MISMATCH, message));
     }
-    let mut array = Array { dimensions: Some(parts.dimensions), ..Array::default() };
+    let mut array = Array { dimensions: parts.dimensions, ..Array::default() };
     for item in parts.items {
         let read =
             |value| move |out: &mut Vec<u8>| read_operand(plain, oid, None, Format::Binary, value, settings, out);
@@ -293,6 +289,9 @@ mod tests {
         }
         assert_eq!(texts("{{{{{{{a}}}}}}}"), Err("54000"));
         assert_eq!(texts("[2:1]={}"), Err("2202E"));
+        assert_eq!(texts("[2147483646:2147483646]={a}"), Ok(vec![some("a")]));
+        assert_eq!(texts("[2147483647:2147483647]={a}"), Err("54000"));
+        assert_eq!(texts("[1:1][2147483647:2147483647]={{a}}"), Err("54000"));
     }
 
     #[test]
@@ -349,6 +348,8 @@ mod tests {
             words(&[1, 2, 25, 0, 1]),
             words(&[1, 0, 25, i32::MAX, 1]),
             words(&[1, 0, 25, -1, 1]),
+            words(&[1, 0, 25, 1, i32::MAX, -1]),
+            words(&[2, 0, 25, 0, 1, 1, i32::MAX]),
             words(&[6, 0, 25, 1 << 30, 1, 1 << 30, 1, 1 << 30, 1, 1 << 30, 1, 1 << 30, 1, 1 << 30, 1]),
             words(&[1, 0, 25, 1, 1, 8]),
             words(&[0, 0, 25, 0]),

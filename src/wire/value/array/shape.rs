@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::wire::sqlstate::SqlState;
+use crate::wire::value::error::{Result, ValueError};
 use crate::wire::value::plain::Oid;
 use crate::wire::value::scan::is_space;
 
@@ -11,8 +13,15 @@ pub struct Dimensions(Vec<(i32, i32)>);
 
 impl Dimensions {
     /// Of lengths, none negative, and lower bounds. A length of 0 makes an empty array, which has no dimensions.
-    pub(super) fn new(dimensions: Vec<(i32, i32)>) -> Dimensions {
-        if dimensions.iter().any(|(length, _)| *length == 0) { Dimensions::default() } else { Dimensions(dimensions) }
+    ///
+    /// # Errors
+    /// What follows the last element has no number.
+    pub(super) fn new(dimensions: Vec<(i32, i32)>) -> Result<Dimensions> {
+        if dimensions.iter().any(|(length, lower)| lower.checked_add(*length).is_none()) {
+            return Err(ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "array lower bound is too large"));
+        }
+        let empty = dimensions.iter().any(|(length, _)| *length == 0);
+        Ok(if empty { Dimensions::default() } else { Dimensions(dimensions) })
     }
 
     /// One dimension from 1.
@@ -20,7 +29,8 @@ impl Dimensions {
     /// # Panics
     /// With more elements than a message has bytes.
     pub fn one(length: usize) -> Dimensions {
-        Dimensions::new(vec![(i32::try_from(length).expect("elements of one message"), 1)])
+        let length = i32::try_from(length).expect("elements of one message");
+        Dimensions::new(vec![(length, 1)]).expect("elements of one message")
     }
 
     /// How many elements there are; `usize::MAX` if they cannot be counted.
@@ -51,7 +61,11 @@ impl Dimensions {
     ///
     /// # Errors
     /// Those of `next`.
-    pub fn print<E>(&self, out: &mut Vec<u8>, mut next: impl FnMut(&mut Vec<u8>) -> Result<bool, E>) -> Result<(), E> {
+    pub fn print<E>(
+        &self,
+        out: &mut Vec<u8>,
+        mut next: impl FnMut(&mut Vec<u8>) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
         if self.0.is_empty() {
             out.extend_from_slice(b"{}");
             return Ok(());

@@ -56,7 +56,7 @@ pub(super) fn read_text(plain: PlainType, element: Option<Oid>, text: &str, sett
     if scanner.peek().is_some() || bounds.as_ref().is_some_and(|bounds| !shape.matches(bounds)) {
         return Err(malformed());
     }
-    array.dimensions = Some(shape.dimensions(&bounds.unwrap_or_default())?);
+    array.dimensions = shape.dimensions(&bounds.unwrap_or_default())?;
     Ok(array)
 }
 
@@ -150,7 +150,7 @@ impl Shape {
         let lower = |level: usize| bounds.get(level).map_or(1, |(_, lower)| *lower);
         let one = |(level, length): (usize, &i64)| i32::try_from(*length).map(|length| (length, lower(level)));
         let dimensions = self.lengths.iter().flatten().enumerate().map(one).collect::<std::result::Result<_, _>>();
-        dimensions.map(Dimensions::new).map_err(|_| malformed())
+        Dimensions::new(dimensions.map_err(|_| malformed())?)
     }
 }
 
