@@ -228,8 +228,10 @@ impl Analyzer<'_> {
                 Some(NodeEnum::MultiAssignRef(multi)) => {
                     let count = usize::try_from(multi.ncolumns).unwrap_or(1).max(1);
                     let group = targets.get(i..i + count).ok_or_else(no_target)?;
-                    if let Some(part) = group.iter().find(|t| !t.indirection.is_empty()) {
-                        self.plain_part(part, relation)?;
+                    for part in group.iter().filter(|t| !t.indirection.is_empty()) {
+                        let at = self.here(part.location);
+                        let column = find_column(relation, &part.name).map_err(|r| r.at(at))?;
+                        plain_part(relation, &relation.columns[column]).map_err(|r| r.at(at))?;
                     }
                     let columns = group.iter().map(|t| self.assigned(t, relation)).collect::<Result<Vec<_>>>()?;
                     let source = tree::child(&multi.source).ok_or_else(no_target)?;
@@ -254,26 +256,13 @@ impl Analyzer<'_> {
         let column = find_column(relation, &target.name).map_err(|r| r.at(at))?;
         if !target.indirection.is_empty() {
             let found = &relation.columns[column];
-            if (found.enc.is_some() || found.tainted) && part_type(target, found).is_none() {
-                return self.plain_part(target, relation).map(|()| column);
+            if part_type(target, found).is_none() {
+                plain_part(relation, found).map_err(|r| r.at(at))?;
             }
             let scope = self.frame_scope();
             self.plain_all(&target.indirection, &scope, "a subscript")?;
         }
         Ok(column)
-    }
-
-    /// A part of a column that is assigned to must be one of a plain column.
-    fn plain_part(&mut self, target: &ResTarget, relation: &Relation) -> Result<()> {
-        let found = &relation.columns[find_column(relation, &target.name)?];
-        match found.enc.is_some() || found.tainted {
-            true => Err(refuse::on_column(
-                "assignment to an attribute or element",
-                &format!("{}.{}", relation.name, found.name),
-            )
-            .at(self.here(target.location))),
-            false => Ok(()),
-        }
     }
 
     /// `SET a[1] = …`, `SET a[1:2] = …`. `ty`: what the value must be.
@@ -318,6 +307,17 @@ impl Analyzer<'_> {
 }
 
 const VALUE_HINT: &str = "Give a parameter, a literal, NULL, DEFAULT, or a column of the same encrypted type; compute the value before sending it.";
+
+/// A part of a column that is assigned to must be one of a plain column.
+fn plain_part(relation: &Relation, found: &Column) -> Result<()> {
+    match found.enc.is_some() || found.tainted {
+        true => {
+            let name = format!("{}.{}", relation.name, found.name);
+            Err(refuse::on_column("assignment to an attribute or element", &name))
+        }
+        false => Ok(()),
+    }
+}
 
 /// What is assigned to an element or a slice of an encrypted array.
 fn part_type(target: &ResTarget, column: &Column) -> Option<Arc<EncType>> {
@@ -367,10 +367,8 @@ fn insert_columns(insert: &InsertStmt, relation: &Relation) -> Result<Vec<usize>
     for node in &insert.cols {
         let Some(NodeEnum::ResTarget(target)) = tree::kind(node) else { continue };
         let column = find_column(relation, &target.name).map_err(|r| (target.location, r))?;
-        let found = &relation.columns[column];
-        if !target.indirection.is_empty() && (found.enc.is_some() || found.tainted) {
-            let name = format!("{}.{}", relation.name, found.name);
-            return Err((target.location, refuse::on_column("assignment to an attribute or element", &name)));
+        if !target.indirection.is_empty() {
+            plain_part(relation, &relation.columns[column]).map_err(|r| (target.location, r))?;
         }
         columns.push(column);
     }

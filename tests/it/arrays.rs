@@ -321,6 +321,8 @@ fn what_arrays_cannot_be_used_for_is_refused() {
         "UPDATE l SET a = p",
         "UPDATE l SET a[1] = p[1]",
         "UPDATE l SET a = 'mark-list'::text",
+        "UPDATE l SET (p[1], a[1]) = ('x', 'mark-list')",
+        "UPDATE l SET (a[1], p[1]) = ('mark-list', 'x')",
         "INSERT INTO l (id, a[1]) VALUES (1, 'mark-list')",
         "CREATE INDEX ON l (a)",
         "CREATE UNIQUE INDEX ON l (a)",
