@@ -39,24 +39,20 @@ impl Analyzer<'_> {
         let open = if self.is_word(first, "array") { first + 1 } else { first };
         let span = self.span(first, self.partner(open)?);
         let vals = expr.elements.iter().map(|element| self.expr(element, scope)).collect::<Result<Vec<_>>>()?;
-        if first_encrypted(&vals).is_some() {
-            return Ok(match self.combine(vals, span, CONSTRUCT)? {
-                Val::Enc(enc) => Val::Enc(Enc::new(enc.ty.array(), enc.column, span)),
-                other => other,
-            });
-        }
         if vals.is_empty() {
             let site = self.site(span, None);
             self.sites[site].empty = true;
             return Ok(Val::Open(Open { sites: Rc::from([site]), simple: false, span }));
         }
-        if vals.iter().any(|val| matches!(val, Val::Plain)) {
-            return self.plain_vals(&vals).map(|()| Val::Plain);
-        }
-        let sites: Vec<usize> =
-            vals.iter().flat_map(|v| if let Val::Open(open) = v { open.sites.to_vec() } else { Vec::new() }).collect();
-        sites.iter().for_each(|&site| self.sites[site].in_array = true);
-        Ok(Val::Open(Open { sites: sites.into(), simple: false, span }))
+        Ok(match self.combine(vals, span, CONSTRUCT)? {
+            Val::Enc(enc) => Val::Enc(Enc::new(enc.ty.array(), enc.column, span)),
+            Val::Open(open) => {
+                // An empty array stays one in another.
+                open.sites.iter().for_each(|&site| self.sites[site].in_array = !self.sites[site].empty);
+                Val::Open(open)
+            }
+            Val::Plain => Val::Plain,
+        })
     }
 
     /// `ARRAY(SELECT ...)`.

@@ -100,6 +100,14 @@ const KEPT: &[Case] = &[
         "INSERT INTO l (id, l_num, l_text) VALUES (20, ARRAY[1, 2.50, $1], ARRAY[['a', 'b'], ['c', $2]]::text[]) RETURNING l_num, l_text",
         &[Some("7"), Some("d")],
     ),
+    (
+        "INSERT INTO l (id, l_text, l_int) VALUES (20, ARRAY[[],[]]::text[], ARRAY[[[]]]::int[]) RETURNING l_text, l_int, cardinality(l_text)",
+        &[],
+    ),
+    (
+        "SELECT id, l_text = ARRAY[[],[]]::text[] AS e, l_int <> ARRAY[ARRAY[]::int[], ARRAY[]::int[]] AS f FROM l ORDER BY id",
+        &[],
+    ),
     ("INSERT INTO l (id, l_int) VALUES (20, '{1,x}')", &[]),
     ("INSERT INTO l (id, l_int) VALUES (20, '{1')", &[]),
     ("INSERT INTO l (id, l_int) VALUES (20, $1)", &[Some("{99999999999}")]),
