@@ -100,30 +100,6 @@ impl Analyzer<'_> {
         Ok(Val::Enc(Enc::new(ty, enc.column, self.span(first, last))))
     }
 
-    /// First and last token of a value together with the casts and brackets around it, of which the last one stands before `end`.
-    fn around(&self, span: (u32, u32), end: usize) -> Result<(usize, usize)> {
-        let mut first = self.lexed.tokens.partition_point(|t| t.start < span.0);
-        let mut last = self.lexed.tokens.partition_point(|t| t.start < span.1).saturating_sub(1);
-        while last + 1 < end {
-            let in_cast = self.is_word(last + 1, "as") && first > 1 && self.is_word(first - 2, "cast");
-            if self.is(last + 1, "::") || in_cast {
-                last = self.type_end(last + 2)?;
-            } else if self.is(last + 1, ")") {
-                let open = self.partner(last + 1)?;
-                if open + 1 != first {
-                    break;
-                }
-                (first, last) = (open, last + 1);
-                if first > 0 && self.is_word(first - 1, "cast") {
-                    first -= 1;
-                }
-            } else {
-                break;
-            }
-        }
-        Ok((first, last))
-    }
-
     /// A function of PostgreSQL's with an encrypted value or array among its arguments, if it is one that works on them.
     pub(super) fn array_call(
         &mut self,
@@ -155,10 +131,6 @@ impl Analyzer<'_> {
         };
         let (ty, column) = self.members(vals, parts, name)?;
         Ok(Some(Val::Enc(Enc::new(ty, column, self.span_of(call)?))))
-    }
-
-    fn span_of(&self, call: &FuncCall) -> Result<(u32, u32)> {
-        Ok(self.span(self.token(call.location)?, self.call_end(call)?))
     }
 
     /// Arguments that are numbers.
@@ -219,12 +191,7 @@ impl Analyzer<'_> {
         let parts = [part(left), part(right)];
         let (ty, column) = self.members(vals, &parts, CONSTRUCT)?;
         let operator = self.token(expr.location)?;
-        let span = |val: &Val| match val {
-            Val::Enc(enc) => Some(enc.span),
-            Val::Open(open) => Some(open.span),
-            Val::Plain => None,
-        };
-        let (Some(left), Some(right)) = (span(left), span(right)) else { return Ok(None) };
+        let (Some(left), Some(right)) = (left.span(), right.span()) else { return Ok(None) };
         let (first, _) = self.around(left, operator)?;
         let (_, last) = self.around(right, usize::MAX)?;
         Ok(Some(Val::Enc(Enc::new(ty, column, self.span(first, last)))))

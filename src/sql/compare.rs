@@ -454,22 +454,10 @@ impl Analyzer<'_> {
 
     /// `a NOT IN (SELECT …)` becomes `(NOT (a = ANY (SELECT …)))`: unlike `<> ALL` PostgreSQL can hash it.
     fn negate(&mut self, left: &Val, operator: usize, close: usize) -> Result<()> {
-        let (start, end) = match left {
-            Val::Enc(enc) => enc.span,
-            Val::Open(open) => open.span,
-            Val::Plain => return Ok(()),
-        };
-        let mut first = self.lexed.at(start as usize).unwrap_or_default();
-        let mut next = self.lexed.tokens.partition_point(|t| t.start < end);
-        // Parentheses and casts around the left side belong to it.
-        while next < operator {
-            if self.is(next, ")") {
-                first = self.partner(next)?;
-                if first > 0 && self.is_word(first - 1, "cast") {
-                    first -= 1;
-                }
-            }
-            next += 1;
+        let Some(span) = left.span() else { return Ok(()) };
+        let (first, last) = self.around(span, operator)?;
+        if last + 1 != operator {
+            return Err(refuse::unsupported("this form of NOT IN (SELECT ...) on encrypted columns").at(span.0 as i32));
         }
         let from = self.lexed.tokens[first].start;
         let to = self.lexed.tokens[close].end;

@@ -35,6 +35,17 @@ pub(super) enum Val {
     Open(Open),
 }
 
+impl Val {
+    /// Where it stands; of what is plain that is not known.
+    pub(super) fn span(&self) -> Option<Span> {
+        match self {
+            Val::Plain => None,
+            Val::Enc(enc) => Some(enc.span),
+            Val::Open(open) => Some(open.span),
+        }
+    }
+}
+
 /// An expression of an encrypted type.
 #[derive(Clone)]
 pub(super) struct Enc {

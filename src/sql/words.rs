@@ -7,6 +7,7 @@ use super::analyzer::Analyzer;
 use super::lex::Kind;
 use super::plan::Refusal;
 use super::refuse::{self, Result};
+use super::scope::Span;
 use super::tree;
 use crate::wire::sqlstate::SqlState;
 
@@ -165,6 +166,35 @@ impl Analyzer<'_> {
             last = if self.is(last + 2, "(") { self.partner(last + 2)? } else { last + 2 };
         }
         Ok(last)
+    }
+
+    /// A call, with what follows it.
+    pub(super) fn span_of(&self, call: &FuncCall) -> Result<Span> {
+        Ok(self.span(self.token(call.location)?, self.call_end(call)?))
+    }
+
+    /// First and last token of a value together with the casts and brackets around it, of which the last one stands before `end`.
+    pub(super) fn around(&self, span: Span, end: usize) -> Result<(usize, usize)> {
+        let mut first = self.lexed.tokens.partition_point(|t| t.start < span.0);
+        let mut last = self.lexed.tokens.partition_point(|t| t.start < span.1).saturating_sub(1);
+        while last + 1 < end {
+            let in_cast = self.is_word(last + 1, "as") && first > 1 && self.is_word(first - 2, "cast");
+            if self.is(last + 1, "::") || in_cast {
+                last = self.type_end(last + 2)?;
+            } else if self.is(last + 1, ")") {
+                let open = self.partner(last + 1)?;
+                if open + 1 != first {
+                    break;
+                }
+                (first, last) = (open, last + 1);
+                if first > 0 && self.is_word(first - 1, "cast") {
+                    first -= 1;
+                }
+            } else {
+                break;
+            }
+        }
+        Ok((first, last))
     }
 
     /// The END of a CASE.

@@ -83,7 +83,8 @@ pub(crate) fn catalog() -> Catalog {
     let score = with_terms(10, "score", PlainType::Int4, Terms { ord: true, ..Terms::default() });
     let search = Terms { eq: true, matching: true, ..Terms::default() };
     let name = with_terms(11, "name", PlainType::Text, search);
-    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score] {
+    let price = enc(12, "price", PlainType::Numeric, true);
+    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score, &price] {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.array());
         c.containing.extend([t.oid, t.array_oid]);
@@ -118,6 +119,7 @@ pub(crate) fn catalog() -> Catalog {
     );
     add(&mut c, "public", "plain", table, vec![plain("id", 20), plain("email", 25), plain("v", 25)]);
     add(&mut c, "public", "orders", table, vec![plain("id", 20), plain("user_id", 20), plain("total", 1700)]);
+    add(&mut c, "public", "prices", table, vec![plain("id", 20), sealed("price", &price)]);
     add(&mut c, "tenant", "users", table, vec![plain("id", 20), plain("email", 25)]);
     add(&mut c, "public", "alarmed", table, vec![plain("id", 20), sealed("email", &email)]);
     add(
