@@ -104,15 +104,19 @@ impl Routine {
         self.names.iter().position(|own| own == name && !name.is_empty())
     }
 
-    /// It can be called with so many arguments.
-    pub fn takes(&self, arguments: usize) -> bool {
-        (self.inputs.len() - self.defaults.min(self.inputs.len())..=self.inputs.len()).contains(&arguments)
+    /// How many arguments every call of it gives.
+    pub fn required(&self) -> usize {
+        self.inputs.len().saturating_sub(self.defaults)
     }
 }
 
 /// Types whose values PostgreSQL makes of any other type without being asked: `text`, `varchar`, `bpchar`, `name`, `char`.
 const TAKES_ANYTHING: [Oid; 5] = [25, 1043, 1042, 19, 18];
 
+/// `record`.
+pub const RECORD: Oid = 2249;
+/// `void`.
+pub const VOID: Oid = 2278;
 /// Pseudo-types that stand for others.
 const POLYMORPHIC: std::ops::RangeInclusive<Oid> = 5077..=5080;
 const OLDER_POLYMORPHIC: [Oid; 8] = [2276, 2277, 2283, 2776, 3500, 3831, 4537, 4538];
@@ -399,8 +403,7 @@ mod tests {
 
     #[test]
     fn arguments_may_be_left_away_at_the_end() {
-        let routine = Routine { inputs: vec![20, 25, 25], defaults: 2, ..Routine::default() };
-        let takes: Vec<usize> = (0..6).filter(|n| routine.takes(*n)).collect();
-        assert_eq!(takes, [1, 2, 3]);
+        let required = |defaults| Routine { inputs: vec![20, 25, 25], defaults, ..Routine::default() }.required();
+        assert_eq!([0, 2, 3, 4].map(required), [3, 1, 0, 0]);
     }
 }

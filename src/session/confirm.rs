@@ -3,6 +3,7 @@
 use super::errors;
 use super::own::Description;
 use crate::schema::catalog::{Catalog, EncType, Oid};
+use crate::schema::routine::RECORD;
 use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
@@ -15,7 +16,6 @@ const UUID_ARRAY: Oid = 2951;
 const TEXT: Oid = 25;
 const TEXT_ARRAY: Oid = 1009;
 const INT4_ARRAY: Oid = 1007;
-const RECORD: Oid = 2249;
 const RECORD_ARRAY: Oid = 2287;
 
 fn declared(param: &Param, declared: &[Oid]) -> Oid {

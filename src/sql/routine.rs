@@ -20,10 +20,7 @@ use super::statement::Outcome;
 use super::tree;
 use super::types::{self, Named};
 use crate::schema::catalog::{Catalog, EncType, Oid};
-use crate::schema::routine::{Routine, is_polymorphic};
-
-/// `record`.
-const RECORD: Oid = 2249;
+use crate::schema::routine::{RECORD, Routine, is_polymorphic};
 
 /// An argument as a call gives it.
 struct Given<'n> {
@@ -338,8 +335,7 @@ impl Analyzer<'_> {
             return Err(not_followed(name));
         }
         let column = node(NodeEnum::ColumnRef(ColumnRef::default()));
-        let fewest = routine.inputs.len() - routine.defaults.min(routine.inputs.len());
-        let counts = (fewest..=routine.inputs.len()).rev();
+        let counts = (routine.required()..=routine.inputs.len()).rev();
         let forms = counts.flat_map(|count| [(count, false), (count, true)]);
         let mut refused = None;
         for (count, named) in
@@ -416,8 +412,7 @@ fn inputs_of(routine: &Routine, given: &[Given<'_>]) -> Option<Vec<usize>> {
         }
         inputs.push(input);
     }
-    let first_default = routine.inputs.len() - routine.defaults.min(routine.inputs.len());
-    (0..first_default).all(|input| inputs.contains(&input)).then_some(inputs)
+    (0..routine.required()).all(|input| inputs.contains(&input)).then_some(inputs)
 }
 
 /// Only arguments stand in the parentheses, and nothing follows them.

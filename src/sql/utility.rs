@@ -4,9 +4,10 @@
 //! run text that is not looked into, is refused.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateFunctionStmt, CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectStmt};
+use pg_query::protobuf::{CreateTrigStmt, ExplainStmt, Node, ObjectType, SelectStmt};
 
 use super::analyzer::{Analyzer, TopColumn};
+use super::body::of_trigger;
 use super::execute;
 use super::outputs::Outputs;
 use super::own;
@@ -212,11 +213,6 @@ impl Analyzer<'_> {
             }
         }
     }
-}
-
-/// A function that triggers run.
-fn of_trigger(create: &CreateFunctionStmt) -> bool {
-    create.return_type.as_ref().is_some_and(|name| matches!(tree::strings(&name.names)[..], [.., "trigger"]))
 }
 
 /// `OLD *<> NEW`: whole rows, by their bytes.

@@ -229,7 +229,7 @@ fn routine(row: Row<'_>, types: &[Oid]) -> Result<Routine, SchemaError> {
     let all = || 0..types.len();
     let outputs: Vec<(String, Oid)> = all().filter(shown).map(|i| (name(i), types[i])).collect();
     let result = row.oid(6)?;
-    let results = outputs.iter().map(|(_, oid)| *oid).chain((outputs.is_empty()).then_some(result));
+    let mut results = outputs.iter().map(|(_, oid)| *oid).chain((outputs.is_empty()).then_some(result));
     let variadic = modes.contains(&b'v');
     let (language, source) = (Language::of(row.text(3)?), row.text(4)?);
     // What PostgreSQL keeps parsed is printed with the names that whoever reads it sees.
@@ -240,7 +240,7 @@ fn routine(row: Row<'_>, types: &[Oid]) -> Result<Routine, SchemaError> {
         && !variadic
         && path != Some(None)
         && !types.iter().chain([&result]).any(|t| routine::is_polymorphic(*t))
-        && (!kept || (!results.clone().any(routine::takes_anything) && routine::moves(source)));
+        && (!kept || (!results.any(routine::takes_anything) && routine::moves(source)));
     let body = language.filter(|_| followed && !kept).map(|language| {
         let arguments = all().map(|i| (name(i), types[i], given(&i))).collect();
         Arc::new(Body { language, source: source.to_owned(), arguments, path: path.flatten() })

@@ -12,7 +12,7 @@ use pg_query::protobuf::{
 use super::frame::Frame;
 use super::judge::{Called, Gives, Judge};
 use super::{because, option};
-use crate::schema::routine::{Language, moves};
+use crate::schema::routine::{Language, RECORD, VOID, moves};
 use crate::sql::analyzer::Analyzer;
 use crate::sql::lex::Kind;
 use crate::sql::plan::{Refusal, SessionState};
@@ -21,11 +21,6 @@ use crate::sql::scope::{ColVal, Scope};
 use crate::sql::statement::Outcome;
 use crate::sql::tree;
 use crate::sql::types::{self, Named};
-
-/// `void`.
-const VOID: u32 = 2278;
-/// `record`.
-const RECORD: u32 = 2249;
 
 /// An argument of a function.
 struct Argument {
@@ -70,8 +65,7 @@ impl Analyzer<'_> {
         let (Some(language), Some(source)) = (language, source) else {
             return Err(refuse::unsupported("only SQL and PL/pgSQL are read"));
         };
-        let result = create.return_type.as_ref();
-        if result.is_some_and(|name| matches!(tree::strings(&name.names)[..], [.., "trigger"])) {
+        if of_trigger(create) {
             return match moves(source) {
                 true => Ok(()),
                 false => Err(refuse::unsupported(
@@ -218,6 +212,11 @@ impl Analyzer<'_> {
         }
         all
     }
+}
+
+/// A function that triggers run.
+pub(in crate::sql) fn of_trigger(create: &CreateFunctionStmt) -> bool {
+    create.return_type.as_ref().is_some_and(|name| matches!(tree::strings(&name.names)[..], [.., "trigger"]))
 }
 
 /// What the names of arguments mean.

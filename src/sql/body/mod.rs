@@ -21,6 +21,7 @@ use super::untouched::runs_sql;
 
 pub(super) use frame::Frame;
 pub(super) use judge::Called;
+pub(super) use made::of_trigger;
 
 impl Analyzer<'_> {
     /// DO: what names nothing encrypted and runs no SQL that is put together, or only moves encrypted values.
