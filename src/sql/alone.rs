@@ -117,7 +117,7 @@ impl Analyzer<'_> {
     /// Values that are sent in plain though they belong to no plain column, where the statement seals others.
     pub(super) fn loose(&self) -> Loose {
         let mut loose = Loose::default();
-        if !self.sites.iter().any(|s| s.decision.as_ref().and_then(Decision::enc).is_some()) {
+        if self.sites.iter().all(Site::is_plain) {
             return loose;
         }
         let plain = |s: &&Site| s.is_plain();

@@ -8,6 +8,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AArrayExpr, AExpr, AExprKind, AIndirection, FuncCall, Node, SubLink};
 
 use super::analyzer::Analyzer;
+use super::combine::beside_plain;
 use super::compare::{accessor, first_encrypted};
 use super::expr::{Enc, Open, Val};
 use super::outputs::Written;
@@ -164,11 +165,7 @@ impl Analyzer<'_> {
                 }
                 Val::Enc(enc) if enc.ty.oid == ty.oid => self.kept(enc),
                 Val::Enc(enc) => return Err(other_type(construct, enc, ty)),
-                Val::Plain => {
-                    return Err(refuse::on_column(&format!("{construct} with a plain expression"), &column)
-                        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
-                        .at(known.span.0 as i32));
-                }
+                Val::Plain => return Err(beside_plain(construct, known)),
             }
             first = false;
         }
@@ -205,10 +202,8 @@ impl Analyzer<'_> {
             return Ok(None);
         };
         let construct = if distinct { "IS DISTINCT FROM" } else { name };
-        let element = Arc::clone(enc.ty.single());
         self.common(vals, &format!("comparison ({construct})"))?;
-        self.needs_equality(&Enc::new(element.clone(), enc.column.clone(), enc.span), construct)?;
-        self.needs_schema(construct, &enc)?;
+        self.needs_terms(&enc, construct)?;
         // Containment looks at elements alone.
         let whole = distinct || matches!(name, "=" | "<>");
         vals.iter().try_for_each(|val| self.array_operand(val, &enc, whole))?;
@@ -262,8 +257,7 @@ impl Analyzer<'_> {
             _ => return Ok(None),
         };
         let (ty, column) = (Arc::clone(known.ty.single()), known.column.clone());
-        self.needs_equality(&Enc::new(ty.clone(), column.clone(), known.span), name)?;
-        self.needs_schema(name, known)?;
+        self.needs_terms(known, name)?;
         let placed = if ty.def.terms.ord { "seal.ord_placed(" } else { "seal.eq_placed(" };
         match array {
             Val::Enc(array) => self.edits.wrap(array.span, placed, ")"),
@@ -316,8 +310,7 @@ impl Analyzer<'_> {
     /// `array_agg(DISTINCT e)`: of all, those that differ by their term, in the order of the values where that is known.
     fn distinct_elements(&mut self, call: &FuncCall, enc: &Enc) -> Result<()> {
         const CONSTRUCT: &str = "array_agg(DISTINCT ...)";
-        self.needs_equality(enc, CONSTRUCT)?;
-        self.needs_schema(CONSTRUCT, enc)?;
+        self.needs_terms(enc, CONSTRUCT)?;
         let first = self.token(call.location)?;
         let open = self.name_end(first) + 1;
         let (word, close) = (self.span(open + 1, open + 1), self.span(self.partner(open)?, self.partner(open)?));
@@ -335,8 +328,14 @@ impl Analyzer<'_> {
         Ok(())
     }
 
+    /// Refused unless values of the type, or the elements of its arrays, can be told apart in arrays of terms.
+    pub(super) fn needs_terms(&self, enc: &Enc, construct: &str) -> Result<()> {
+        self.needs_equality(&Enc::new(Arc::clone(enc.ty.single()), enc.column.clone(), enc.span), construct)?;
+        self.needs_schema(enc, construct)
+    }
+
     /// Refused where the database has not the functions for arrays.
-    pub(super) fn needs_schema(&self, construct: &str, enc: &Enc) -> Result<()> {
+    pub(super) fn needs_schema(&self, enc: &Enc, construct: &str) -> Result<()> {
         const VERSION: u32 = 4;
         match self.catalog.seal_version.is_some_and(|version| version >= VERSION) {
             true => Ok(()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::analyzer::Analyzer;
 use super::expr::{Enc, Open, Val};
-use super::plan::Source;
+use super::plan::{Refusal, Source};
 use super::refuse::{self, Detail, Result};
 use super::scope::Span;
 use super::site::Decision;
@@ -76,11 +76,7 @@ impl Analyzer<'_> {
                     ))
                     .at(enc.span.0 as i32));
                 }
-                Val::Plain => {
-                    return Err(refuse::on_column(&format!("{construct} with a plain expression"), &first.column)
-                        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
-                        .at(first.span.0 as i32));
-                }
+                Val::Plain => return Err(beside_plain(construct, &first)),
                 _ => {}
             }
         }
@@ -138,4 +134,11 @@ impl Analyzer<'_> {
             (None, _) => None,
         }
     }
+}
+
+/// An encrypted value and a plain expression come together.
+pub(super) fn beside_plain(construct: &str, known: &Enc) -> Box<Refusal> {
+    refuse::on_column(&format!("{construct} with a plain expression"), &known.column)
+        .hint("Give a parameter, a literal, or a column of the same encrypted type.")
+        .at(known.span.0 as i32)
 }

@@ -310,7 +310,7 @@ impl Analyzer<'_> {
                     self.decide(open.sites[0], Decision::EqualArray(enc.ty.clone()), &enc.column)?;
                 }
                 Val::Enc(array) if array.ty.is_array() && array.ty.single().oid == enc.ty.oid => {
-                    self.needs_schema(&construct, &array)?;
+                    self.needs_schema(&array, &construct)?;
                     self.edits.wrap(array.span, accessor(&enc.ty), ")");
                 }
                 _ => {
@@ -325,7 +325,7 @@ impl Analyzer<'_> {
         Ok(Val::Plain)
     }
 
-    /// The left side is not encrypted: then nothing on the right may be.
+    /// The left side is not encrypted: a given value may be compared with an array of encrypted ones, nothing else.
     fn any_of_elements(&mut self, left: Val, right: &Node, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Val> {
         let any = if expr.kind() == AExprKind::AexprOpAny { "ANY" } else { "ALL" };
         match self.expr(right, scope)? {
@@ -334,8 +334,7 @@ impl Analyzer<'_> {
                 let enc = Enc::new(ty.clone(), array.column.clone(), array.span);
                 let construct = format!("{name} {any}");
                 let Some(op) = comparison(name, &ty) else { return Err(missing(AExprKind::AexprOp, name, &enc)) };
-                self.needs_equality(&enc, &construct)?;
-                self.needs_schema(&construct, &array)?;
+                self.needs_terms(&array, &construct)?;
                 self.operand(&left, &ty, &array.column)?;
                 self.edits.wrap(array.span, accessor(&ty), ")");
                 self.replace_operator(expr.location, op)?;

@@ -219,8 +219,7 @@ impl Analyzer<'_> {
                 .at(at));
         }
         self.arguments(&routine, given, &inputs)?;
-        let first = self.token(call.location)?;
-        let span = self.span(first, self.call_end(call)?);
+        let span = self.span_of(call)?;
         match self.catalog.types.get(&routine.result).cloned() {
             None => Ok(Val::Plain),
             Some(ty) => {

@@ -327,7 +327,7 @@ impl Analyzer<'_> {
             let mut casts = s.casts.iter().chain(&s.array_casts);
             casts.any(|cast| matches!(cast, Named::Enc(_) | Named::EncArray(_)))
         };
-        let left = |s: &&Site| s.source.is_some() && s.decision.as_ref().and_then(Decision::enc).is_none();
+        let left = |s: &&Site| s.source.is_some() && s.is_plain();
         if let Some(site) = self.sites.iter().filter(said).find(left) {
             return Err(refuse::unsupported("a cast to an array of an encrypted type is not supported here")
                 .hint("Compare a column with it: column = ANY (array).")

@@ -30,8 +30,7 @@ pub(super) struct Unnest {
 impl Analyzer<'_> {
     /// `unnest` of one given array as an expression: its elements.
     pub(super) fn elements(&mut self, call: &FuncCall, open: &Open) -> Result<Val> {
-        let first = self.token(call.location)?;
-        let span = self.span(first, self.call_end(call)?);
+        let span = self.span_of(call)?;
         open.sites.iter().for_each(|&site| self.sites[site].element = true);
         Ok(Val::Open(Open { sites: open.sites.clone(), simple: false, span }))
     }
@@ -45,9 +44,10 @@ impl Analyzer<'_> {
         let mut vals = Vec::with_capacity(call.args.len());
         let (mut encrypted, mut known) = (false, true);
         for arg in &call.args {
-            known &= self.is_plain_array(arg);
+            let plain = self.is_plain_array(arg);
+            known &= plain;
             vals.push(match self.expr(arg, lateral)? {
-                Val::Open(open) if open.simple && self.is_plain_array(arg) => {
+                Val::Open(open) if open.simple && plain => {
                     open.sites.iter().for_each(|&site| self.sites[site].element = true);
                     ColVal::Open(open.sites)
                 }

@@ -61,7 +61,7 @@ impl Analyzer<'_> {
         if first_encrypted(&vals).is_none() {
             return self.plain_vals(&vals).map(|()| Val::Plain);
         }
-        let span = self.span(self.token(call.location)?, self.call_end(call)?);
+        let span = self.span_of(call)?;
         self.combine(vals, span, name)
     }
 

@@ -1,7 +1,5 @@
 //! CREATE INDEX where encrypted columns take part.
 
-use std::sync::Arc;
-
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, IndexElem, IndexStmt, Node};
 
@@ -72,18 +70,16 @@ impl Analyzer<'_> {
     /// An index over the terms of arrays, which serves containment.
     fn array_index(&mut self, elem: &IndexElem, token: usize, method: &str, enc: &Enc) -> Result<()> {
         let at = enc.span.0 as i32;
-        let element = Enc::new(Arc::clone(enc.ty.single()), enc.column.clone(), enc.span);
         if method != "gin" {
             return Err(refuse::on_column(&format!("an index USING {method}"), &enc.column)
                 .hint("An index USING gin (column) serves @>, <@ and &&.")
                 .at(at));
         }
-        self.needs_equality(&element, "an index USING gin")?;
-        self.needs_schema("an index USING gin", enc)?;
+        self.needs_terms(enc, "an index USING gin")?;
         if !elem.collation.is_empty() || !matches!(tree::strings(&elem.opclass)[..], [] | ["array_ops"]) {
             return Err(refuse::on_column("an operator class or collation of an index", &enc.column).at(at));
         }
-        self.edits.wrap(self.span(token, token), accessor(&element.ty), ")");
+        self.edits.wrap(self.span(token, token), accessor(enc.ty.single()), ")");
         Ok(())
     }
 
