@@ -18,7 +18,7 @@ use super::refuse::{self, DATATYPE_MISMATCH, Detail, Result};
 use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::statement::Outcome;
 use super::tree;
-use super::types::{self, Named};
+use super::types::{self, Named, always_quoted};
 use crate::schema::catalog::{Catalog, EncType, Oid};
 use crate::schema::routine::{RECORD, Routine, is_polymorphic};
 
@@ -213,7 +213,8 @@ impl Analyzer<'_> {
                 return Ok(Val::Plain);
             }
         };
-        if !routine.outputs.is_empty() || self.contains_encrypted(routine.result) {
+        self.result_is_followed(&routine).map_err(|r| r.at(at))?;
+        if gives_rows(&routine) {
             return Err(refuse::unsupported(format!("function {name} gives rows with encrypted columns"))
                 .hint("Write it in FROM.")
                 .at(at));
@@ -245,15 +246,36 @@ impl Analyzer<'_> {
         let Meaning::Routine(routine, inputs) = self.meaning(call, false, &given).map_err(|r| r.at(at))? else {
             return Err(not_followed(name).at(at));
         };
-        if routine.outputs.len() < 2 {
-            return Err(refuse::unsupported(format!("function {} in FROM", routine.name))
-                .hint(format!("PostgreSQL would take the value apart: SELECT {}(...).", routine.name))
-                .at(at));
-        }
+        self.result_is_followed(&routine).map_err(|r| r.at(at))?;
         self.arguments(&routine, given, &inputs)?;
         let (alias, renamed) = alias_of(&function.alias, &routine.name);
-        let columns: Vec<Derived> = routine.outputs.iter().map(|(name, oid)| self.output(name, *oid)).collect();
-        Ok(Some(Item::new(self.item_id(), &alias, Columns::Derived(rename(columns.into(), &renamed)))))
+        let mut columns: Vec<Derived> = routine.outputs.iter().map(|(name, oid)| self.output(name, *oid)).collect();
+        let mut opaque = false;
+        if let [column] = &mut columns[..] {
+            let oid = routine.outputs[0].1;
+            if column.name.is_empty() {
+                column.name.clone_from(&alias);
+            }
+            match column.val {
+                ColVal::Enc(..) => self.in_select_list(function, call, &column.name, &alias)?,
+                // One of another type may be a row of several columns.
+                ColVal::Plain if !gives_rows(&routine) => opaque = types::plain_of(oid).is_none(),
+                _ => return Err(not_followed(name).at(at)),
+            }
+        }
+        let columns = if opaque { Vec::new() } else { columns };
+        let columns = Columns::Derived(rename(columns.into(), &renamed));
+        Ok(Some(Item { opaque, ..Item::new(self.item_id(), &alias, columns) }))
+    }
+
+    /// In FROM, PostgreSQL takes an encrypted value apart into its attributes; in a select list it does not.
+    fn in_select_list(&mut self, function: &RangeFunction, call: &FuncCall, column: &str, alias: &str) -> Result<()> {
+        let (from, to) = self.span_of(call)?;
+        let lateral = if function.lateral { "" } else { "LATERAL " };
+        let named = if function.alias.is_some() { String::new() } else { format!(" AS {}", always_quoted(alias)) };
+        self.edits.both((from, from), format!("{lateral}(SELECT "));
+        self.edits.both((to, to), format!(" AS {}){named}", always_quoted(column)));
+        Ok(())
     }
 
     fn output(&self, name: &str, oid: Oid) -> Derived {
@@ -371,11 +393,7 @@ impl Analyzer<'_> {
         let name = &routine.name;
         let contains = |oid: Oid| self.contains_encrypted(oid);
         match routine.outputs.as_slice() {
-            [_] if !routine.procedure => {
-                Err(refuse::unsupported(format!("function {name} has one OUT or TABLE argument alone"))
-                    .hint("Let it give the value itself: RETURNS and its type."))
-            }
-            [] if contains(routine.result) => {
+            [] | [_] if !routine.procedure && contains(routine.result) => {
                 Err(refuse::unsupported(format!("function {name} gives a row or an array of encrypted values"))
                     .hint("Let it give a value of an encrypted type, or columns: RETURNS TABLE (...)."))
             }
@@ -385,6 +403,15 @@ impl Analyzer<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What it gives is a row. One OUT or TABLE argument alone is the value itself.
+fn gives_rows(routine: &Routine) -> bool {
+    match &routine.outputs[..] {
+        [] => false,
+        [(_, oid)] => *oid == RECORD || *oid != routine.result,
+        _ => true,
     }
 }
 

@@ -62,6 +62,12 @@ const FUNCTIONS: &[&str] = &[
        RETURN QUERY SELECT t.id, t.e FROM t WHERE t.id < below ORDER BY t.id;
        i := 0; m := (SELECT t.e FROM t WHERE t.id = 1); RETURN NEXT;
      END $$",
+    "CREATE FUNCTION one(i bigint, OUT m seal.text_eq) LANGUAGE plpgsql AS $$ BEGIN m := (SELECT t.e FROM t WHERE t.id = i); END $$",
+    "CREATE FUNCTION one_label(i bigint, OUT l text) LANGUAGE sql AS $$ SELECT t.label FROM t WHERE t.id = i $$",
+    "CREATE FUNCTION mails(below bigint) RETURNS TABLE (m seal.text_eq) LANGUAGE sql AS $$ SELECT t.e FROM t WHERE t.id < below ORDER BY t.id $$",
+    "CREATE FUNCTION twice(INOUT m seal.text_eq) RETURNS SETOF seal.text_eq LANGUAGE plpgsql AS $$ BEGIN RETURN NEXT; RETURN NEXT; m := NULL; RETURN NEXT; END $$",
+    "CREATE FUNCTION ids(OUT bigint) RETURNS SETOF bigint LANGUAGE sql AS $$ SELECT t.id FROM t WHERE t.e IS NOT NULL ORDER BY t.id $$",
+    "CREATE FUNCTION filled(OUT n bigint) BEGIN ATOMIC SELECT count(*) FROM t WHERE t.e IS NOT NULL; END",
     "CREATE PROCEDURE take(i bigint, INOUT m seal.text_eq, why text DEFAULT 'taken') LANGUAGE plpgsql AS $$
      BEGIN IF m IS NULL THEN m := mail(i); ELSE UPDATE t SET e = m, label = why WHERE t.id = i; END IF; END $$",
 ];
@@ -90,6 +96,24 @@ fn bodies_with_variables_and_loops_give_the_same() {
         "SELECT label_of(e), label_of(n), label_of(id) FROM t ORDER BY id",
         "SELECT * FROM pairs(3)",
         "SELECT b.i, t.id FROM pairs(100) AS b JOIN t ON t.e = b.m ORDER BY 1, 2",
+        "SELECT one(1), one(3), one_label(1), mails(100), filled()",
+        "SELECT id, one(id) AS o FROM t WHERE one(id) = 'mark-one' OR one_label(id) = 'swapped' ORDER BY id",
+        "SELECT * FROM one(1)",
+        "SELECT * FROM one(3) AS o",
+        "SELECT t.id, o.m, l.x FROM t, one(t.id) o, one_label(t.id) AS l (x) ORDER BY t.id",
+        "SELECT t.id, x FROM t LEFT JOIN LATERAL mails(t.id) AS o (x) ON x = t.e ORDER BY t.id, x IS NULL",
+        "SELECT m AS a, mails.m, count(*) OVER () FROM mails(3)",
+        "SELECT * FROM mails(100) WHERE m = 'mark-one'",
+        "SELECT t.id FROM mails(100) AS o JOIN t ON t.e = o.m ORDER BY 1",
+        "SELECT * FROM twice('mark-twice')",
+        "SELECT twice(e) FROM t ORDER BY id",
+        "SELECT * FROM ids(), filled(), one_label(1)",
+        "SELECT i.ids, t.e FROM ids() AS i JOIN t ON t.id = i.ids ORDER BY 1",
+        "SELECT i, t.e FROM ids() AS i JOIN t ON t.id = i ORDER BY 1",
+        "UPDATE t SET e = o.m FROM one(1) o WHERE t.id = 3",
+        "INSERT INTO kept SELECT 50, m, 'only' FROM mails(100)",
+        "CREATE VIEW seen AS SELECT t.id, o.m FROM t, one(t.id) o",
+        "SELECT * FROM seen ORDER BY id",
         "CALL take(1, NULL)",
         "CALL take(1, 'mark-taken')",
         "CALL take(why => 'as told', m => 'mark-told', i => 2)",
@@ -100,6 +124,8 @@ fn bodies_with_variables_and_loops_give_the_same() {
         ("SELECT put(m => $1, i => $2)", &[Some("mark-21"), Some("21")]),
         ("SELECT mail($1), mail($1, $2)", &[Some("20"), Some("mark-none")]),
         ("CALL take(m => $1, i => $2)", &[Some("mark-22"), Some("20")]),
+        ("SELECT * FROM twice($1) WHERE m = $1", &[Some("mark-23")]),
+        ("SELECT one($1), o.m FROM one($1) o", &[Some("20")]),
     ] {
         let described = [parse("", sql, &[]), describe_statement("")].concat();
         let run = [bind("", "", values), describe_portal(""), execute("", 0), sync()].concat();

@@ -389,9 +389,8 @@ impl<'r> Reader<'r, '_> {
             if self.word("execute") {
                 return Err(refuse::unsupported("it runs dynamic SQL"));
             }
-            if let Gives::Value(ColVal::Enc(..)) = &gives {
-                return Err(refuse::unsupported("PostgreSQL takes what RETURN QUERY gives apart")
-                    .hint("RETURN NEXT (SELECT ...), in a loop."));
+            if let Some(instead) = gives.instead_of_query() {
+                return Err(refuse::unsupported("PostgreSQL takes what RETURN QUERY gives apart").hint(instead));
             }
             let query = self.until(&[";"])?;
             self.judge.query(query, |analyzer, outputs| analyzer.gives(&outputs, &gives))?;

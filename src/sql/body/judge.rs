@@ -39,6 +39,19 @@ pub(in crate::sql) enum Gives {
     Row(Vec<ColVal>),
 }
 
+impl Gives {
+    /// What to write for RETURN QUERY, where PostgreSQL would take the value apart.
+    pub(super) fn instead_of_query(&self) -> Option<&'static str> {
+        match self {
+            Gives::Value(ColVal::Enc(..)) => Some("RETURN NEXT (SELECT ...), in a loop."),
+            Gives::Row(columns) if matches!(columns[..], [ColVal::Enc(..)]) => {
+                Some("Assign it to the argument, and RETURN NEXT, in a loop.")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The judgement of one body.
 pub(in crate::sql) struct Judge<'a> {
     pub(super) catalog: &'a Catalog,

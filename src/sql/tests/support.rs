@@ -172,6 +172,10 @@ pub(crate) fn catalog() -> Catalog {
     let keep = Routine { inputs: vec![email.oid, 25], names: names(&["e", "k"]), defaults: 1, ..Routine::default() };
     routine(&mut c, "keep", Routine { result: email.oid, ..keep });
     routine(&mut c, "list_users", Routine { inputs: vec![20], outputs, result: 2249, ..Routine::default() });
+    for (name, oid) in [("one_email", email.oid), ("one_id", 20), ("one_thing", 4711), ("one_list", email.array_oid)] {
+        let outputs = vec![("m".to_string(), oid)];
+        routine(&mut c, name, Routine { inputs: vec![20], outputs, result: oid, ..Routine::default() });
+    }
     let outputs = vec![("e".to_string(), email.oid)];
     let put = Routine { inputs: vec![20, email.oid], names: names(&["i", "e"]), outputs, ..Routine::default() };
     routine(&mut c, "put_user", Routine { result: 2249, procedure: true, ..put });

@@ -91,6 +91,10 @@ CREATE FUNCTION b_no_path(wanted seal.text_eq) RETURNS bigint LANGUAGE plpgsql A
 -- fault: function public.b_into(OUT mail seal.text_eq)
 CREATE FUNCTION b_into(OUT mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN SELECT u.email INTO mail FROM users u; END';
 -- call: SELECT b_into()
+-- fault: function public.b_query()
+CREATE FUNCTION b_query() RETURNS TABLE (mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT u.email FROM users u; END';
+-- call: SELECT b_query()
+-- call: SELECT * FROM b_query()
 -- fault: function public.b_row_changed()
 CREATE FUNCTION b_row_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF OLD.* IS DISTINCT FROM NEW.* THEN NEW.age := 1; END IF; RETURN NEW; END';
 CREATE TABLE b_row_changed_on (LIKE history); CREATE TRIGGER t BEFORE UPDATE ON b_row_changed_on FOR EACH ROW EXECUTE FUNCTION b_row_changed();

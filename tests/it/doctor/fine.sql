@@ -16,6 +16,15 @@ CREATE PROCEDURE f_put(p_id int, p_email seal.text_eq) LANGUAGE sql AS 'INSERT I
 -- call: CALL f_put(9, 'z@x')
 CREATE FUNCTION f_table(wanted int) RETURNS TABLE (uid int, mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT u.id, u.email FROM users u WHERE u.id = wanted; END';
 -- call: SELECT * FROM f_table(1)
+CREATE FUNCTION f_only(wanted int, OUT mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN mail := (SELECT u.email FROM users u WHERE u.id = wanted); END';
+-- call: SELECT f_only(1)
+-- call: SELECT * FROM f_only(1)
+CREATE FUNCTION f_mails() RETURNS TABLE (mail seal.text_eq) LANGUAGE sql AS 'SELECT u.email FROM users u';
+-- call: SELECT f_mails()
+-- call: SELECT * FROM f_mails()
+CREATE FUNCTION f_only_name(wanted int, OUT loud text) LANGUAGE plpgsql AS 'BEGIN SELECT upper(u.name) INTO loud FROM users u WHERE u.id = wanted; END';
+-- call: SELECT f_only_name(1)
+-- call: SELECT * FROM f_only_name(1)
 CREATE FUNCTION f_literal() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE name = ''Ann''';
 -- call: SELECT f_literal()
 CREATE FUNCTION f_number(wanted int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE age > 20 AND id = wanted';
