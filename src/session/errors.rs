@@ -263,6 +263,15 @@ pub(super) fn on_replication() -> PgError {
     .hint("Use an ordinary connection. COPY of a table TO STDOUT gives encrypted columns as they are stored, for subscribers.")
 }
 
+/// A message of physical replication that is no replication command.
+pub(super) fn on_physical_replication() -> PgError {
+    PgError::fatal(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "a connection for physical replication takes replication commands alone",
+    )
+    .hint("Connect without replication=true for statements.")
+}
+
 /// PREPARE or EXECUTE of a plan by a message of the extended protocol.
 pub(super) fn simple_only(what: &str) -> PgError {
     PgError::error(

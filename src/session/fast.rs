@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::choice::Turn;
 use super::ledger::Await;
 use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
+use super::replication;
 use super::state::State;
 use crate::schema::catalog::Oid;
 use crate::sql::PlanCache;
@@ -168,7 +169,7 @@ pub(super) fn may_read_otherwise(sql: &[u8]) -> bool {
 fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Query::parse(body) else { return Verdict::Look };
     state.exchange.hears(message.sql);
-    if state.replication && is_replication_command(message.sql) {
+    if state.replication && replication::is_command(message.sql) {
         state.ledger.expect(Await::Query);
         return Verdict::Forward;
     }
@@ -183,40 +184,6 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         }
         _ => Verdict::Look,
     }
-}
-
-/// Commands of the streaming replication protocol; they hold no values of columns. What stands behind one is no part of it: the server
-/// refuses it, but would log it.
-fn is_replication_command(sql: &[u8]) -> bool {
-    const COMMANDS: [&str; 9] = [
-        "IDENTIFY_SYSTEM",
-        "TIMELINE_HISTORY",
-        "CREATE_REPLICATION_SLOT",
-        "ALTER_REPLICATION_SLOT",
-        "READ_REPLICATION_SLOT",
-        "START_REPLICATION",
-        "DROP_REPLICATION_SLOT",
-        "BASE_BACKUP",
-        "UPLOAD_MANIFEST",
-    ];
-    let word = sql.trim_ascii_start().split(|b| !b.is_ascii_alphabetic() && *b != b'_').next().unwrap_or_default();
-    COMMANDS.iter().any(|command| word == command.as_bytes()) && is_one_command(sql)
-}
-
-/// All quotes end, and nothing but blanks follows a semicolon outside of them.
-fn is_one_command(sql: &[u8]) -> bool {
-    let (mut quote, mut ended) = (None, false);
-    for &byte in sql {
-        match (quote, byte) {
-            (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
-            (None, byte) if ended && !byte.is_ascii_whitespace() => return false,
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b';') => ended = true,
-            (None, _) => {}
-        }
-    }
-    quote.is_none()
 }
 
 /// What it does to the statements prepared by SQL, or runs of them, must be known before anything else is sent.
@@ -381,32 +348,4 @@ fn sync(state: &mut State) -> Verdict {
     }
     state.synced();
     Verdict::Forward
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_replication_command_is_all_that_a_text_is() {
-        for sql in [
-            "IDENTIFY_SYSTEM",
-            " IDENTIFY_SYSTEM; ",
-            "START_REPLICATION SLOT \"s;\" LOGICAL 0/0 (proto_version '1', publication_names '\"a\"\";b''\"')",
-            "BASE_BACKUP ( LABEL 'it''s; mine' )\n;",
-        ] {
-            assert!(is_replication_command(sql.as_bytes()), "{sql}");
-        }
-        for sql in [
-            "SELECT 1",
-            "IDENTIFY_SYSTEMS",
-            "identify_system",
-            "IDENTIFY_SYSTEM; INSERT INTO t VALUES ('x')",
-            "BASE_BACKUP;;SELECT 1",
-            "BASE_BACKUP (LABEL 'x); INSERT INTO t VALUES ('y')",
-            "-- IDENTIFY_SYSTEM",
-        ] {
-            assert!(!is_replication_command(sql.as_bytes()), "{sql}");
-        }
-    }
 }

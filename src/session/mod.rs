@@ -39,6 +39,7 @@ mod managed;
 mod own;
 mod pipe;
 mod prepared;
+mod replication;
 pub mod roles;
 mod rows;
 mod run;
@@ -80,7 +81,7 @@ use crate::keys::access::MAX_NAME;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
 use crate::sql::own::Wish;
-use crate::telemetry::metrics::{Connected, Metrics, Phase, Spent};
+use crate::telemetry::metrics::{Connected, Metrics, Spent};
 use crate::telemetry::slow::SlowLimit;
 use crate::telemetry::traces::{Context, Tracer};
 use crate::wire::client;
@@ -187,12 +188,10 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut presence = shared.metrics.connections.opens();
     if login.replication == Replication::Physical {
-        presence.turn_to(Phase::Active);
-        // Physical replication takes no SQL.
-        return splice(login).await;
+        return replication::serve(login, shared).await;
     }
+    let presence = shared.metrics.connections.opens();
     // As PostgreSQL cuts them: records of access name the role and the database that it takes.
     for name in [&mut login.user, &mut login.database] {
         name.truncate(name.floor_char_boundary(MAX_NAME));
@@ -235,20 +234,6 @@ where
         Err(Fault::Closed) => Ok(()),
         other => other,
     }
-}
-
-async fn splice<C, S>(login: Login<C, S>) -> Result<(), Fault>
-where
-    C: AsyncRead + AsyncWrite + Unpin + Send,
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    use tokio::io::AsyncWriteExt;
-    let (mut client, from_client) = login.client;
-    let (mut server, from_server) = login.server;
-    server.write_all(&from_client).await?;
-    client.write_all(&from_server).await?;
-    tokio::io::copy_bidirectional(&mut client, &mut server).await?;
-    Ok(())
 }
 
 impl<C, S> Session<C, S>

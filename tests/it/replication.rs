@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::cluster::psql;
 use crate::support::process::run;
-use crate::support::raw::{Raw, parse, query, sync, transcript};
+use crate::support::raw::{Raw, message, parse, query, sync, transcript};
 use crate::support::{Cluster, Options, ProxyOptions, Twin, eventually};
 
 const SECRET: &str = "nobody may see this";
@@ -114,6 +114,46 @@ fn statements_beside_it_are_judged() {
     assert!(transcript(&raw.until_ready()).contains("D 2"));
     let sent = String::from_utf8_lossy(&twin.relay.sent()).into_owned();
     assert!(!sent.contains(SECRET), "plaintext was sent");
+}
+
+#[test]
+fn physical_replication_takes_no_statements() {
+    let twin = twin();
+    let connect = || Raw::connect_with(twin.proxy.port, "sealed", &[("replication", "true")]);
+    drop(eventually("replication is let in", || std::panic::catch_unwind(connect).ok()));
+    twin.relay.clear();
+    let mut raw = connect();
+    assert!(raw.query("IDENTIFY_SYSTEM").contains("\nD "));
+    assert!(raw.query("SHOW wal_segment_size").contains("\nD "));
+    assert_eq!(raw.error("BASE_BACKUP (NO_SUCH_OPTION)").severity, "ERROR", "the server's own");
+    let insert = format!("INSERT INTO t VALUES (1, '{SECRET}')");
+    for sent in [
+        query(&insert),
+        query(&format!("IDENTIFY_SYSTEM; {insert}")),
+        query(&format!("SHOW wal_segment_size; {insert}")),
+        query(&format!("SHOW\twal_segment_size;{insert}")),
+        query("SELECT 1"),
+        parse("", &insert, &[]),
+        message(b'F', insert.as_bytes()),
+        // Behind what is allowed, and in two parts.
+        [query("IDENTIFY_SYSTEM"), query(&insert)].concat(),
+    ] {
+        let mut raw = connect();
+        let half = sent.len() / 2;
+        raw.send(&sent[..half]);
+        raw.send(&sent[half..]);
+        let mut came = Vec::new();
+        while let Some(message) = raw.try_next() {
+            came.push(message);
+        }
+        let error = came.last().and_then(|last| last.error()).expect("an error, and the end");
+        assert_eq!((error.severity.as_str(), error.code.as_str()), ("FATAL", "0A000"), "{error:?}");
+        assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+    }
+    assert_eq!(raw.query("IDENTIFY_SYSTEM").matches("\nD ").count(), 1, "others go on");
+    let sent = String::from_utf8_lossy(&twin.relay.sent()).into_owned();
+    assert!(!sent.contains(SECRET) && !sent.contains("INSERT") && !sent.contains("SELECT"), "a statement was sent");
+    assert!(!twin.cluster.log().contains(SECRET), "plaintext was logged");
 }
 
 #[test]
