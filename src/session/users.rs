@@ -107,11 +107,21 @@ impl Users {
         let list = self.list.load();
         let found = list.users.get(name).map(Arc::clone);
         let (iterations, length) = list.common.unwrap_or(COMMON);
-        let mut salt = mac(decoy, name.as_bytes()).to_vec();
-        salt.truncate(length);
+        let salt = salt(decoy, name, length);
         let known = found.is_some();
         (found.unwrap_or_else(|| Arc::new(User { verifier: Verifier::unmatched(iterations, salt), role: None })), known)
     }
+}
+
+/// As random as that of a user, and always the same for the name: `HMAC(decoy, name)`, then `HMAC(decoy, name 0 number)`. No name has
+/// a NUL in it.
+fn salt(decoy: &[u8; 32], name: &str, length: usize) -> Vec<u8> {
+    let mut salt = mac(decoy, name.as_bytes()).to_vec();
+    for number in 1..(length.div_ceil(salt.len()) as u32) {
+        salt.extend(mac(decoy, &[name.as_bytes(), &[0], &number.to_be_bytes()].concat()));
+    }
+    salt.truncate(length);
+    salt
 }
 
 impl List {
@@ -271,6 +281,9 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as BASE64;
+
     use super::*;
 
     const ONE: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
@@ -330,6 +343,23 @@ mod tests {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
             assert!(matches!(Users::open(&path), Err(UsersError::Mode { .. })), "{mode:o}");
         }
+    }
+
+    #[test]
+    fn a_long_salt_is_as_random_as_a_short_one() {
+        let of = |bytes: usize| ONE.replace("W22ZaJ0SNY7soEsUEjb6gQ==", &BASE64.encode(vec![7; bytes]));
+        let salt = |bytes: usize, name: &str| {
+            let users = open(&format!("a {}", of(bytes))).expect("no fault");
+            users.find(name, &[1; 32]).0.verifier.salt.clone()
+        };
+        for bytes in [1, 16, 32, 33, 64, 100, 1_024] {
+            let unknown = salt(bytes, "x");
+            assert_eq!(unknown.len(), bytes, "who is in no file has a salt of the length that all have");
+            assert_eq!(unknown, salt(1_024, "x")[..bytes], "the same however long");
+        }
+        let (long, other) = (salt(1_024, "x"), salt(1_024, "y"));
+        let blocks: std::collections::HashSet<_> = long.chunks(32).chain(other.chunks(32)).collect();
+        assert_eq!(blocks.len(), 64, "no block comes twice");
     }
 
     #[test]
