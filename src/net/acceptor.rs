@@ -2,12 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio_rustls::TlsAcceptor;
 
+use super::files::Seen;
 use super::settings::{Pem, ServerTls};
 use super::stream::{Socket, Stream};
 use super::tls::{HTTP, POSTGRESQL, Served, TlsError, server_config};
@@ -17,11 +17,8 @@ pub struct Acceptor {
     settings: ServerTls,
     alpn: &'static [u8],
     served: ArcSwap<Served>,
-    seen: Mutex<Vec<Stamp>>,
+    seen: Seen,
 }
-
-/// A file's time of change and length; `None` where it is not there.
-pub(super) type Stamp = Option<(SystemTime, u64)>;
 
 impl Acceptor {
     /// Reads certificate, key and authority.
@@ -41,9 +38,10 @@ impl Acceptor {
     }
 
     fn speaking(settings: &ServerTls, alpn: &'static [u8]) -> Result<Self, TlsError> {
-        let seen = stamps(settings);
+        let pems = [Some(&settings.certificate), Some(&settings.private_key), settings.client_ca.as_ref()];
+        let seen = Seen::new(pems.into_iter().flatten().filter_map(path));
         let served = ArcSwap::new(server_config(settings, alpn)?);
-        Ok(Acceptor { settings: settings.clone(), alpn, served, seen: Mutex::new(seen) })
+        Ok(Acceptor { settings: settings.clone(), alpn, served, seen })
     }
 
     /// Reads the files again if one of them changed; says whether it did. Handshakes from now on use
@@ -52,13 +50,8 @@ impl Acceptor {
     /// # Errors
     /// The new files cannot be used; the old ones stay in use, and the same state is not tried again.
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
-        let now = stamps(&self.settings);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == now {
-                return Ok(false);
-            }
-            *seen = now;
+        if !self.seen.changed() {
+            return Ok(false);
         }
         self.served.store(server_config(&self.settings, self.alpn)?);
         Ok(true)
@@ -90,19 +83,9 @@ impl Acceptor {
     }
 }
 
-fn stamps(settings: &ServerTls) -> Vec<Stamp> {
-    let pems = [Some(&settings.certificate), Some(&settings.private_key), settings.client_ca.as_ref()];
-    pems.into_iter().flatten().filter_map(path).map(stamp).collect()
-}
-
 fn path(pem: &Pem) -> Option<&PathBuf> {
     match pem {
         Pem::Path(path) => Some(path),
         Pem::Text(_) => None,
     }
-}
-
-pub(super) fn stamp(path: &PathBuf) -> Stamp {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::acceptor::{Stamp, stamp};
 use super::binding::end_point;
+use super::files::Seen;
 use super::hosts::{Hosts, Wanted, shuffle};
 use super::login::{Account, Channel};
 use super::passfile::{self, PassfileError};
@@ -127,8 +127,8 @@ pub struct Dialer {
 struct Inner {
     target: Target,
     tls: ArcSwapOption<ClientConfig>,
-    /// Files that TLS was set up from, as they were.
-    seen: Mutex<Vec<Stamp>>,
+    /// Files that TLS was set up from.
+    seen: Seen,
     hosts: Hosts,
 }
 
@@ -138,7 +138,8 @@ impl Dialer {
     /// # Errors
     /// They cannot be read or used.
     pub fn new(target: Target) -> Result<Self, TlsError> {
-        let seen = Mutex::new(stamps(&target));
+        let own = target.client_certificate.iter().flat_map(|own| [&own.certificate, &own.key]);
+        let seen = Seen::new(target.sslrootcert.iter().chain(own));
         let tls = ArcSwapOption::new(client_config(&target)?);
         let hosts = Hosts::new(target.hosts.len());
         Ok(Dialer { inner: Arc::new(Inner { target, tls, seen, hosts }) })
@@ -150,13 +151,8 @@ impl Dialer {
     /// # Errors
     /// The new files cannot be used; the old ones stay in use, and the same state is not tried again.
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
-        let now = stamps(&self.inner.target);
-        {
-            let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == now {
-                return Ok(false);
-            }
-            *seen = now;
+        if !self.inner.seen.changed() {
+            return Ok(false);
         }
         self.inner.tls.store(client_config(&self.inner.target)?);
         Ok(true)
@@ -329,11 +325,6 @@ impl Dialer {
             Err(_) => socket.peer().map(|peer| peer.ip().into()).ok_or(Refusal::Name),
         }
     }
-}
-
-fn stamps(target: &Target) -> Vec<Stamp> {
-    let own = target.client_certificate.iter().flat_map(|own| [&own.certificate, &own.key]);
-    target.sslrootcert.iter().chain(own).map(stamp).collect()
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, Refusal> {

@@ -6,6 +6,7 @@ pub mod acceptor;
 mod binding;
 pub mod connect;
 pub mod dial;
+pub mod files;
 pub mod hosts;
 pub mod login;
 mod passfile;

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::scram::{Verifier, mac};
+use crate::net::files::Seen;
 
 /// Longest name of a user or role, in bytes, as PostgreSQL has them.
 const MAX_NAME: usize = 63;
@@ -56,7 +56,7 @@ pub enum UsersError {
 pub(super) struct Users {
     path: PathBuf,
     list: ArcSwap<List>,
-    seen: Mutex<Option<(SystemTime, u64)>>,
+    seen: Seen,
 }
 
 #[derive(Default)]
@@ -78,20 +78,16 @@ pub(super) struct User {
 impl Users {
     /// Reads the file. Blocks.
     pub(super) fn open(path: &Path) -> Result<Users, UsersError> {
-        let seen = Mutex::new(stamp(path));
-        let list = ArcSwap::from_pointee(List::parse(&read(path)?, path)?);
-        Ok(Users { path: path.to_owned(), list, seen })
+        let path = path.to_owned();
+        let seen = Seen::new([&path]);
+        let list = ArcSwap::from_pointee(List::parse(&read(&path)?, &path)?);
+        Ok(Users { path, list, seen })
     }
 
     /// Reads the file again if it changed, or at any rate; says whether it did. On a fault the users stay who they were. Blocks.
     pub(super) fn refresh(&self, at_any_rate: bool) -> Result<bool, UsersError> {
-        let now = stamp(&self.path);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == now && !at_any_rate {
-                return Ok(false);
-            }
-            *seen = now;
+        if !self.seen.changed() && !at_any_rate {
+            return Ok(false);
         }
         self.list.store(Arc::new(List::parse(&read(&self.path)?, &self.path)?));
         Ok(true)
@@ -186,11 +182,6 @@ fn word(text: &str) -> Option<(String, &str)> {
         }
     }
     None
-}
-
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
 }
 
 fn read(path: &Path) -> Result<String, UsersError> {
@@ -374,6 +365,20 @@ mod tests {
         assert_eq!(unknown("x", 1), unknown("x", 1), "the same each time");
         assert_eq!((unknown("x", 1).0, unknown("x", 1).1.len()), (8192, 16));
         assert!(unknown("x", 1) != unknown("y", 1) && unknown("x", 1) != unknown("x", 2));
+    }
+
+    #[test]
+    fn a_file_whose_mode_was_wrong_is_read_once_it_is_right() {
+        let (_dir, path) = file(&format!("a {ONE}\nb {ONE}"));
+        let users = Users::open(&path).expect("no fault");
+        let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
+        std::fs::write(&path, format!("a {ONE}")).expect("written");
+        mode(0o620);
+        assert!(matches!(users.refresh(false), Err(UsersError::Mode { .. })));
+        assert!(!users.refresh(false).expect("not tried again"));
+        mode(0o600);
+        assert!(users.refresh(false).expect("no fault"), "it is another state");
+        assert_eq!(users.len(), 1);
     }
 
     #[test]
