@@ -4,14 +4,16 @@
 //! `#`, say nothing. A file with a fault is not used at all.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::scram::{Verifier, mac};
+use crate::crypto::random;
 use crate::net::files::Seen;
 
 /// Longest name of a user or role, in bytes, as PostgreSQL has them.
@@ -256,18 +258,32 @@ pub fn put(path: &Path, name: &str, line: Option<&str>) -> Result<bool, UsersErr
     Ok(had)
 }
 
-/// At once: who reads the file sees the old or the new one.
+/// At once: who reads the file sees the old or the new one. It keeps its owner and mode.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mode = std::fs::metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o7777);
-    let next = path.with_extension("new");
-    let _ = std::fs::remove_file(&next);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+    let random: [u8; 8] = random::array().map_err(io::Error::other)?;
+    let mut next = path.as_os_str().to_owned();
+    next.push(format!(".{}.new", hex::encode(random)));
+    let written = write_as(path, Path::new(&next), text).and_then(|()| std::fs::rename(&next, path));
+    written.inspect_err(|_| drop(std::fs::remove_file(&next)))
+}
+
+/// Writes a new file that belongs to whom `path` does, if that is there.
+fn write_as(path: &Path, next: &Path, text: &str) -> io::Result<()> {
+    let before = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found?),
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(next)?;
     file.write_all(text.as_bytes())?;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)
+    if let Some(before) = before {
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+            fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
+        // Only now: before, it would let others in.
+        file.set_permissions(before.permissions())?;
+    }
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -393,6 +409,29 @@ mod tests {
         assert!(users.refresh(false).is_err() && users.refresh(true).is_err());
         assert!(!users.refresh(false).expect("not tried again"));
         assert_eq!(users.len(), 2);
+    }
+
+    #[test]
+    fn a_file_keeps_its_owner_and_mode_and_its_neighbours() {
+        let (_dir, path) = file(&format!("bob {ONE}\n"));
+        let neighbour = path.with_file_name("users.new");
+        std::fs::write(&neighbour, "mine").expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("mode");
+        // Only root can; others find what they own themselves.
+        let _ = std::os::unix::fs::chown(&path, Some(1234), Some(2345));
+        let of =
+            |path: &Path| std::fs::metadata(path).map(|meta| (meta.uid(), meta.gid(), meta.mode())).expect("there");
+        let before = of(&path);
+        put(&path, "ann", Some(&line("ann", ONE, None))).expect("written");
+        assert_eq!(of(&path), before);
+        put(&path, "ann", None).expect("written");
+        assert_eq!(of(&path), before);
+        assert_eq!(std::fs::read_to_string(&neighbour).expect("there"), "mine");
+        assert_eq!(
+            std::fs::read_dir(path.parent().expect("a folder")).expect("there").count(),
+            2,
+            "nothing stays behind"
+        );
     }
 
     #[test]
