@@ -309,8 +309,8 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
         keyset: login.opening.keyset,
     };
     match session::serve(login, shared, drain).await {
-        Ok(()) => tracing::debug!(%database, ?peer, "connection ended"),
-        Err(error) => tracing::info!(%database, ?peer, %error, "connection ended"),
+        Ok(()) => tracing::debug!(database, ?peer, "connection ended"),
+        Err(error) => tracing::info!(database, ?peer, %error, "connection ended"),
     }
 }
 

@@ -197,7 +197,8 @@ impl Gate {
     async fn end<T>(&self, link: Link, ended: Ended) -> Option<T> {
         match ended {
             Ended::Tell(error) => {
-                tracing::info!(sqlstate = error.sqlstate.0, error = %error.message, "connection refused");
+                // As a value, in which letters that end a line are written out: names are whatever a client calls itself.
+                tracing::info!(sqlstate = error.sqlstate.0, error = error.message, "connection refused");
                 self.metrics.connections.refused(Refused::of(error.sqlstate.0));
                 link.refuse(&error).await;
             }

@@ -88,7 +88,8 @@ pub(super) fn not_let_in(message: &Message) -> PgError {
 
 /// The proxy cannot log in.
 pub(super) fn no_login(why: &dyn std::fmt::Display) -> PgError {
-    tracing::error!(%why, "the proxy's own login to the database failed");
+    // As a value, in which letters that end a line are written out: it may name a database that is not there.
+    tracing::error!(why = why.to_string(), "the proxy's own login to the database failed");
     PgError::fatal(SqlState::CANNOT_CONNECT, "the proxy could not log in to the database")
         .hint("Look at the proxy's log, and at its [database] user and password.")
 }

@@ -105,7 +105,11 @@ where
         if let Some(sqlstate) = counted.refused {
             metrics.refused(sqlstate.0);
             self.state.exchange.failed(sqlstate.0.as_bytes());
-            tracing::warn!(database = %self.database, sqlstate = sqlstate.0, "a row of an encrypted result was refused: docs/errors.md says what its SQLSTATE means");
+            tracing::warn!(
+                database = self.database,
+                sqlstate = sqlstate.0,
+                "a row of an encrypted result was refused: docs/errors.md says what its SQLSTATE means"
+            );
         }
     }
 

@@ -61,6 +61,12 @@ fn rules_for_roles_go_by_who_the_proxy_let_in() {
         app.contains("password authentication failed for user \"app\""),
         "the database's roles are no users: {app}"
     );
+    // What anybody may call himself stays on its line in the log.
+    assert!(
+        set.as_user("eve%0AFORGED%1B[31m", "").psql("SELECT 1").failed().contains("password authentication failed")
+    );
+    let log = set.proxy.log();
+    assert!(log.contains("FORGED") && !log.contains("\nFORGED") && !log.contains('\x1b'), "{log}");
     eventually("records name the user", || {
         let kept = std::fs::read_to_string(set.workspace.dir().join("access.jsonl")).unwrap_or_default();
         kept.contains("\"user\":\"ann\"").then_some(())
