@@ -30,7 +30,7 @@ use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
 use crate::session::catalog::Catalogs;
 use crate::session::listen::{self, Gate, GateError, Listener};
-use crate::session::settings::Audit as AuditSettings;
+use crate::session::settings::{Audit as AuditSettings, AuthMode};
 use crate::session::upstream::LoggedIn;
 use crate::session::users::UsersError;
 use crate::session::{self, Login, Shared};
@@ -428,6 +428,12 @@ async fn watch_database(dialer: Dialer, readiness: Readiness, up: Gauge, shutdow
 
 /// Set-ups that work and are weaker than they look.
 fn warn_of_risks(config: &Config) {
+    if config.session.auth == AuthMode::Passthrough && config.session.database.client_certificate.is_some() {
+        tracing::warn!(
+            "the certificate of sslcert is shown for whoever connects: a database that lets roles in by it alone lets everybody in as them; \
+             have it ask for a password as well, or set auth.mode = \"managed\""
+        );
+    }
     if config.session.is_local() {
         return;
     }
