@@ -156,7 +156,9 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, String> {
 }
 
 fn read_line() -> Result<Zeroizing<String>, String> {
-    let mut line = Zeroizing::new(String::new());
+    /// No terminal gives a longer line. One that has room does not grow, and leaves nothing behind where it was.
+    const ROOM: usize = 4_096;
+    let mut line = Zeroizing::new(String::with_capacity(ROOM));
     std::io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);

@@ -3,11 +3,14 @@
 //! A password as it is, or hashed by MD5, serves whoever listens as well as us. So it is given only where nobody does: on this
 //! machine, or over TLS whose certificate was checked.
 
+use std::io;
+
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{self, ScramSha256};
 use postgres_protocol::message::frontend;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::settings::ChannelBinding;
 use super::stream::Stream;
@@ -42,21 +45,30 @@ pub enum LoginError {
     Unsupported(String),
     /// The server does not know the password either, or talks nonsense.
     #[error("SCRAM: {0}")]
-    Scram(std::io::Error),
+    Scram(io::Error),
     /// A step at the wrong time.
     #[error("the server's questions are out of order")]
     Order,
 }
 
 /// What to do about a question.
-#[derive(Debug)]
 pub enum Reply {
-    /// Send this.
-    Send(Vec<u8>),
+    /// Send this, which may hold the password.
+    Send(Zeroizing<Vec<u8>>),
     /// Wait for the next one.
     Wait,
     /// The login is complete.
     In,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Reply::Send(_) => "Send",
+            Reply::Wait => "Wait",
+            Reply::In => "In",
+        })
+    }
 }
 
 /// One login.
@@ -128,7 +140,8 @@ impl Answers {
             }
             (Authentication::Md5(salt), State::Unasked) => {
                 let password = self.exposed("hashed by MD5")?;
-                let hash = md5_hash(self.account.role.as_bytes(), password.expose_secret().as_bytes(), salt);
+                let password = password.expose_secret().as_bytes();
+                let hash = Zeroizing::new(md5_hash(self.account.role.as_bytes(), password, salt));
                 password_message(hash.as_bytes())
             }
             (Authentication::Sasl(offered), State::Unasked) => self.begin(offered),
@@ -186,23 +199,31 @@ impl Answers {
             return Err(LoginError::Unsupported(names.join(", ")));
         }
         let scram = Box::new(ScramSha256::new(self.password()?.expose_secret().as_bytes(), binding));
-        let mut out = BytesMut::new();
-        frontend::sasl_initial_response(mechanism, scram.message(), &mut out).map_err(LoginError::Scram)?;
+        let first = message(mechanism.len() + scram.message().len(), |out| {
+            frontend::sasl_initial_response(mechanism, scram.message(), out)
+        })?;
         self.state = State::Salt(scram, bound);
-        Ok(Reply::Send(out.to_vec()))
+        Ok(first)
     }
 }
 
 fn password_message(password: &[u8]) -> Result<Reply, LoginError> {
-    let mut out = BytesMut::new();
-    frontend::password_message(password, &mut out).map_err(LoginError::Scram)?;
-    Ok(Reply::Send(out.to_vec()))
+    message(password.len(), |out| frontend::password_message(password, out))
 }
 
 fn sasl_message(data: &[u8]) -> Result<Reply, LoginError> {
-    let mut out = BytesMut::new();
-    frontend::sasl_response(data, &mut out).map_err(LoginError::Scram)?;
-    Ok(Reply::Send(out.to_vec()))
+    message(data.len(), |out| frontend::sasl_response(data, out))
+}
+
+/// `length`: of what is put into it. It does not grow, so that it is in one place, which is wiped.
+fn message(length: usize, put: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<Reply, LoginError> {
+    /// Of a header, and of all that stands between parts of a message.
+    const AROUND: usize = 16;
+    let mut out = BytesMut::with_capacity(length + AROUND);
+    let put = put(&mut out).map_err(LoginError::Scram);
+    let message = Zeroizing::new(out.to_vec());
+    out.zeroize();
+    put.map(|()| Reply::Send(message))
 }
 
 #[cfg(test)]
@@ -254,7 +275,9 @@ mod tests {
     #[test]
     fn a_password_is_given_away_to_nobody() {
         for question in [Authentication::Cleartext, Authentication::Md5([1, 2, 3, 4])] {
-            assert!(matches!(answers(ChannelBinding::Prefer, true, false).answer(question), Ok(Reply::Send(_))));
+            let given = answers(ChannelBinding::Prefer, true, false).answer(question).expect("answered");
+            assert!(matches!(&given, Reply::Send(sent) if sent.len() > HEADER));
+            assert_eq!(format!("{given:?}"), "Send", "it is not shown");
             let refused = answers(ChannelBinding::Prefer, false, true).answer(question);
             assert!(matches!(refused, Err(LoginError::Exposed(_))));
             let refused = answers(ChannelBinding::Require, true, true).answer(question);

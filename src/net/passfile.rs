@@ -60,12 +60,14 @@ pub(super) async fn find(
 
 /// Parted by colons; a backslash takes the next letter as it is. The password is what is left after the fourth.
 fn fields(line: &str) -> Vec<Zeroizing<String>> {
-    let (mut fields, mut field) = (Vec::new(), Zeroizing::new(String::new()));
+    // None grows: what is left behind where it was would not be wiped.
+    let empty = || Zeroizing::new(String::with_capacity(line.len()));
+    let (mut fields, mut field) = (Vec::new(), empty());
     let mut letters = line.chars();
     while let Some(letter) = letters.next() {
         match letter {
             '\\' => field.extend(letters.next()),
-            ':' if fields.len() < 4 => fields.push(std::mem::take(&mut field)),
+            ':' if fields.len() < 4 => fields.push(std::mem::replace(&mut field, empty())),
             letter => field.push(letter),
         }
     }

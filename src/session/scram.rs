@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
@@ -23,16 +24,15 @@ const MAX_SALT: usize = 1_024;
 const PREFIX: &str = "SCRAM-SHA-256$";
 
 /// What proves a password without being one: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`.
-#[derive(Clone)]
 pub(super) struct Verifier {
     /// Rounds of the derivation.
     pub(super) iterations: u32,
     /// Salt.
     pub(super) salt: Vec<u8>,
     /// `StoredKey := SHA-256(ClientKey)`.
-    stored_key: [u8; 32],
+    stored_key: Zeroizing<[u8; 32]>,
     /// `ServerKey`.
-    server_key: [u8; 32],
+    server_key: Zeroizing<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Verifier {
@@ -47,7 +47,10 @@ impl Verifier {
         let (first, keys) = text.strip_prefix(PREFIX)?.split_once('$')?;
         let (iterations, salt) = first.split_once(':')?;
         let (stored, server) = keys.split_once(':')?;
-        let key = |text: &str| BASE64.decode(text).ok()?.try_into().ok();
+        let key = |text: &str| {
+            let bytes = Zeroizing::new(BASE64.decode(text).ok()?);
+            bytes.as_slice().try_into().ok().map(Zeroizing::new)
+        };
         let salt = BASE64.decode(salt).ok().filter(|salt| !salt.is_empty() && salt.len() <= MAX_SALT)?;
         let iterations = iterations.parse().ok().filter(|iterations| *iterations > 0)?;
         Some(Verifier { iterations, salt, stored_key: key(stored)?, server_key: key(server)? })
@@ -55,7 +58,7 @@ impl Verifier {
 
     /// One that no password fits.
     pub(super) fn unmatched(iterations: u32, salt: Vec<u8>) -> Verifier {
-        Verifier { iterations, salt, stored_key: [0; 32], server_key: [0; 32] }
+        Verifier { iterations, salt, stored_key: Zeroizing::default(), server_key: Zeroizing::default() }
     }
 }
 
@@ -152,14 +155,15 @@ impl<'v> Exchange<'v> {
             .and_then(|proof| proof.try_into().ok())
             .ok_or(Failed::Malformed("The proof is not 32 bytes in base64."))?;
         let signed = format!("{}{unproved}", self.so_far);
-        let signature = mac(&self.verifier.stored_key, signed.as_bytes());
-        let mut client_key = proof;
-        client_key.iter_mut().zip(signature).for_each(|(key, signature)| *key ^= signature);
-        let proved = Sha256::digest(client_key).ct_eq(&self.verifier.stored_key);
+        // From the one and the proof, which anybody may have read, follows what logs in.
+        let signature = Zeroizing::new(mac(&*self.verifier.stored_key, signed.as_bytes()));
+        let mut client_key = Zeroizing::new(proof);
+        client_key.iter_mut().zip(*signature).for_each(|(key, signature)| *key ^= signature);
+        let proved = Sha256::digest(*client_key).ct_eq(&*self.verifier.stored_key);
         if !bool::from(proved & subtle::Choice::from(u8::from(self.known))) {
             return Err(Failed::Password);
         }
-        Ok(format!("v={}", BASE64.encode(mac(&self.verifier.server_key, signed.as_bytes()))))
+        Ok(format!("v={}", BASE64.encode(mac(&*self.verifier.server_key, signed.as_bytes()))))
     }
 }
 
@@ -230,8 +234,9 @@ mod tests {
             round = mac(password, &round);
             salted.iter_mut().zip(round).for_each(|(all, one)| *all ^= one);
         }
-        let stored_key = Sha256::digest(mac(&salted, b"Client Key")).into();
-        Verifier { iterations, salt: salt.to_vec(), stored_key, server_key: mac(&salted, b"Server Key") }
+        let stored_key = Zeroizing::new(Sha256::digest(mac(&salted, b"Client Key")).into());
+        let server_key = Zeroizing::new(mac(&salted, b"Server Key"));
+        Verifier { iterations, salt: salt.to_vec(), stored_key, server_key }
     }
 
     fn of(password: &[u8]) -> Verifier {
@@ -361,7 +366,7 @@ mod tests {
         let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
         let derived = derived(b"pencil", &salt, 4096);
         assert_eq!((verifier.iterations, &verifier.salt), (4096, &salt));
-        assert_eq!((verifier.stored_key, verifier.server_key), (derived.stored_key, derived.server_key));
+        assert_eq!((&verifier.stored_key, &verifier.server_key), (&derived.stored_key, &derived.server_key));
         assert!(!format!("{verifier:?}").contains("105"), "keys are not shown");
         for bad in [
             "",

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::cancel::{CancelGuard, Route};
 use super::handshake::{Ended, Opening};
@@ -161,7 +162,8 @@ struct Login<'a> {
     server: Link,
     address: Address,
     to_client: Vec<u8>,
-    to_server: Vec<u8>,
+    /// Passwords among it.
+    to_server: Zeroizing<Vec<u8>>,
     owes: Owes,
     /// The server has said something.
     spoken: bool,
@@ -199,7 +201,7 @@ impl<'a> Login<'a> {
             server: Link::new(dialed.stream),
             address: dialed.address,
             to_client: Vec::new(),
-            to_server: Vec::new(),
+            to_server: Zeroizing::default(),
             owes: Owes::Nothing,
             spoken: false,
             authenticated: false,
@@ -266,7 +268,7 @@ impl<'a> Login<'a> {
         }
         if !self.to_server.is_empty() {
             self.server.send(&self.to_server).await.map_err(|_| self.lost())?;
-            self.to_server.clear();
+            self.to_server.zeroize();
         }
         Ok(())
     }
