@@ -62,7 +62,7 @@ async fn serve(context: &Context, config: KeyServerConfig, log: &LogHandle) -> O
             "there is no workspace yet: `columnseal init --server URL --bootstrap-token FILE` makes it with this token"
         );
     }
-    let mut reload = Reload::new(context);
+    let mut reload = Reload::new(context, &["log.level"]);
     let apply = |telemetry: &Telemetry| log.set_level(&telemetry.level);
     let load = || load_keyserver(&context.environment, &context.sources).map(|config| config.telemetry);
     let watch = signals.watch(&shutdown, || {

@@ -45,7 +45,7 @@ async fn serve(context: &Context, config: &Config, log: &LogHandle, attempted: &
         Failure::new(Exit::Failed, "system", attempted, error, "look at the limits of this process (ulimit -a)")
     })?;
     let (audit, gate, slow, counts) = (app.audit(), app.gate(), app.slow(), app.reloads());
-    let mut reload = Reload::new(context);
+    let mut reload = Reload::new(context, &["log.level", "log.slow_statement"]);
     let load = || load(&context.environment, &context.sources).map(|config| config.telemetry);
     let watch = signals.watch(&shutdown, || {
         audit.reopen();

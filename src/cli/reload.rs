@@ -5,18 +5,18 @@ use columnseal::telemetry::settings::Settings;
 
 use super::Context;
 
-/// What can change while running.
-const APPLIED: [&str; 2] = ["log.level", "log.slow_statement"];
-
 /// Remembers what was written, so that it can tell what changed.
 pub(super) struct Reload<'a> {
     context: &'a Context,
+    /// What can change while this server runs.
+    can_change: &'static [&'static str],
     known: Written,
 }
 
 impl<'a> Reload<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
-        Reload { context, known: written(&context.environment, &context.sources) }
+    /// `can_change`: names of settings that `run` applies.
+    pub(super) fn new(context: &'a Context, can_change: &'static [&'static str]) -> Self {
+        Reload { context, can_change, known: written(&context.environment, &context.sources) }
     }
 
     /// Reads the settings and applies what can change. Says what changed, and what of it needs a restart.
@@ -31,7 +31,8 @@ impl<'a> Reload<'a> {
         apply(&telemetry);
         let now = written(&self.context.environment, &self.context.sources);
         let changed = now.differs(&self.known);
-        let (applied, waiting): (Vec<_>, Vec<_>) = changed.into_iter().partition(|key| APPLIED.contains(&key.as_str()));
+        let (applied, waiting): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|key| self.can_change.contains(&key.as_str()));
         // What waits for a restart is told each time, until it comes.
         for key in &applied {
             self.known.take(key, &now);

@@ -42,6 +42,21 @@ fn the_end_waits_for_requests_and_ends_streams() {
 }
 
 #[test]
+fn a_reload_says_of_what_a_key_server_applies_alone_that_it_did() {
+    let server = KeyServer::start();
+    let settings = server.dir().join("columnseal.toml");
+    std::fs::write(&settings, "[log]\nlevel = \"debug\"\nslow_statement = \"20ms\"\n").unwrap();
+    server.signal("HUP");
+    eventually("it tells", || server.log().contains("settings read again").then_some(()));
+    let log = server.log();
+    let told = log.lines().find(|line| line.contains("settings read again")).expect("it told");
+    assert!(
+        told.contains("\"applied\":\"log.level\"") && told.contains("\"restart\":\"log.slow_statement\""),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_store_that_cannot_grow_serves_what_is_held_says_why_and_goes_on() {
     let cluster = Cluster::start(Options::default());
     let database = cluster.database("shop");
