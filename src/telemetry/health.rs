@@ -115,8 +115,11 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
-async fn metrics(State(served): State<Served>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], served.scrape.render())
+async fn metrics(State(served): State<Served>) -> Result<impl IntoResponse, StatusCode> {
+    // It blocks: sessions must not wait for it.
+    let page = tokio::task::spawn_blocking(move || served.scrape.render()).await;
+    let page = page.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
 
 async fn readyz(State(served): State<Served>) -> (StatusCode, String) {
