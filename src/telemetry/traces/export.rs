@@ -22,7 +22,7 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 /// For one request.
 const REQUEST: Duration = Duration::from_secs(5);
-/// For what is left at the end.
+/// For all that is under way or left at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Where collectors take traces, when the settings name only the host.
 const PATH: &str = "/v1/traces";
@@ -83,7 +83,18 @@ impl Exporter {
     }
 
     /// Sends what comes until `end`; then what is left, for a moment. Cancel safe but for the batch at hand.
-    pub async fn run(mut self, mut waiting: mpsc::Receiver<Span>, end: CancellationToken) {
+    pub async fn run(mut self, waiting: mpsc::Receiver<Span>, end: CancellationToken) {
+        let cut = async {
+            end.cancelled().await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            () = self.send_all(waiting, &end) => {}
+            () = cut => {}
+        }
+    }
+
+    async fn send_all(&mut self, mut waiting: mpsc::Receiver<Span>, end: &CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let first = tokio::select! {
@@ -107,12 +118,9 @@ impl Exporter {
             self.send(&mut batch).await;
         }
         waiting.close();
-        let rest = async {
-            while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                self.send(&mut batch).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            self.send(&mut batch).await;
+        }
     }
 
     async fn send(&mut self, batch: &mut Vec<Span>) {

@@ -90,6 +90,22 @@ async fn a_collector_that_is_away_costs_spans_alone() {
     assert!(counted(&scrape, "failed", 1), "{}", scrape.render());
 }
 
+#[tokio::test]
+async fn a_collector_that_hangs_holds_up_no_shutdown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (tracer, end, task, _scrape) = start(&format!("http://{address}"), 1.0);
+    let one = span(&tracer);
+    // A batch, which is sent at once, and some more.
+    (0..600).for_each(|_| tracer.send(one.clone()));
+    let (mut stream, _) = listener.accept().await.expect("it comes");
+    request(&mut stream).await;
+    let begin = Instant::now();
+    end.cancel();
+    task.await.expect("it ends");
+    assert!(begin.elapsed() < Duration::from_secs(4), "two seconds for all that is left: {:?}", begin.elapsed());
+}
+
 #[test]
 fn a_full_queue_drops_and_counts() {
     let (metrics, scrape) = Metrics::new();
