@@ -200,7 +200,7 @@ pub enum Refused {
     Timeout,
     /// The database is out of reach.
     Database,
-    /// PostgreSQL refused the login.
+    /// PostgreSQL refused the login, or the proxy did where it checks passwords itself.
     Login,
     /// The proxy is shutting down.
     Shutdown,
@@ -234,6 +234,7 @@ impl Refused {
         match sqlstate {
             "53300" => Refused::Limit,
             "28000" => Refused::Policy,
+            "28P01" => Refused::Login,
             "57014" => Refused::Timeout,
             "08001" | "08006" => Refused::Database,
             "57P03" => Refused::Shutdown,
@@ -288,6 +289,21 @@ mod tests {
         }
         assert_eq!(Command::Other.name(), "other");
         assert_eq!(Command::Call.name(), "call");
+    }
+
+    #[test]
+    fn who_was_not_let_in_is_told_apart() {
+        for (state, refused) in [
+            ("53300", Refused::Limit),
+            ("28000", Refused::Policy),
+            ("28P01", Refused::Login),
+            ("57014", Refused::Timeout),
+            ("08001", Refused::Database),
+            ("57P03", Refused::Shutdown),
+            ("08P01", Refused::Startup),
+        ] {
+            assert_eq!(Refused::of(state), refused, "{state}");
+        }
     }
 
     #[test]
