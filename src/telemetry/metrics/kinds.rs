@@ -143,22 +143,7 @@ pub enum Spent {
 
 impl Spent {
     /// How many there are.
-    pub const COUNT: usize = 6;
-    /// Every part, in the order of their numbers.
-    pub const ALL: [Spent; Spent::COUNT] =
-        [Spent::Client, Spent::Analysis, Spent::Keys, Spent::Sealing, Spent::Server, Spent::Opening];
-
-    /// As logs and traces have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Spent::Client => "client",
-            Spent::Analysis => "analysis",
-            Spent::Keys => "keys",
-            Spent::Sealing => "sealing",
-            Spent::Server => "server",
-            Spent::Opening => "opening",
-        }
-    }
+    pub const COUNT: usize = Spent::Opening as usize + 1;
 }
 
 /// What a connection is doing.

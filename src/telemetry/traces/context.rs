@@ -19,9 +19,12 @@ pub struct Context {
 impl Context {
     /// New ids.
     pub(super) fn random() -> Self {
-        let (mut trace, mut span) = ([0; 16], [0; 8]);
+        let mut ids = [0; 24];
         // Ids that are not random, or all zero, which is no id, are of no use to anybody and harm nobody.
-        let _ = getrandom::fill(&mut trace).and_then(|()| getrandom::fill(&mut span));
+        let _ = getrandom::fill(&mut ids);
+        let (mut trace, mut span) = ([0; 16], [0; 8]);
+        trace.copy_from_slice(&ids[..16]);
+        span.copy_from_slice(&ids[16..]);
         Context { trace, span, sampled: true }
     }
 

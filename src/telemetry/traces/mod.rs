@@ -47,8 +47,6 @@ impl From<&str> for Value {
 /// What kind of span it is, as OTLP numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpanKind {
-    /// Something within the proxy.
-    Internal = 1,
     /// The proxy serves somebody.
     Server = 2,
 }
