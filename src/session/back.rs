@@ -306,7 +306,7 @@ fn count(state: &mut State, tag: &[u8]) {
         }
         Some(_) => return,
     };
-    state.exchange.rows += rows_of(tag);
+    state.exchange.gave(rows_of(tag));
     state.statements.add(kind, command);
 }
 

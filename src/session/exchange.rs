@@ -88,10 +88,10 @@ pub(super) struct Exchange {
     pub(super) looking: bool,
     pub(super) statements: u32,
     pub(super) encrypted: bool,
-    pub(super) refused: bool,
+    refused: bool,
     /// What the text that was looked at last does.
     pub(super) command: Command,
-    pub(super) rows: u64,
+    rows: u64,
     failed: Option<[u8; 5]>,
     caused: Option<Context>,
     shown: Shown,
@@ -141,6 +141,7 @@ impl Exchange {
     pub(super) fn reads(&mut self) {
         self.turn_to(Some(Spent::Analysis));
         if self.began.is_none() {
+            self.forget();
             self.began = Some(self.since);
             self.parts = Default::default();
         }
@@ -170,12 +171,28 @@ impl Exchange {
         }
     }
 
+    /// A statement is refused, which is none of those that are shown.
+    pub(super) fn refuses(&mut self) {
+        self.refused = true;
+        self.forget();
+    }
+
+    /// What ran is not shown any more.
+    fn forget(&mut self) {
+        self.shown = Shown::Nothing;
+    }
+
     /// A text of the client's, whatever becomes of it.
     pub(super) fn hears(&mut self, text: &[u8]) {
         if self.watched.causes && memmem::find(text, TRACEPARENT.as_bytes()).is_some() {
             let told = std::str::from_utf8(text).ok().and_then(|text| commented(text, TRACEPARENT));
             self.caused = told.and_then(Context::parse).or(self.caused);
         }
+    }
+
+    /// Statements of the client's gave so many rows. What a server says of them may be anything.
+    pub(super) fn gave(&mut self, rows: u64) {
+        self.rows = self.rows.saturating_add(rows);
     }
 
     /// The client was told of an error.
@@ -252,7 +269,7 @@ mod tests {
         exchange.runs_plain();
         exchange.turn_to(Some(Spent::Server));
         exchange.turn_to(Some(Spent::Opening));
-        exchange.rows += rows_of(b"SELECT 7");
+        exchange.gave(rows_of(b"SELECT 7"));
         assert!(exchange.over(false).is_none(), "it is not answered yet");
         exchange.answered();
         let done = exchange.over(false).expect("it is over");
@@ -282,6 +299,33 @@ mod tests {
     #[test]
     fn what_ends_without_a_number_gives_no_rows() {
         assert_eq!([&b"INSERT 0 12"[..], b"BEGIN", b"", b"COPY 3"].map(rows_of), [12, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_shape_is_of_its_own_exchange() {
+        let mut exchange = Exchange::new(Watched { shapes: true, causes: false });
+        exchange.reads();
+        exchange.shows(b"SELECT 'x'");
+        exchange.answered();
+        assert!(exchange.over(false).is_some(), "fast, so that nobody took its shape");
+        exchange.reads();
+        exchange.refuses();
+        exchange.answered();
+        assert_eq!(exchange.over(false).expect("it is over").kind, Kind::Refused);
+        assert!(exchange.take_shape().is_none(), "what was refused is not what ran before");
+        exchange.reads();
+        exchange.shows(b"SELECT 'x'");
+        exchange.refuses();
+        assert!(exchange.take_shape().is_none(), "nor what ran before it in one exchange");
+    }
+
+    #[test]
+    fn rows_that_a_server_makes_up_are_no_overflow() {
+        let mut exchange = Exchange::new(Watched::default());
+        exchange.reads();
+        (0..2).for_each(|_| exchange.gave(rows_of(b"SELECT 18446744073709551615")));
+        exchange.answered();
+        assert_eq!(exchange.over(false).expect("it is over").rows, u64::MAX);
     }
 
     #[test]

@@ -434,7 +434,7 @@ where
         let metrics = &self.shared.metrics;
         metrics.refused(error.sqlstate.0);
         metrics.statements.of(Kind::Refused, self.state.exchange.command).increment(1);
-        self.state.exchange.refused = true;
+        self.state.exchange.refuses();
         self.state.exchange.failed(error.sqlstate.0.as_bytes());
     }
 
