@@ -275,8 +275,9 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
         state.names.drop_doomed();
     }
     if frame.tag == tag::COMMAND_COMPLETE {
-        count(state, frame.body);
-        state.completed(frame.body.strip_suffix(b"\0").unwrap_or(frame.body));
+        let tag = frame.body.strip_suffix(b"\0").unwrap_or(frame.body);
+        count(state, tag);
+        state.completed(tag);
     }
     state.row = 0;
     state.copying = false;
@@ -286,9 +287,8 @@ fn executed(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Resul
     Ok(())
 }
 
-/// Counts a statement of the client's that is complete.
+/// Counts a statement of the client's that is complete. `tag`: of its CommandComplete.
 fn count(state: &mut State, tag: &[u8]) {
-    let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
     let (kind, command) = match state.ledger.front() {
         // Its last step ends it.
         Some(Entry { what: Await::Execute(Some(portal)), .. })

@@ -168,7 +168,6 @@ pub(super) fn may_read_otherwise(sql: &[u8]) -> bool {
 
 fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Query::parse(body) else { return Verdict::Look };
-    state.exchange.hears(message.sql);
     if state.replication && replication::is_command(message.sql) {
         state.ledger.expect(Await::Query);
         return Verdict::Forward;
@@ -176,6 +175,7 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     match untouched(state, plans, message.sql, &[]) {
         Some(effects) if !effects.copies && !waits(state, effects) => {
             state.runs(effects);
+            state.exchange.hears(message.sql);
             state.exchange.runs_plain();
             state.exchange.shows(message.sql);
             let turns = state.turns(effects, message.sql);
@@ -193,7 +193,6 @@ pub(super) fn waits(state: &State, effects: Effects) -> bool {
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Parse::parse(body) else { return Verdict::Look };
-    state.exchange.hears(message.sql);
     let effects = if message.oids.is_empty() {
         untouched(state, plans, message.sql, &[])
     } else {
@@ -202,6 +201,7 @@ fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     };
     match effects {
         Some(effects) => {
+            state.exchange.hears(message.sql);
             let turning = state.turning(effects, message.sql);
             forward_parse(state, &message, effects, turning);
             Verdict::Forward
@@ -246,9 +246,7 @@ fn forward_bind(state: &mut State, portal: &[u8], statement: &[u8]) -> bool {
     if effects.configures || of_cursor || of_plan || (effects.transaction && state.batch.opens) {
         return false;
     }
-    if let Some(text) = state.names.text(statement) {
-        state.exchange.shows(text);
-    }
+    state.shows_prepared(statement);
     bound(state, portal, effects, turning);
     true
 }

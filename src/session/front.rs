@@ -185,6 +185,7 @@ where
     async fn parse(&mut self, raw: &Bytes, body: &Bytes) -> Result<(), Fault> {
         let message = client::Parse::parse(body).map_err(|_| Fault::Malformed)?;
         self.state.exchange.command = Command::of(message.sql);
+        self.state.exchange.hears(message.sql);
         let oids: Vec<Oid> = message.oids.iter().map(|oid| if oid == UNKNOWN { 0 } else { oid }).collect();
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {

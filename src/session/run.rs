@@ -51,9 +51,7 @@ where
                     return Ok(());
                 }
                 self.pipe.server.output.extend_from_slice(raw);
-                if let Some(text) = self.state.names.text(message.statement) {
-                    self.state.exchange.shows(text);
-                }
+                self.state.shows_prepared(message.statement);
                 fast::bound(&mut self.state, message.portal, effects, turning);
                 Ok(())
             }

@@ -306,6 +306,15 @@ impl State {
         self.acts(effects, text).pop().map_or(Turning::Nothing, Turning::Act)
     }
 
+    /// A statement that was forwarded runs: its text is looked up only for who watches.
+    pub(super) fn shows_prepared(&mut self, name: &[u8]) {
+        if self.exchange.watched.shapes
+            && let Some(text) = self.names.text(name)
+        {
+            self.exchange.shows(text);
+        }
+    }
+
     /// A statement is complete. `tag`: of its CommandComplete.
     pub(super) fn completed(&mut self, tag: &[u8]) {
         if let Some(turn) = self.ledger.turn() {
