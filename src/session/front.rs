@@ -112,8 +112,8 @@ where
         let mut fresh = false;
         loop {
             // By a catalog without encrypted columns any text would be sent, also one that is no statement.
-            let known = !self.state.view.catalog.is_plain() && is_about_transaction(text);
-            let current = fresh || known || self.state.catalog_is_current();
+            let known = || !self.state.view.catalog.is_plain() && is_about_transaction(text);
+            let current = fresh || self.state.catalog_is_current() || known();
             let unsettled = self.state.vars.unsettled && may_read_otherwise(text.as_bytes());
             let state = self.state.analysis_state();
             let analysis = match current && !unsettled {
