@@ -7,7 +7,6 @@ use crate::keys::Ring;
 use crate::keys::settings::Service;
 use crate::net::connect::{ConnectError, connect_with};
 use crate::net::dial::Dialer;
-use crate::net::settings::{SslMode, Target};
 use crate::net::stream::Stream;
 use crate::net::target::is_loopback;
 use crate::schema::catalog::{Catalog, Standing};
@@ -175,7 +174,7 @@ async fn database_checks(config: &Config, known: &Known, checks: &mut Vec<Check>
     let (session, target) = (&config.session, &config.session.database);
     let dialer = Dialer::new(target.clone())?;
     let stream = dialer.dial(dialer.attempts()[0]).await.map_err(ConnectError::from)?.stream;
-    checks.push(transport(target, &stream));
+    checks.push(transport(&dialer, &stream));
     drop(stream);
     if target.user.is_none() {
         let why = "it answers; nothing in it was looked at, since database.user is not set";
@@ -212,12 +211,10 @@ async fn database_checks(config: &Config, known: &Known, checks: &mut Vec<Check>
     Ok(())
 }
 
-fn transport(target: &Target, stream: &Stream) -> Check {
-    let near = target.hosts.iter().all(|(host, _)| is_loopback(host));
+fn transport(dialer: &Dialer, stream: &Stream) -> Check {
+    let near = dialer.target().hosts.iter().all(|(host, _)| is_loopback(host));
     match stream {
-        Stream::Tls(_) if matches!(target.sslmode, SslMode::VerifyFull | SslMode::VerifyCa) || near => {
-            Check::ok("database", "it answers, with TLS")
-        }
+        Stream::Tls(_) if near || dialer.channel(stream).private => Check::ok("database", "it answers, with TLS"),
         Stream::Tls(_) => {
             let why = "it answers with TLS, and its certificate is not checked";
             Check::new("database", Level::Warning, why, "set database.tls = \"verify-full\"")

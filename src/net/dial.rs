@@ -22,8 +22,8 @@ use super::login::{Account, Channel};
 use super::passfile::{self, PassfileError};
 use super::settings::{SslMode, Target};
 use super::stream::{Socket, Stream};
-use super::tls::{TlsError, client_config};
-use super::verify::is_readable;
+use super::tls::{self, TlsError, client_config};
+use super::verify::{Check, is_readable};
 
 /// SSLRequest: length 8, code 1234.5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -175,13 +175,7 @@ impl Dialer {
 
     /// What matters to a login of ours of a connection that was dialed.
     pub fn channel(&self, stream: &Stream) -> Channel {
-        let Target { sslmode, sslrootcert, .. } = &self.inner.target;
-        let checked = match sslmode {
-            SslMode::VerifyCa | SslMode::VerifyFull => true,
-            SslMode::Require => sslrootcert.is_some(),
-            SslMode::Disable | SslMode::Allow | SslMode::Prefer => false,
-        };
-        Channel::of(stream, checked)
+        Channel::of(stream, tls::check(&self.inner.target) != Check::Nothing)
     }
 
     /// An account for a role: the password is that of the settings, or the one in the password file for this address and database.

@@ -57,15 +57,22 @@ pub enum TlsError {
     },
 }
 
-/// Configuration towards servers; `None` where TLS is never used.
-pub(super) fn client_config(target: &Target) -> Result<Option<Arc<ClientConfig>>, TlsError> {
-    let check = match (target.sslmode, &target.sslrootcert) {
-        (SslMode::Disable, _) => return Ok(None),
+/// How much of a server's certificate is checked, where there is TLS.
+pub(super) fn check(target: &Target) -> Check {
+    match (target.sslmode, &target.sslrootcert) {
         (SslMode::VerifyFull, _) => Check::ChainAndName,
         // With a root certificate at hand `require` checks against it, as libpq does.
         (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => Check::Chain,
-        (SslMode::Allow | SslMode::Prefer | SslMode::Require, _) => Check::Nothing,
-    };
+        (SslMode::Disable | SslMode::Allow | SslMode::Prefer | SslMode::Require, _) => Check::Nothing,
+    }
+}
+
+/// Configuration towards servers; `None` where TLS is never used.
+pub(super) fn client_config(target: &Target) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    if target.sslmode == SslMode::Disable {
+        return Ok(None);
+    }
+    let check = check(target);
     let roots = match (check, &target.sslrootcert) {
         (Check::Nothing, _) => Vec::new(),
         (_, Some(path)) => certificates(&read_file(path)?, "sslrootcert")?,
