@@ -11,8 +11,9 @@ use crate::net::stream::{Socket, Stream};
 use crate::sql::own::Wish;
 use crate::wire::client::tag;
 use crate::wire::error::PgError;
+use crate::wire::frame::BuildError;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::startup::{self as packets, MAX_STARTUP, Packet, PacketError, Startup};
+use crate::wire::startup::{self as packets, MAX_STARTUP, NEWEST_MINOR, Packet, PacketError, Startup};
 
 /// First byte of a TLS record that holds a handshake. No startup packet begins so: it would be too long.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -77,6 +78,22 @@ pub struct Opening {
     pub replication: Replication,
     /// The keyset that the session begins with, if one is named.
     pub keyset: Option<Wish>,
+}
+
+impl Opening {
+    /// Tells the client what it asked for and this proxy does not know: a newer minor version, and options.
+    pub(super) fn put_unknown(&self, out: &mut Vec<u8>) -> Result<(), PgError> {
+        if self.minor <= NEWEST_MINOR && self.protocol_options.is_empty() {
+            return Ok(());
+        }
+        let unknown: Vec<&[u8]> = self.protocol_options.iter().map(Vec::as_slice).collect();
+        packets::put_negotiate(out, self.minor.min(NEWEST_MINOR), &unknown).map_err(unbuildable)
+    }
+}
+
+/// A message of a login that would be too long, or not what it seems.
+pub(super) fn unbuildable(error: BuildError) -> PgError {
+    PgError::fatal(SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
 
 /// What the startup parameter `replication` makes of a connection.

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use super::handshake::{Ended, Opening};
+use super::handshake::{Ended, Opening, unbuildable};
 use super::link::{Link, Message};
 use super::scram::{Exchange, PLAIN, PLUS};
 use super::users::{User, Users};
 use crate::wire::client::tag;
 use crate::wire::error::{ErrorView, PgError};
-use crate::wire::frame::{BuildError, HEADER};
+use crate::wire::frame::HEADER;
 use crate::wire::read_error;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::startup::{MAX_AUTH, NEWEST_MINOR, SaslInitial, put_negotiate, put_sasl, put_sasl_step};
+use crate::wire::startup::{MAX_AUTH, SaslInitial, put_sasl, put_sasl_step};
 
 /// Lets the client prove that it is who it says. Not cancel safe: messages may be half written.
 pub(super) async fn verify(
@@ -44,10 +44,7 @@ pub(super) async fn verify(
 /// What is not known of the protocol, and the mechanisms.
 fn offer(opening: &Opening, binds: bool) -> Result<Vec<u8>, PgError> {
     let mut out = Vec::new();
-    if opening.minor > NEWEST_MINOR || !opening.protocol_options.is_empty() {
-        let unknown: Vec<&[u8]> = opening.protocol_options.iter().map(Vec::as_slice).collect();
-        put_negotiate(&mut out, opening.minor.min(NEWEST_MINOR), &unknown).map_err(unbuildable)?;
-    }
+    opening.put_unknown(&mut out)?;
     let mechanisms: &[&[u8]] = if binds { &[PLUS, PLAIN] } else { &[PLAIN] };
     put_sasl(&mut out, mechanisms.iter().copied()).map_err(unbuildable)?;
     Ok(out)
@@ -92,8 +89,4 @@ pub(super) fn no_login(why: &dyn std::fmt::Display) -> PgError {
     tracing::error!(why = why.to_string(), "the proxy's own login to the database failed");
     PgError::fatal(SqlState::CANNOT_CONNECT, "the proxy could not log in to the database")
         .hint("Look at the proxy's log, and at its [database] user and password.")
-}
-
-fn unbuildable(error: BuildError) -> PgError {
-    PgError::fatal(SqlState::PROTOCOL_VIOLATION, error.to_string())
 }

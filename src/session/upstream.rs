@@ -12,16 +12,17 @@ use bytes::BytesMut;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::cancel::{CancelGuard, Route};
-use super::handshake::{Ended, Opening};
+use super::handshake::{Ended, Opening, unbuildable};
 use super::link::{Link, Message, Patience};
 use super::listen::Gate;
 use super::managed;
+use super::scram::{PLAIN, PLUS};
 use crate::net::dial::{Address, DialError, Security};
 use crate::net::login::{Answers, LoginError, Reply};
 use crate::net::settings::SslMode;
 use crate::net::stream::{ClientStream, ServerStream, TlsInfo};
 use crate::wire::error::{ErrorView, PgError};
-use crate::wire::frame::{BuildError, FrameError};
+use crate::wire::frame::FrameError;
 use crate::wire::read_error;
 use crate::wire::server::{self, BackendKeyData, tag};
 use crate::wire::sqlstate::SqlState;
@@ -33,9 +34,6 @@ use crate::wire::{MessageError, client};
 
 /// Greatest length field of a server's message during a login.
 const MAX_LOGIN: usize = 64 * 1024;
-
-const SCRAM: &[u8] = b"SCRAM-SHA-256";
-const SCRAM_PLUS: &[u8] = b"SCRAM-SHA-256-PLUS";
 
 /// A connection that is logged in: the client has read ReadyForQuery, outside a transaction.
 pub struct LoggedIn {
@@ -298,7 +296,8 @@ impl<'a> Login<'a> {
             return self.negotiate(&message).map(|()| Step::On);
         }
         if first && message.tag != tag::ERROR_RESPONSE && self.own.is_none() {
-            self.own_negotiation()?;
+            // It had nothing to negotiate, but was not told all.
+            self.opening.put_unknown(&mut self.to_client)?;
         }
         match message.tag {
             tag::AUTHENTICATION => return self.authentication(&message).map(|()| Step::On),
@@ -339,15 +338,6 @@ impl<'a> Login<'a> {
         Ok(())
     }
 
-    /// The server had nothing to negotiate, but was not told all.
-    fn own_negotiation(&mut self) -> Result<(), Ended> {
-        if self.opening.minor > NEWEST_MINOR || !self.opening.protocol_options.is_empty() {
-            let unknown: Vec<&[u8]> = self.opening.protocol_options.iter().map(Vec::as_slice).collect();
-            put_negotiate(&mut self.to_client, self.minor, &unknown).map_err(unbuildable)?;
-        }
-        Ok(())
-    }
-
     fn authentication(&mut self, message: &Message) -> Result<(), Ended> {
         if let Some(own) = &mut self.own {
             let question = Authentication::parse(message.body()).map_err(unreadable)?;
@@ -376,8 +366,8 @@ impl<'a> Login<'a> {
 
     fn offer(&mut self, offered: Mechanisms<'_>) -> Result<(), Ended> {
         self.owes = Owes::Mechanism;
-        self.plus = offered.iter().any(|name| name == SCRAM_PLUS);
-        let kept: Vec<&[u8]> = offered.iter().filter(|name| *name != SCRAM_PLUS).collect();
+        self.plus = offered.iter().any(|name| name == PLUS);
+        let kept: Vec<&[u8]> = offered.iter().filter(|name| *name != PLUS).collect();
         if kept.is_empty() {
             return Err(binding_demanded("The database server offers no other way to log in.").into());
         }
@@ -418,11 +408,9 @@ impl<'a> Login<'a> {
         let initial = SaslInitial::parse(message.body()).map_err(read_error)?;
         let flag = initial.data.and_then(|data| data.first());
         match (initial.mechanism, flag) {
-            (SCRAM_PLUS, _) | (SCRAM, Some(b'p')) => {
-                Err(binding_demanded("The client demands channel binding.").into())
-            }
+            (PLUS, _) | (PLAIN, Some(b'p')) => Err(binding_demanded("The client demands channel binding.").into()),
             // "I saw no offer of binding": true for the client, but the server made one.
-            (SCRAM, Some(b'y')) if self.plus => self.without_tls().await,
+            (PLAIN, Some(b'y')) if self.plus => self.without_tls().await,
             _ => Ok(()),
         }
     }
@@ -474,7 +462,7 @@ fn is_not_admitted(message: &Message) -> bool {
 fn asks_scram(message: &Message) -> bool {
     match Authentication::parse(message.body()) {
         Ok(Authentication::Sasl(offered)) => {
-            offered.iter().any(|name| name == SCRAM) && offered.iter().all(|name| name != SCRAM_PLUS)
+            offered.iter().any(|name| name == PLAIN) && offered.iter().all(|name| name != PLUS)
         }
         _ => false,
     }
@@ -519,8 +507,4 @@ fn not_logged_in() -> PgError {
 
 fn unreadable(error: MessageError) -> PgError {
     PgError::fatal(SqlState::PROTOCOL_VIOLATION, format!("{error} from the database server during the login"))
-}
-
-fn unbuildable(error: BuildError) -> PgError {
-    PgError::fatal(SqlState::PROTOCOL_VIOLATION, error.to_string())
 }
