@@ -5,12 +5,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Session;
 use super::errors;
-use super::front::Verdict;
 use super::own::Answer;
 use crate::schema::catalog::Oid;
 use crate::sql;
 use crate::sql::lex::{Kind, Lexed};
 use crate::sql::plan::{Analysis, Effects};
+use crate::wire::error::PgError;
 
 /// PostgreSQL's encodings in which a byte below 0x80 is ASCII wherever it stands, by how their names begin.
 const KEEP_ASCII: [&str; 7] = ["LATIN", "ISO_8859", "WIN12", "WIN866", "WIN874", "KOI8", "EUC_"];
@@ -25,8 +25,8 @@ where
         std::str::from_utf8(sql).ok().filter(|text| text.is_ascii() || self.state.reads_utf8())
     }
 
-    /// What becomes of a text that is not. `None`: the client already has an error.
-    pub(super) async fn judge_unreadable(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<Verdict> {
+    /// Whether a text that is not can be sent, and what running it may change. `None`: the client already has an error.
+    pub(super) async fn judge_unreadable(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<Result<Effects, PgError>> {
         if self.keeps_ascii() {
             // Each byte is a letter of its own, so that different ones stay different.
             let text: String = sql.iter().copied().map(char::from).collect();
@@ -35,7 +35,7 @@ where
                     None => return Ok(None),
                     // The encoding may only now be known.
                     Some(Ok(Analysis::Untouched(effects))) if is_read_alike(effects) && self.keeps_ascii() => {
-                        return Ok(Some(Verdict::Forward(effects)));
+                        return Ok(Some(Ok(effects)));
                     }
                     Some(_) => {}
                 }
@@ -45,15 +45,15 @@ where
     }
 
     /// What cannot be read can be forwarded only where nothing is encrypted.
-    fn judge_unread(&self, sql: &[u8]) -> Verdict {
+    fn judge_unread(&self, sql: &[u8]) -> Result<Effects, PgError> {
         if self.state.view.catalog.is_plain()
             && self.state.catalog_is_current()
             && !sql::holds_ours(&String::from_utf8_lossy(sql))
         {
             let copies = sql.windows(4).any(|word| word.eq_ignore_ascii_case(b"copy"));
-            return Verdict::Forward(Effects { ddl: true, settings: true, turns: true, copies, ..Effects::default() });
+            return Ok(Effects { ddl: true, settings: true, turns: true, copies, ..Effects::default() });
         }
-        Verdict::Refuse(errors::client_encoding(&self.state.client_encoding))
+        Err(errors::client_encoding(&self.state.client_encoding))
     }
 
     fn keeps_ascii(&self) -> bool {

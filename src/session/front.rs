@@ -229,7 +229,8 @@ where
     pub(super) async fn verdict_of_one(&mut self, sql: &[u8], oids: &[Oid]) -> Answer<(Verdict, Range<usize>)> {
         let whole = 0..sql.len();
         let Some(text) = self.readable(sql) else {
-            return Ok(self.judge_unreadable(sql, oids).await?.map(|verdict| (verdict, whole)));
+            let judged = self.judge_unreadable(sql, oids).await?;
+            return Ok(judged.map(|judged| (judged.map_or_else(Verdict::Refuse, Verdict::Forward), whole)));
         };
         let analysis = match self.analyze(text, oids).await? {
             None => return Ok(None),

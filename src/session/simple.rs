@@ -32,9 +32,8 @@ where
         let Some(text) = self.readable(message.sql) else {
             return match self.judge_unreadable(message.sql, &[]).await? {
                 None => self.end_query().await,
-                Some(Verdict::Forward(effects)) => self.forward_query(raw, message.sql, effects).await,
-                Some(Verdict::Refuse(error)) => self.poison_query(error),
-                Some(Verdict::Plan(..) | Verdict::Choose(..) | Verdict::Execute(_)) => Ok(()),
+                Some(Ok(effects)) => self.forward_query(raw, message.sql, effects).await,
+                Some(Err(error)) => self.poison_query(error),
             };
         };
         let analysis = match self.analyze(text, &[]).await? {
