@@ -32,7 +32,6 @@ use crate::session::catalog::Catalogs;
 use crate::session::listen::{self, Gate, GateError, Listener};
 use crate::session::settings::{Audit as AuditSettings, AuthMode};
 use crate::session::upstream::LoggedIn;
-use crate::session::users::UsersError;
 use crate::session::{self, Login, Shared};
 use crate::sql::PlanCache;
 use crate::telemetry::Metrics;
@@ -73,12 +72,9 @@ pub enum StartError {
     /// Certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The file of users cannot be used.
+    /// Nobody could be let in.
     #[error(transparent)]
-    Users(#[from] UsersError),
-    /// The operating system gives no random bytes.
-    #[error("the operating system gives no random bytes")]
-    Random,
+    Gate(#[from] GateError),
     /// An address cannot be listened on.
     #[error("{address} cannot be listened on: {why}")]
     Listen {
@@ -96,16 +92,6 @@ pub enum StartError {
     /// Records of data access cannot be kept, and must be.
     #[error("records of data access cannot be kept: {0}")]
     Audit(#[from] SinkError),
-}
-
-impl From<GateError> for StartError {
-    fn from(error: GateError) -> Self {
-        match error {
-            GateError::Tls(error) => error.into(),
-            GateError::Users(error) => error.into(),
-            GateError::Random => StartError::Random,
-        }
-    }
 }
 
 /// A proxy that is ready to serve.

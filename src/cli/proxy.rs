@@ -2,6 +2,7 @@
 
 use columnseal::app::{self, App, Checked, StartError};
 use columnseal::config::{Config, load};
+use columnseal::session::listen::GateError;
 use columnseal::telemetry::log::{self, LogHandle};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -113,9 +114,11 @@ pub(super) fn failure(attempted: &str, error: &StartError) -> Failure {
         StartError::NoClientKey => "set what `columnseal client create NAME --keyset default` printed",
         StartError::ClientKey(_) => "copy CS_CLIENT_KEY again, whole and as it was printed",
         StartError::OtherClient { .. } => "set the CS_CLIENT_ID that was printed with this key",
-        StartError::Users(_) => "correct the file of auth.users; `columnseal auth add USER` writes a line",
-        StartError::Random => "look at the limits of this process (ulimit -a)",
-        StartError::Tls(_) => "look at [tls] and [database] root_certificate",
+        StartError::Gate(GateError::Users(_)) => {
+            "correct the file of auth.users; `columnseal auth add USER` writes a line"
+        }
+        StartError::Gate(GateError::Random) => "look at the limits of this process (ulimit -a)",
+        StartError::Tls(_) | StartError::Gate(GateError::Tls(_)) => "look at [tls] and [database] root_certificate",
         StartError::Listen { .. } => "end what listens there, or choose another [server] or [metrics] address",
         StartError::Audit(_) => "make the file of [audit] sink writable, or set [audit] required = false",
         StartError::Database(_) => "look at [database]: host, port, role, password, tls",
@@ -124,8 +127,8 @@ pub(super) fn failure(attempted: &str, error: &StartError) -> Failure {
         StartError::NoClientKey | StartError::ClientKey(_) | StartError::OtherClient { .. } => {
             (Exit::Keys, "client-key")
         }
-        StartError::Tls(_) => (Exit::Settings, "tls"),
-        StartError::Users(_) => (Exit::Settings, "users"),
+        StartError::Tls(_) | StartError::Gate(GateError::Tls(_)) => (Exit::Settings, "tls"),
+        StartError::Gate(GateError::Users(_)) => (Exit::Settings, "users"),
         StartError::Audit(_) => (Exit::Failed, "audit"),
         StartError::Database(_) => (Exit::Database, "database"),
         _ => (Exit::Failed, "listen"),
