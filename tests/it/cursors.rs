@@ -1,7 +1,7 @@
 //! Cursors declared by SQL over encrypted columns: as on a plain table.
 
 use crate::support::raw::{
-    bind, bind_as, close_portal, describe_portal, describe_statement, execute, parse, query, sync, transcript,
+    bind, bind_as, close_portal, describe_portal, describe_statement, execute, parse, query, sync, transcript, unsynced,
 };
 use crate::support::{Pair, Twin};
 
@@ -13,14 +13,7 @@ const TABLES: &str = "
         (3, NULL, NULL, NULL, NULL), (4, 'a', 5, NULL, 'z'), (5, 'c', -1, '2020-02-02 00:00+00', 'u');";
 
 fn twin() -> Twin {
-    let twin = Twin::start();
-    twin.create(TABLES);
-    twin
-}
-
-/// Parse, Bind, Describe and Execute of the unnamed statement.
-fn run(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
-    [parse("", sql, &[]), bind("", "", values), describe_portal(""), execute("", 0)].concat()
+    Twin::of(TABLES)
 }
 
 #[test]
@@ -186,7 +179,7 @@ fn the_extended_protocol_declares_and_fetches() {
     let declare = "DECLARE c SCROLL CURSOR FOR SELECT id, e, i FROM t WHERE e = $1 OR i > $2 ORDER BY id";
     pair.same("described", &[parse("s", declare, &[]), describe_statement("s"), sync()].concat(), 1);
     let values = &[Some("c"), Some("9")];
-    let all = [bind("", "s", values), describe_portal(""), execute("", 0), run("FETCH 2 FROM c", &[]), sync()];
+    let all = [bind("", "s", values), describe_portal(""), execute("", 0), unsynced("FETCH 2 FROM c", &[]), sync()];
     let rows = pair.same("in one batch", &all.concat(), 1);
     assert!(rows.contains("D 1|a|10"), "{rows}");
     pair.same(
@@ -229,7 +222,7 @@ fn the_extended_protocol_declares_and_fetches() {
         .concat(),
         4,
     );
-    pair.same("closed", &[close_portal("c"), run("FETCH c", &[]), sync(), query("ROLLBACK")].concat(), 2);
+    pair.same("closed", &[close_portal("c"), unsynced("FETCH c", &[]), sync(), query("ROLLBACK")].concat(), 2);
     pair.same(
         "another under its name",
         &[

@@ -1,7 +1,7 @@
 //! The protocol at length: thousands of messages and of names, portals that stay open, function calls, and waiting.
 
 use crate::support::raw::{
-    bind, close_portal, close_statement, describe_portal, execute, message, parse, query, sync, transcript,
+    bind, close_portal, close_statement, describe_portal, execute, message, parse, query, run, sync, transcript,
 };
 use crate::support::{Pair, Twin};
 
@@ -10,13 +10,7 @@ const TABLES: &str = "
     INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, NULL, NULL), (4, 'a', 'z');";
 
 fn twin() -> Twin {
-    let twin = Twin::start();
-    twin.create(TABLES);
-    twin
-}
-
-fn run(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
-    [parse("", sql, &[]), bind("", "", values), execute("", 0)].concat()
+    Twin::of(TABLES)
 }
 
 #[test]

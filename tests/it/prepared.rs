@@ -10,9 +10,7 @@ const TABLES: &str = "
     INSERT INTO t VALUES (1, 'a', 10, 1.5, true, '2024-01-01', 'x'), (2, 'b', 20, 2, false, '2024-06-01', 'y'), (3, NULL, NULL, NULL, NULL, NULL, NULL);";
 
 fn twin() -> Twin {
-    let twin = Twin::start();
-    twin.create(TABLES);
-    twin
+    Twin::of(TABLES)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::support::raw::{
     self, Raw, bind, bind_as, close_portal, close_statement, describe_portal, describe_statement, execute, flush,
-    message, parse, query, sync, transcript,
+    message, parse, query, run, sync, transcript,
 };
 use crate::support::{Pair, Twin};
 
@@ -13,14 +13,7 @@ const TABLES: &str = "
     INSERT INTO t VALUES (1, 'a', 1, '2024-01-01 00:00+00', 'x'), (2, 'b', 2, '2024-06-01 00:00+00', 'y'), (3, NULL, NULL, NULL, NULL);";
 
 fn twin() -> Twin {
-    let twin = Twin::start();
-    twin.create(TABLES);
-    twin
-}
-
-/// Parse, Bind and Execute of the unnamed statement.
-fn run(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
-    [parse("", sql, &[]), bind("", "", values), execute("", 0)].concat()
+    Twin::of(TABLES)
 }
 
 const SELECT: &str = "SELECT id, e, i FROM t WHERE e = $1 ORDER BY id";

@@ -20,9 +20,7 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 fn twin() -> Twin {
-    let twin = Twin::start();
-    twin.create(TABLES);
-    twin
+    Twin::of(TABLES)
 }
 
 #[test]

@@ -332,13 +332,6 @@ pub fn transcript(messages: &[Message]) -> String {
     lines.join("\n")
 }
 
-fn framed(tag: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    out.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
-    out.extend(body);
-    out
-}
-
 fn cstr(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
     out.push(0);
@@ -384,7 +377,7 @@ pub fn cancel_request(pid: u32, key: &[u8]) -> Vec<u8> {
 pub fn query(sql: &str) -> Vec<u8> {
     let mut body = Vec::new();
     cstr(&mut body, sql);
-    framed(b'Q', &body)
+    message(b'Q', &body)
 }
 
 /// Parse.
@@ -394,7 +387,7 @@ pub fn parse(name: &str, sql: &str, oids: &[u32]) -> Vec<u8> {
     cstr(&mut body, sql);
     body.extend(u16::try_from(oids.len()).unwrap().to_be_bytes());
     oids.iter().for_each(|oid| body.extend(oid.to_be_bytes()));
-    framed(b'P', &body)
+    message(b'P', &body)
 }
 
 /// Bind with format lists as they are sent (empty: all text; one: for all).
@@ -414,7 +407,7 @@ pub fn bind_as(portal: &str, name: &str, formats: &[u16], values: &[Value<'_>], 
         }
     }
     codes(&mut body, results);
-    framed(b'B', &body)
+    message(b'B', &body)
 }
 
 /// Bind with text parameters and text results.
@@ -451,7 +444,7 @@ pub fn close_portal(name: &str) -> Vec<u8> {
 fn named(tag: u8, kind: u8, name: &str) -> Vec<u8> {
     let mut body = vec![kind];
     cstr(&mut body, name);
-    framed(tag, &body)
+    message(tag, &body)
 }
 
 /// Execute; 0 rows means all.
@@ -459,32 +452,40 @@ pub fn execute(portal: &str, rows: u32) -> Vec<u8> {
     let mut body = Vec::new();
     cstr(&mut body, portal);
     body.extend(rows.to_be_bytes());
-    framed(b'E', &body)
+    message(b'E', &body)
 }
 
 /// Flush.
 pub fn flush() -> Vec<u8> {
-    framed(b'H', &[])
+    message(b'H', &[])
 }
 
 /// Sync.
 pub fn sync() -> Vec<u8> {
-    framed(b'S', &[])
+    message(b'S', &[])
 }
 
 /// Terminate.
 pub fn terminate() -> Vec<u8> {
-    framed(b'X', &[])
+    message(b'X', &[])
 }
 
 /// Any message.
 pub fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    framed(tag, body)
+    let mut out = vec![tag];
+    out.extend(u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    out.extend(body);
+    out
 }
 
 /// Parse, Bind, Describe, Execute and Sync of the unnamed statement, with text values.
 pub fn extended(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
     [unsynced(sql, values), sync()].concat()
+}
+
+/// Parse, Bind and Execute of the unnamed statement, with text values.
+pub fn run(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
+    [parse("", sql, &[]), bind("", "", values), execute("", 0)].concat()
 }
 
 /// As [`extended`], and more is to come.

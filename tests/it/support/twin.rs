@@ -29,6 +29,14 @@ impl Twin {
         Twin::start_with(Options::default(), &ProxyOptions::default())
     }
 
+    /// Starts everything, and makes these tables on both.
+    #[track_caller]
+    pub fn of(ddl: &str) -> Twin {
+        let twin = Twin::start();
+        twin.create(ddl);
+        twin
+    }
+
     /// Starts everything with these options.
     #[track_caller]
     pub fn start_with(options: Options, proxy: &ProxyOptions) -> Twin {
