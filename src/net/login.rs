@@ -17,7 +17,7 @@ use super::stream::Stream;
 use crate::wire::startup::{Authentication, Mechanisms};
 
 /// A role and its password.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Account {
     /// The role.
     pub role: String,
