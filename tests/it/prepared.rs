@@ -288,9 +288,10 @@ fn a_statement_that_was_plain_is_not_run_once_it_touches() {
     let twin = twin();
     let mut raw = twin.raw_sealed();
     for sql in [
-        "CREATE SCHEMA one; CREATE TABLE one.s (id int, x text); CREATE SCHEMA two; CREATE TABLE two.s (id int, x seal.text_eq)",
+        "CREATE SCHEMA one; CREATE TABLE one.s (id int); CREATE TABLE one.w (x text)",
+        "CREATE SCHEMA two; CREATE TABLE two.s (id int, x seal.text_eq); CREATE TABLE two.w (y int)",
         "SET search_path = one",
-        "PREPARE q (text) AS SELECT id FROM s WHERE x = $1",
+        "PREPARE q (text) AS SELECT id FROM s, w WHERE x = $1",
         "EXECUTE q('a')",
     ] {
         let answer = raw.query(sql);
