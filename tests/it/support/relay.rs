@@ -1,5 +1,6 @@
 //! A TCP relay that records every byte, to stand between the proxy and the database.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,10 @@ struct Shared {
     sent: Mutex<Vec<Vec<u8>>>,
     /// Bytes back from the target, one buffer per connection.
     received: Mutex<Vec<Vec<u8>>>,
-    open: Mutex<Vec<TcpStream>>,
+    /// Both ends of the connections that are open, by their number.
+    open: Mutex<HashMap<usize, [TcpStream; 2]>>,
+    /// Nothing is recorded.
+    forgetful: AtomicBool,
     refusing: AtomicBool,
     closed: AtomicBool,
 }
@@ -73,6 +77,12 @@ impl Relay {
         }
     }
 
+    /// Records nothing from now on.
+    pub fn forget(&self) {
+        self.shared.forgetful.store(true, Ordering::SeqCst);
+        self.clear();
+    }
+
     /// Cuts every connection, and refuses new ones until [`Relay::resume`].
     pub fn cut(&self) {
         self.shared.refusing.store(true, Ordering::SeqCst);
@@ -105,42 +115,44 @@ impl Shared {
         let server = TcpStream::connect(("127.0.0.1", target))?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        self.open.lock().unwrap().extend([client.try_clone()?, server.try_clone()?]);
+        let ends = [client.try_clone()?, server.try_clone()?];
         let index = {
             let mut sent = self.sent.lock().unwrap();
             self.received.lock().unwrap().push(Vec::new());
             sent.push(Vec::new());
             sent.len() - 1
         };
-        self.pump(client.try_clone()?, server.try_clone()?, index, |s| &s.sent);
-        self.pump(server, client, index, |s| &s.received);
+        self.open.lock().unwrap().insert(index, ends);
+        let (from_client, to_server) = (client.try_clone()?, server.try_clone()?);
+        let (there, back) = (Arc::clone(self), Arc::clone(self));
+        std::thread::spawn(move || {
+            let back = std::thread::spawn(move || back.pump(server, client, index, &back.received));
+            there.pump(from_client, to_server, index, &there.sent);
+            let _ = back.join();
+            there.open.lock().unwrap().remove(&index);
+        });
         Ok(())
     }
 
-    fn pump(
-        self: &Arc<Self>,
-        mut from: TcpStream,
-        mut to: TcpStream,
-        index: usize,
-        record: fn(&Shared) -> &Mutex<Vec<Vec<u8>>>,
-    ) {
-        let shared = Arc::clone(self);
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            while let Ok(n @ 1..) = from.read(&mut buffer) {
-                record(&shared).lock().unwrap()[index].extend_from_slice(&buffer[..n]);
-                if to.write_all(&buffer[..n]).is_err() {
-                    break;
-                }
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, index: usize, record: &Mutex<Vec<Vec<u8>>>) {
+        let mut buffer = vec![0; 65536];
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            if !self.forgetful.load(Ordering::SeqCst) {
+                record.lock().unwrap()[index].extend_from_slice(&buffer[..n]);
             }
-            let _ = from.shutdown(Shutdown::Read);
-            let _ = to.shutdown(Shutdown::Write);
-        });
+            if to.write_all(&buffer[..n]).is_err() {
+                break;
+            }
+        }
+        let _ = from.shutdown(Shutdown::Read);
+        let _ = to.shutdown(Shutdown::Write);
     }
 
     fn close_all(&self) {
-        for stream in self.open.lock().unwrap().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+        for (_, ends) in self.open.lock().unwrap().drain() {
+            for stream in ends {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
         }
     }
 }
