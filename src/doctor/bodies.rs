@@ -65,10 +65,7 @@ impl Body<'_> {
     }
 
     fn plpgsql(&mut self, function: &Function, catalog: &Catalog) {
-        let is_row = |oid: &Oid| {
-            let relation = catalog.type_names.get(oid).and_then(|(schema, name)| catalog.relation(schema, name));
-            relation.is_some() && !catalog.types.contains_key(oid)
-        };
+        let is_row = |oid: &Oid| catalog.relation_of_type(*oid).is_some() && !catalog.types.contains_key(oid);
         let named = function.arguments.iter().filter(|(name, _)| !name.is_empty());
         let argument = |(name, oid): &(String, Oid)| (name.clone(), if is_row(oid) { "record" } else { "int" });
         let mut arguments: Vec<(String, &str)> = named.map(argument).collect();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::existing::{is_table, shown};
 use super::{Finding, Kind, Level};
 use crate::schema::catalog::{Catalog, Column, Relation};
+use crate::schema::name::quoted;
 
 /// Words that a copy of a column or table is named with.
 const COPIES: &[&str] = &[
@@ -80,13 +81,6 @@ fn is_copy(name: &str, of: &str) -> bool {
     let rest = name.strip_prefix(of).and_then(|rest| rest.strip_prefix('_'));
     let rest = rest.or_else(|| name.strip_suffix(of).and_then(|rest| rest.strip_suffix('_')));
     rest.is_some_and(|rest| COPIES.contains(&rest.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_')))
-}
-
-/// A name as SQL would want it written.
-pub(super) fn quoted(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain { name.to_owned() } else { super::rows::ident(name) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use crate::net::connect::connect;
 use crate::net::settings::{SslMode, Target};
 use crate::schema::SchemaError;
+use crate::schema::name::literal;
 
 /// What came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +43,7 @@ pub async fn dump_and_restore(client: &Client, target: &Target) -> Result<Dumped
         Err(why) => return Ok(Dumped::NotTried(why)),
     };
     let scratch = format!("columnseal_doctor_{}", row.get::<_, String>(5).replace('-', ""));
-    let quote = |name: String| super::rows::literal(&name);
+    let quote = |name: String| literal(&name);
     let create = format!(
         "CREATE DATABASE {scratch} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
         quote(row.get(2)),

@@ -6,7 +6,8 @@ use super::judge::{Misuse, Verdict, attributes, judge, misuse, printed_path, tak
 use super::objects::{self, Kind, Object};
 use super::{Finding, Level, columns, publications, routines};
 use crate::schema::SchemaError;
-use crate::schema::catalog::{Catalog, RelationKind};
+use crate::schema::catalog::{Catalog, Relation, RelationKind};
+use crate::schema::name::quoted;
 use crate::sql::WHAT_WORKS;
 use crate::sql::plan::Refusal;
 
@@ -230,8 +231,8 @@ fn unused(object: &Object, method: &str, catalog: &Catalog) -> Option<Finding> {
 }
 
 /// A relation's name with its schema.
-pub(super) fn shown(relation: &crate::schema::catalog::Relation) -> String {
-    format!("{}.{}", super::columns::quoted(&relation.schema), super::columns::quoted(&relation.name))
+pub(super) fn shown(relation: &Relation) -> String {
+    format!("{}.{}", quoted(&relation.schema), quoted(&relation.name))
 }
 
 /// Tables, partitions and foreign tables.

@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
-use super::columns::quoted;
 use super::existing::{advice, is_table, shown};
 use super::judge::{Verdict, judge, printed_path, taken_back};
 use super::objects::{self, Kind, Object, dependents};
 use super::publications::{self, Published};
-use super::rows::{Row, query};
 use super::values::{self, Counted};
 use super::{Finding, begin, routines, sentence};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, EncType, Oid, Relation, Standing};
 use crate::schema::foresight::Becomes;
+use crate::schema::name::{literal, quoted};
 use crate::schema::pins::name_parts;
+use crate::schema::rows::{Row, query};
 use crate::sql::plan::Refusal;
 use crate::wire::value::PlainType;
 
@@ -203,20 +203,20 @@ struct Declared {
 async fn declared(client: &Client, relation: &Relation, column: &str) -> Result<Declared, SchemaError> {
     let text = format!(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, \
-         a.atttypmod > 0 OR t.typtypmod > 0, a.attnotnull, a.attidentity <> '' \
+         (a.atttypmod > 0 OR t.typtypmod > 0)::pg_catalog.text, a.attnotnull::pg_catalog.text, (a.attidentity <> '')::pg_catalog.text \
          FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          WHERE a.attrelid = {} AND a.attname = {}",
         relation.oid,
-        super::rows::literal(column)
+        literal(column)
     );
     let rows = query(client, &text).await?;
     let row = Row(rows.first().ok_or(SchemaError::Answer("the column is gone"))?);
     Ok(Declared {
         name: row.text(0)?.to_owned(),
         base: row.number(1)?,
-        limited: row.is_true(2)?,
-        not_null: row.is_true(3)?,
-        identity: row.is_true(4)?,
+        limited: row.boolean(2)?,
+        not_null: row.boolean(3)?,
+        identity: row.boolean(4)?,
     })
 }
 

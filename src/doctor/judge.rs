@@ -1,6 +1,5 @@
 //! What the analysis of statements says of a definition, and what PostgreSQL keeps of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::schema::catalog::{Catalog, EncType, Oid};
@@ -86,18 +85,13 @@ fn taken(text: &str, tokens: &[Token], catalog: &Catalog) -> Vec<Taken> {
         let Some((column, term)) = names.filter(|_| is(last + 1, ")") && is(last + 2, ".")) else { continue };
         // A subquery that the proxy wrote.
         let own = tokens[open + 1].text(text).starts_with("columnseal_");
-        let known = own || is_encrypted_somewhere(&column, catalog);
+        let known = own || catalog.is_encrypted_somewhere(&column);
         if known && ["v", "c", "eq", "ord", "m", "j"].contains(&&*term) {
             let (column, term) = (column.into_owned(), term.into_owned());
             found.push(Taken { tokens: (open, last + 3), name: (open + 1, last), column, term });
         }
     }
     found
-}
-
-fn is_encrypted_somewhere(name: &str, catalog: &Catalog) -> bool {
-    let relations = catalog.relations.values().flat_map(HashMap::values);
-    relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
 }
 
 /// Column and attribute of each `(column).attribute` in a text.
@@ -205,10 +199,7 @@ pub(super) fn misuse(trees: &str, catalog: &Catalog) -> Option<Misuse> {
 /// A column of an encrypted type or of arrays of one, or a whole row that holds one.
 fn is_value(node: &Node<'_>, catalog: &Catalog) -> bool {
     let Some(oid) = node.number("vartype").and_then(|oid| Oid::try_from(oid).ok()) else { return false };
-    let row = || {
-        let name = catalog.type_names.get(&oid);
-        name.and_then(|(schema, name)| catalog.relation(schema, name)).is_some_and(|relation| relation.touching)
-    };
+    let row = || catalog.relation_of_type(oid).is_some_and(|relation| relation.touching);
     node.label() == "VAR" && (catalog.types.contains_key(&oid) || catalog.array_types.contains_key(&oid) || row())
 }
 

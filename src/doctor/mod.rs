@@ -15,7 +15,6 @@ mod objects;
 mod plpgsql;
 mod publications;
 mod routines;
-mod rows;
 mod values;
 mod variables;
 

@@ -7,9 +7,10 @@ use std::collections::HashSet;
 
 use tokio_postgres::Client;
 
-use super::rows::{Row, query};
 use crate::schema::SchemaError;
 use crate::schema::catalog::Oid;
+use crate::schema::name::literal;
+use crate::schema::rows::{Row, query};
 
 /// What an object is; also the word for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -238,7 +239,7 @@ pub(super) async fn dependents(
          JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
          WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = ANY ('{{{}}}') AND a.attname = {}",
         list.join(","),
-        super::rows::literal(column)
+        literal(column)
     );
     let rows = query(client, &text).await?;
     rows.iter().map(|row| Ok((Row(row).text(0)?.to_owned(), Row(row).number(1)?))).collect()

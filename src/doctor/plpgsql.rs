@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rows::{ident, literal};
+use crate::schema::name::{always_quoted, literal};
 use crate::sql::lex::Lexed;
 
 /// A variable that a body declares.
@@ -148,7 +148,7 @@ pub(super) fn read(source: &str, head: &Head<'_>, is_record: impl Fn(&str) -> bo
         at = span.1;
     }
     body += &source[at..];
-    let argument = |(name, kind): &(String, &str)| format!("{} {kind}", ident(name));
+    let argument = |(name, kind): &(String, &str)| format!("{} {kind}", always_quoted(name));
     let arguments: Vec<String> = head.arguments.iter().map(argument).collect();
     let (arguments, returns) = (arguments.join(", "), head.returns);
     let text = format!("CREATE FUNCTION f({arguments}) RETURNS {returns} LANGUAGE plpgsql AS {}", literal(&body));
@@ -159,7 +159,7 @@ pub(super) fn read(source: &str, head: &Head<'_>, is_record: impl Fn(&str) -> bo
     for var in datums.iter().filter_map(|datum| datum.get("PLpgSQL_var")) {
         let (value, query) =
             (var.get("default_val").and_then(text_of), var.get("cursor_explicit_expr").and_then(text_of));
-        let target = ident(var.get("refname").and_then(Value::as_str).unwrap_or_default());
+        let target = always_quoted(var.get("refname").and_then(Value::as_str).unwrap_or_default());
         let acts = value.map(|value| Act::Assign { target, value });
         let acts = acts.into_iter().chain(query.map(|text| Act::Query { text, into: Vec::new() }));
         out.steps.extend(acts.map(|act| Step { line: line(var), act }));

@@ -3,10 +3,10 @@
 use tokio_postgres::Client;
 
 use super::existing::shown;
-use super::rows::{Row, query};
 use super::{Finding, Kind, Level};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, Oid};
+use crate::schema::rows::{Row, query};
 
 /// A table in a publication.
 pub(super) struct Published {
@@ -30,8 +30,8 @@ pub(super) struct Published {
 const PUBLISHED: &str = "\
 SELECT p.pubname, c.oid, pg_catalog.to_jsonb(t) ->> 'rowfilter', \
   CASE WHEN pg_catalog.to_jsonb(r) ->> 'prattrs' IS NOT NULL THEN pg_catalog.to_jsonb(t) -> 'attnames' END, \
-  p.pubupdate OR p.pubdelete, c.relreplident, \
-  EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), \
+  (p.pubupdate OR p.pubdelete)::pg_catalog.text, c.relreplident, \
+  EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)::pg_catalog.text, \
   pg_catalog.to_json(ARRAY(SELECT a.attname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
     ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid \
     AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)) \
@@ -49,9 +49,9 @@ pub(super) async fn read(client: &Client) -> Result<Vec<Published>, SchemaError>
             relation: row.number(1)?,
             filter: row.optional(2)?.map(str::to_owned),
             columns: row.optional(3)?.map(|_| row.list(3)).transpose()?,
-            changes: row.is_true(4)?,
+            changes: row.boolean(4)?,
             identity: row.text(5)?.to_owned(),
-            keyed: row.is_true(6)?,
+            keyed: row.boolean(6)?,
             key: row.list(7)?,
         })
     };

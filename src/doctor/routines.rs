@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
-use super::rows::{Row, query};
 use super::{Finding, Kind, Level, bodies};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, Oid};
 use crate::schema::routine::{Language, Routine, is_polymorphic, obstacle};
+use crate::schema::rows::{Row, query};
 use crate::sql::judge_routine;
 use crate::sql::plan::SessionState;
 
@@ -54,7 +54,7 @@ const FUNCTIONS: &str = "\
 SELECT p.oid, pg_catalog.format('%I.%I(', n.nspname, p.proname) || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', \
   n.nspname, p.proname, p.prokind, l.lanname, coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc), \
   coalesce(pg_catalog.to_json(p.proargnames), '[]'), \
-  pg_catalog.array_to_string(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[]), ' '), p.prorettype, p.proretset, \
+  pg_catalog.array_to_string(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[]), ' '), p.prorettype, p.proretset::pg_catalog.text, \
   (SELECT pg_catalog.to_json(ARRAY(SELECT pg_catalog.btrim(s, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array( \
      pg_catalog.substr(c, pg_catalog.length('search_path=') + 1), ',')) s)) \
    FROM pg_catalog.unnest(p.proconfig) c WHERE c LIKE 'search_path=%'), \
@@ -103,7 +103,7 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
         source: row.text(6)?.to_owned(),
         arguments,
         result: row.number(9)?,
-        set: row.is_true(10)?,
+        set: row.boolean(10)?,
         floats: path.iter().flatten().any(|schema| schema.starts_with('$')),
         path: path.map(path_of),
         serves: row.list(12)?.iter().filter_map(|oid| oid.parse().ok()).collect(),

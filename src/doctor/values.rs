@@ -3,9 +3,9 @@
 use tokio_postgres::{Client, SimpleQueryMessage};
 use zeroize::Zeroizing;
 
-use super::rows::ident;
 use crate::schema::SchemaError;
 use crate::schema::catalog::{EncType, Relation};
+use crate::schema::name::always_quoted;
 use crate::wire::value::{self, Format, Settings, ordering};
 
 /// Rows that are read at once.
@@ -44,10 +44,10 @@ pub(super) async fn count(
     const PRINTED: &str = "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; \
         SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
     client.batch_execute(PRINTED).await?;
-    let table = format!("{}.{}", ident(&relation.schema), ident(&relation.name));
+    let table = format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name));
     let declare = format!(
         "DECLARE columnseal_values NO SCROLL CURSOR FOR SELECT {}::pg_catalog.text FROM {table}",
-        ident(column)
+        always_quoted(column)
     );
     client.batch_execute(&declare).await?;
     let mut counted = Counted::default();

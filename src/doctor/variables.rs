@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::judge::{Verdict, judge};
 use super::plpgsql::Declared;
 use super::routines::Function;
-use super::rows::ident;
 use crate::schema::catalog::{Catalog, Column, Oid, Relation, RelationKind};
+use crate::schema::name::always_quoted;
 use crate::sql::lex::{Kind, Lexed, Token};
 
 /// A schema that no database has, for relations that stand for variables.
@@ -130,10 +130,9 @@ impl<'a> Names<'a> {
     /// Columns, where the type is that of a table's rows.
     fn rows_of(&self, oid: Oid) -> Option<Vec<Column>> {
         const RECORD: Oid = 2249;
-        let (schema, name) = self.catalog.type_names.get(&oid)?;
-        let relation =
-            self.catalog.relation(schema, name).filter(|r| r.kind != RelationKind::Composite || r.schema != "seal");
-        relation.filter(|_| oid != RECORD).map(|r| r.columns.clone())
+        let relation = self.catalog.relation_of_type(oid).filter(|_| oid != RECORD)?;
+        let of_type = relation.kind == RelationKind::Composite && relation.schema == "seal";
+        (!of_type).then(|| relation.columns.clone())
     }
 
     /// A type as a declaration writes it.
@@ -235,7 +234,7 @@ impl<'a> Names<'a> {
             }
             _ => return None,
         };
-        Some(format!("UPDATE {relation} SET {} = ({value})", ident(column)))
+        Some(format!("UPDATE {relation} SET {} = ({value})", always_quoted(column)))
     }
 }
 
@@ -278,7 +277,7 @@ impl Binder<'_> {
             return match (columns, &field) {
                 (Some(_), Some(field)) => {
                     let from = stands_for(&record(&name));
-                    Some(Some((format!("(SELECT r.{} FROM {from} AS r)", ident(field)), 3)))
+                    Some(Some((format!("(SELECT r.{} FROM {from} AS r)", always_quoted(field)), 3)))
                 }
                 _ if self.clash.contains(&*name) || self.is(i + 1, ".") && field.is_none() => Some(None),
                 _ => None,
@@ -302,7 +301,7 @@ impl Binder<'_> {
     fn row(&self, i: usize, name: &str, field: Option<&str>, table: &Relation) -> (String, usize) {
         let from = full(table);
         if let Some(field) = field {
-            return (format!("(SELECT {name}.{} FROM {from} AS {name})", ident(field)), 3);
+            return (format!("(SELECT {name}.{} FROM {from} AS {name})", always_quoted(field)), 3);
         }
         let star = self.is(i + 1, ".") && self.is(i + 2, "*");
         let length = if star { 3 } else { 1 };
@@ -318,7 +317,7 @@ impl Binder<'_> {
             || self.word(i + length, "from")
             || i + length == self.tokens.len();
         if star && (before || in_values) && after {
-            let one = |c: &Column| format!("(SELECT {name}.{} FROM {from} AS {name})", ident(&c.name));
+            let one = |c: &Column| format!("(SELECT {name}.{} FROM {from} AS {name})", always_quoted(&c.name));
             return (table.columns.iter().map(one).collect::<Vec<_>>().join(", "), length);
         }
         (format!("(SELECT {name} FROM {from} AS {name})"), length)
@@ -348,13 +347,13 @@ fn record(name: &str) -> String {
 }
 
 fn stands_for(name: &str) -> String {
-    format!("{SCHEMA}.{}", ident(name))
+    format!("{SCHEMA}.{}", always_quoted(name))
 }
 
 fn scalar(name: &str) -> String {
-    format!("(SELECT v.{} FROM {} AS v)", ident(name), stands_for(SCALARS))
+    format!("(SELECT v.{} FROM {} AS v)", always_quoted(name), stands_for(SCALARS))
 }
 
 fn full(relation: &Relation) -> String {
-    format!("{}.{}", ident(&relation.schema), ident(&relation.name))
+    format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name))
 }

@@ -291,6 +291,18 @@ impl Catalog {
         self.relations.get(schema)?.get(name)
     }
 
+    /// The relation whose rows are of this type.
+    pub fn relation_of_type(&self, oid: Oid) -> Option<&Arc<Relation>> {
+        let (schema, name) = self.type_names.get(&oid)?;
+        self.relation(schema, name)
+    }
+
+    /// Some relation has an encrypted column of this name.
+    pub fn is_encrypted_somewhere(&self, name: &str) -> bool {
+        let relations = self.relations.values().flat_map(HashMap::values);
+        relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
+    }
+
     /// No encrypted type is used anywhere: every statement is untouched.
     pub fn is_plain(&self) -> bool {
         self.touching_names.is_empty() && self.types.is_empty()

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 use super::catalog::{Catalog, Standing, TypeDef};
+use super::rows::query;
 use super::snapshot::{self, CHANGE_PROBE, HEAD};
 use super::{SchemaError, install, registry};
 use crate::crypto::{ClientId, TypeId};
@@ -213,14 +214,4 @@ pub async fn record_signature(
     const UPDATE: &str = "UPDATE seal.types SET signature = $2, signer = $3::text::uuid WHERE id = $1::text::uuid";
     client.execute(UPDATE, &[&id.to_string(), &signature, &signer.to_string()]).await?;
     Ok(())
-}
-
-/// Rows of a query, as text.
-async fn query(client: &Client, text: &str) -> Result<Vec<Vec<Option<String>>>, SchemaError> {
-    let messages = client.simple_query(text).await?;
-    let rows = messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(String::from)).collect()),
-        _ => None,
-    });
-    Ok(rows.collect())
 }

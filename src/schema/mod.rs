@@ -8,10 +8,12 @@ pub mod epochs;
 pub mod error;
 pub mod foresight;
 pub mod install;
+pub(crate) mod name;
 pub mod node_tree;
 pub mod pins;
 pub mod registry;
 pub mod routine;
+pub(crate) mod rows;
 pub mod snapshot;
 
 pub use error::SchemaError;

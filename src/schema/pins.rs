@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::catalog::{Catalog, Column, Oid, Relation, RelationKind, Standing};
+use super::name::quoted;
 use super::routine::Routine;
 use super::snapshot::settle;
 use crate::crypto::TypeId;
@@ -344,13 +345,6 @@ fn part(text: &str) -> Option<(String, &str)> {
             None => return (!name.is_empty()).then_some((name, rest)),
         }
     }
-}
-
-/// A name as SQL would want it written.
-fn quoted(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 #[cfg(test)]

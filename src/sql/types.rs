@@ -7,6 +7,8 @@ use pg_query::protobuf::TypeName;
 use super::plan::SessionState;
 use super::tree::string;
 use crate::schema::catalog::{Catalog, EncType, Oid};
+pub(super) use crate::schema::name::always_quoted;
+use crate::schema::name::quoted;
 use crate::wire::value::{Digits, PlainType};
 
 /// Built-in types that values may be cast to: name, OID, OID of the array.
@@ -285,16 +287,4 @@ pub(super) fn shown_otherwise(ty: &Arc<EncType>) -> Option<Arc<EncType>> {
 /// The type's name as SQL: `seal.email`, `seal.email[]`.
 pub(super) fn sql_name(t: &EncType) -> String {
     format!("seal.{}{}", quoted(&t.def.name), if t.is_array() { "[]" } else { "" })
-}
-
-/// An identifier that may follow a point, quoted if it must be.
-pub(super) fn quoted(name: &str) -> std::borrow::Cow<'_, str> {
-    let simple =
-        name.bytes().enumerate().all(|(i, b)| b.is_ascii_lowercase() || b == b'_' || (i > 0 && b.is_ascii_digit()));
-    if simple && !name.is_empty() { name.into() } else { always_quoted(name).into() }
-}
-
-/// An identifier in quotes.
-pub(super) fn always_quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

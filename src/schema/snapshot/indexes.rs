@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::rows::{Answer, Row};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Index, Key, Oid, Relation};
 use crate::schema::node_tree::Node;
+use crate::schema::rows::{Answer, Row};
 
 /// Attributes of every encrypted type that are no terms: the version guard and the envelope.
 const BEFORE_TERMS: i64 = 2;

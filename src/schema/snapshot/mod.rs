@@ -6,7 +6,6 @@ mod closure;
 mod facts;
 mod indexes;
 mod queries;
-mod rows;
 mod taint;
 mod types;
 mod words;
@@ -20,11 +19,11 @@ pub use facts::{Facts, Judged, SQL_RUNNING_FUNCTIONS};
 pub use queries::{CHANGE_PROBE, HEAD, SNAPSHOT_QUERIES};
 
 use self::facts::Function;
-use self::rows::{Answer, Row, pairs};
 use self::types::{Attributes, PgType};
 use super::SchemaError;
 use super::catalog::{Catalog, Column, EncType, Oid, Relation, RelationKind};
 use super::routine::{self, Body, Language, Routine};
+use super::rows::{Answer, Row, pairs};
 use crate::crypto::TypeId;
 
 static VERSIONS: AtomicU64 = AtomicU64::new(0);

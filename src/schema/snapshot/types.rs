@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::rows::{Answer, Row};
 use crate::crypto::TypeId;
 use crate::schema::catalog::{EncType, Oid, Standing, Terms, TypeDef};
+use crate::schema::rows::{Answer, Row};
 use crate::schema::{SchemaError, registry};
 use crate::wire::value::PlainType;
 

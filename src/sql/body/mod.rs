@@ -201,7 +201,8 @@ impl Analyzer<'_> {
         if read.is_empty() {
             // Another language.
             let words: Vec<String> = words_of(text).collect();
-            let of_row = |pair: &&[String]| matches!(&*pair[0], "new" | "old") && self.is_encrypted_somewhere(&pair[1]);
+            let of_row =
+                |pair: &&[String]| matches!(&*pair[0], "new" | "old") && self.catalog.is_encrypted_somewhere(&pair[1]);
             return words.windows(2).find(of_row).map(|pair| pair.join("."));
         }
         read.iter().find_map(|lexed| self.row_column_of(text, lexed))
@@ -217,14 +218,9 @@ impl Analyzer<'_> {
                 let row = if row.text(text) == ")" { step.get(at.checked_sub(3)?)? } else { row };
                 let of_row = row.is_word(text, "new") || row.is_word(text, "old");
                 let whole = text.get(row.start as usize..column.end as usize)?;
-                (of_row && self.is_encrypted_somewhere(&name)).then(|| whole.to_string())
+                (of_row && self.catalog.is_encrypted_somewhere(&name)).then(|| whole.to_string())
             })
         })
-    }
-
-    fn is_encrypted_somewhere(&self, name: &str) -> bool {
-        let relations = self.catalog.relations.values().flat_map(|schema| schema.values());
-        relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
     }
 }
 
