@@ -7,7 +7,7 @@ use std::time::Duration;
 use columnseal::config::load_store;
 use columnseal::keys::settings::Service;
 use columnseal::keyserver::workspace::{EnrolReport, Enrolling, InitOptions, InitReport, Progress, Workspace};
-use columnseal::net::settings::{SslMode, Target};
+use columnseal::net::settings::Target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
@@ -242,14 +242,7 @@ fn without_password(target: &Target) -> String {
     let hosts: Vec<String> = target.hosts.iter().map(|(name, port)| format!("{}:{port}", host(name))).collect();
     let user = target.user.as_deref().map(|user| format!("{}@", encode(user))).unwrap_or_default();
     let name = target.name.as_deref().map(encode).unwrap_or_default();
-    let mode = match target.sslmode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
-    };
+    let mode = target.sslmode.name();
     let root = target.sslrootcert.as_deref().map(|path| format!("&sslrootcert={}", encode(&path.to_string_lossy())));
     format!("postgres://{user}{}/{name}?sslmode={mode}{}", hosts.join(","), root.unwrap_or_default())
 }

@@ -10,20 +10,12 @@ use crate::net::target::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT, TargetError};
 
 use super::reader::Reader;
 
-const SSL_MODES: [(&str, SslMode); 6] = [
-    ("disable", SslMode::Disable),
-    ("allow", SslMode::Allow),
-    ("prefer", SslMode::Prefer),
-    ("require", SslMode::Require),
-    ("verify-ca", SslMode::VerifyCa),
-    ("verify-full", SslMode::VerifyFull),
-];
 /// Keys that may not stand beside `url`.
 const PARTS: [&str; 4] = ["database.host", "database.port", "database.name", "database.user"];
 
 /// The database, from `url` or from its parts.
 pub(super) fn target(reader: &mut Reader<'_>) -> Target {
-    let tls = reader.choice("database.tls", &SSL_MODES);
+    let tls = reader.choice("database.tls", &SslMode::ALL.map(|mode| (mode.name(), mode)));
     let mut target = match reader.secret("database.url") {
         Some(url) => from_url(reader, &url, tls),
         None => from_parts(reader, tls),

@@ -90,7 +90,7 @@ async fn dump(target: &Target, database: &str) -> Result<String, String> {
     let (hosts, ports): (Vec<_>, Vec<_>) =
         target.hosts.iter().map(|(host, port)| (host.clone(), port.to_string())).unzip();
     command.env("PGHOST", hosts.join(",")).env("PGPORT", ports.join(",")).env("PGDATABASE", database);
-    command.env("PGSSLMODE", mode(target.sslmode));
+    command.env("PGSSLMODE", target.sslmode.name());
     command.env("PGCONNECT_TIMEOUT", target.connect_timeout.as_secs().max(2).to_string());
     let root = target.sslrootcert.as_ref().map(|path| path.as_os_str());
     command.env("PGSSLROOTCERT", root.unwrap_or_else(|| std::ffi::OsStr::new("system")));
@@ -117,17 +117,6 @@ async fn dump(target: &Target, database: &str) -> Result<String, String> {
     // Commands of psql, which newer ones write at begin and end.
     let lines = text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
     Ok(lines.collect::<Vec<_>>().join("\n"))
-}
-
-fn mode(mode: SslMode) -> &'static str {
-    match mode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
-    }
 }
 
 /// The server's own words where it spoke, without details; not where they may quote a value.

@@ -59,20 +59,10 @@ impl FromStr for SslMode {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        Ok(match text {
-            "disable" => SslMode::Disable,
-            "allow" => SslMode::Allow,
-            "prefer" => SslMode::Prefer,
-            "require" => SslMode::Require,
-            "verify-ca" => SslMode::VerifyCa,
-            "verify-full" => SslMode::VerifyFull,
-            other => {
-                return Err(TargetError::Value {
-                    name: "sslmode",
-                    value: other.to_owned(),
-                    expected: "one of disable, allow, prefer, require, verify-ca, verify-full",
-                });
-            }
+        SslMode::ALL.into_iter().find(|mode| mode.name() == text).ok_or_else(|| TargetError::Value {
+            name: "sslmode",
+            value: text.to_owned(),
+            expected: "one of disable, allow, prefer, require, verify-ca, verify-full",
         })
     }
 }
