@@ -1,8 +1,8 @@
 //! The checks of a whole set-up, one after the other: what `columnseal doctor` prints.
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::crypto::TypeId;
-use crate::doctor::{self, Dumped, Finding, Level};
+use crate::doctor::{self, Dumped, Finding, Level, Trial};
 use crate::keys::Ring;
 use crate::keys::settings::Service;
 use crate::net::connect::{ConnectError, connect_with};
@@ -65,11 +65,11 @@ struct Known {
 }
 
 /// Checks everything, and changes nothing. What cannot be looked at because of a fault before it is left out, and told.
-pub async fn doctor(config: &Config) -> Vec<Check> {
+pub async fn doctor(config: &Config, environment: &Environment) -> Vec<Check> {
     let mut checks = risks(config);
     let known = keys(config, &mut checks).await;
     audit(config, &mut checks).await;
-    if let Err(error) = database_checks(config, &known, &mut checks).await {
+    if let Err(error) = database_checks(config, environment, &known, &mut checks).await {
         checks.push(Check::failed("database", error));
     }
     checks
@@ -170,7 +170,12 @@ async fn audit(config: &Config, checks: &mut Vec<Check>) {
 }
 
 /// Connection, schema, types, pins, objects, a dump.
-async fn database_checks(config: &Config, known: &Known, checks: &mut Vec<Check>) -> Result<(), StartError> {
+async fn database_checks(
+    config: &Config,
+    environment: &Environment,
+    known: &Known,
+    checks: &mut Vec<Check>,
+) -> Result<(), StartError> {
     let (session, target) = (&config.session, &config.session.database);
     let dialer = Dialer::new(target.clone())?;
     let stream = dialer.dial(dialer.attempts()[0]).await.map_err(ConnectError::from)?.stream;
@@ -207,7 +212,10 @@ async fn database_checks(config: &Config, known: &Known, checks: &mut Vec<Check>
         checks.push(Check::new("types", Level::Fault, problem, "run `columnseal db install`"));
     }
     objects(&client, &catalog, checks).await?;
-    checks.push(dumped(doctor::dump_and_restore(&client, target).await?));
+    // Where programs are found; what of libpq's and ours is set is none of pg_dump's business.
+    let kept = ["PATH", "LD_LIBRARY_PATH", "TMPDIR"];
+    let kept: Vec<_> = kept.into_iter().filter_map(|name| Some((name, environment.variable(name)?))).collect();
+    checks.extend(tried(doctor::dump_and_restore(&client, &dialer, &kept).await?));
     Ok(())
 }
 
@@ -338,8 +346,8 @@ async fn objects(
     Ok(())
 }
 
-fn dumped(outcome: Dumped) -> Check {
-    match outcome {
+fn tried(trial: Trial) -> Vec<Check> {
+    let mut checks = vec![match trial.outcome {
         Dumped::Restored => Check::ok("dump", "a dump of the schema restores into a new database"),
         Dumped::NotTried(why) => {
             let why = format!("it was not tried whether a dump of the schema restores: {why}");
@@ -354,5 +362,11 @@ fn dumped(outcome: Dumped) -> Check {
                 "correct what is named; until then backups do not restore as they are",
             )
         }
-    }
+    }];
+    checks.extend(trial.left.map(|(database, why)| {
+        let why = format!("database {database}, in which it was tried, could not be dropped: {why}");
+        let advice = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+        Check::new("dump", Level::Warning, why, advice)
+    }));
+    checks
 }

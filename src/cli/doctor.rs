@@ -54,7 +54,8 @@ impl Doctor {
                 lines
             }
             Ok(config) => {
-                let checks = context.block_on("look at the set-up", async { Ok(doctor(&config).await) })?;
+                let checks = context
+                    .block_on("look at the set-up", async { Ok(doctor(&config, &context.environment).await) })?;
                 checks.iter().map(of_check).collect()
             }
         };

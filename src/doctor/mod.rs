@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 use crate::schema::SchemaError;
 use crate::schema::catalog::Catalog;
 
-pub use dump::{Dumped, dump_and_restore};
+pub use dump::{Dumped, Trial, dump_and_restore};
 pub use forecast::{Effect, Forecast, ForecastError, Item, Wish, forecast};
 pub use objects::Kind;
 pub use values::{Counted, Fault as ValueFault};
@@ -78,7 +78,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// All objects of the database that break with encrypted columns or look forgotten, sorted. The catalog must be of the
-/// same database, with its pins checked. Not cancel safe: the connection is left in a transaction.
+/// same database. Not cancel safe: the connection is left in a transaction.
 ///
 /// # Errors
 /// The catalogs cannot be read.

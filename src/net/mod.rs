@@ -8,6 +8,8 @@ pub mod connect;
 pub mod dial;
 pub mod files;
 pub mod hosts;
+pub mod lend;
+pub(crate) mod link;
 pub mod login;
 mod passfile;
 pub mod proxied;

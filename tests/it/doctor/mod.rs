@@ -1,6 +1,7 @@
 //! `columnseal doctor` and `columnseal encrypt --dry-run`: what they say of a database, and that it is so.
 
 mod ahead;
+mod dumped;
 mod setup;
 
 use std::collections::BTreeSet;
