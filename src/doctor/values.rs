@@ -8,8 +8,10 @@ use crate::schema::catalog::{EncType, Relation};
 use crate::schema::name::always_quoted;
 use crate::wire::value::{self, Format, Settings, ordering};
 
-/// Rows that are read at once.
-const BATCH: usize = 5_000;
+/// Rows that are read at once, at the most.
+const ROWS: usize = 1_000;
+/// Bytes that rows read at once should have, as far as those before them tell.
+const BYTES: usize = 1 << 20;
 
 /// What the rows of a column hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -40,8 +42,9 @@ pub(super) async fn count(
     column: &str,
     enc: &EncType,
 ) -> Result<Counted, SchemaError> {
-    // As the default settings of values say, so that they are read as they were printed.
-    const PRINTED: &str = "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; \
+    // As the default settings of values say, so that they are read as they were printed; and no policy hides rows: where one
+    // would, that is an error.
+    const PRINTED: &str = "SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; \
         SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
     client.batch_execute(PRINTED).await?;
     let table = format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name));
@@ -52,16 +55,20 @@ pub(super) async fn count(
     client.batch_execute(&declare).await?;
     let mut counted = Counted::default();
     let settings = Settings::default();
+    let (mut rows, mut longest) = (1, 1);
     loop {
         let before = counted.rows;
-        for message in client.simple_query(&format!("FETCH {BATCH} FROM columnseal_values")).await? {
+        for message in client.simple_query(&format!("FETCH {rows} FROM columnseal_values")).await? {
             if let SimpleQueryMessage::Row(row) = message {
-                counted.add(row.get(0), enc, &settings);
+                let value = row.get(0);
+                longest = longest.max(value.map_or(0, str::len));
+                counted.add(value, enc, &settings);
             }
         }
         if counted.rows == before {
             break;
         }
+        rows = (BYTES / longest).clamp(1, ROWS.min(rows * 4));
     }
     client.batch_execute("CLOSE columnseal_values").await?;
     counted.faults.sort_by(|a, b| (a.sqlstate, &a.why).cmp(&(b.sqlstate, &b.why)));

@@ -99,6 +99,13 @@ fn values_that_could_not_be_stored_are_counted() {
     assert_eq!((code, &report["nulls"], faults(&report)), (0, &Value::from(12000), vec![]), "{report}");
     let (code, report) = ahead("parent.e", "seal.text");
     assert_eq!((code, &report["rows"]), (0, &Value::from(1)), "rows of children count");
+    // Rows that a policy hides count too, or nothing does.
+    database.sql("ALTER TABLE parent ENABLE ROW LEVEL SECURITY; ALTER TABLE parent FORCE ROW LEVEL SECURITY");
+    let out = run(&workspace, &client, &database, &["encrypt", "parent.e", "--type", "seal.text", "--dry-run"]);
+    assert!(out.code == 6 && out.err.contains("row-level security"), "{} {}{}", out.code, out.out, out.err);
+    database.sql("ALTER TABLE parent NO FORCE ROW LEVEL SECURITY");
+    let (code, report) = ahead("parent.e", "seal.text");
+    assert_eq!((code, &report["rows"]), (0, &Value::from(1)), "its owner sees all rows");
     // What cannot be looked at is said in one line.
     database.sql("CREATE VIEW v AS SELECT * FROM t; CREATE TABLE sealed (e seal.text_eq)");
     for (args, why) in [
