@@ -128,10 +128,10 @@ pub(super) fn taken_back(text: &str, catalog: &Catalog) -> (String, bool) {
         let word = token.text(text);
         match word {
             // (array_agg(a.name))[1], with FILTER perhaps
-            "array_agg" if i > 0 && is(i - 1, "(") => {
+            "array_agg" if i > 0 && is(i - 1, "(") && is(i + 1, "(") => {
                 let close = (i..tokens.len()).find(|&j| is(j, "["));
                 let Some(close) = close.filter(|&c| is(c - 1, ")") && is(c + 2, "]")) else { continue };
-                let Some(end) = (i + 2..close).find(|&j| is(j, ")")) else { continue };
+                let Some(end) = (i + 2..close).find(|&j| is(j, ")")).filter(|&end| end > i + 2) else { continue };
                 let name = &text[tokens[i + 2].start as usize..tokens[end - 1].end as usize];
                 edits.push(((i - 1, close + 2), name.to_owned()));
             }
@@ -207,5 +207,26 @@ fn walk<'a>(node: &Node<'a>, see: &mut impl FnMut(&Node<'a>)) {
     see(node);
     for child in node.children() {
         walk(child, see);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_picked_from_groups_are_columns_again() {
+        let catalog = Catalog::default();
+        for (text, wanted) in [
+            ("SELECT (array_agg(u.email))[1] FROM users u", "SELECT u.email FROM users u"),
+            ("SELECT (array_agg(email) FILTER (WHERE (id > 1)))[1]", "SELECT email"),
+            // What only looks like it stays as it is.
+            ("SELECT (array_agg())[1]", "SELECT (array_agg())[1]"),
+            ("SELECT (array_agg || (x))[1]", "SELECT (array_agg || (x))[1]"),
+            ("SELECT (array_agg)[1]", "SELECT (array_agg)[1]"),
+            ("SELECT (array_agg(", "SELECT (array_agg("),
+        ] {
+            assert_eq!(taken_back(text, &catalog), (wanted.to_owned(), text != wanted), "{text}");
+        }
     }
 }
