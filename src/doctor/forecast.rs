@@ -192,8 +192,8 @@ fn wanted(catalog: &Catalog, name: &str) -> Result<Arc<EncType>, ForecastError> 
 /// A column's type as it was declared.
 struct Declared {
     name: String,
-    /// The type under a domain.
-    base: Oid,
+    /// The type of values that is of it, or under its domains.
+    plain: Option<PlainType>,
     /// It has a length or precision.
     limited: bool,
     not_null: bool,
@@ -202,21 +202,30 @@ struct Declared {
 
 async fn declared(client: &Client, relation: &Relation, column: &str) -> Result<Declared, SchemaError> {
     let text = format!(
-        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, \
-         (a.atttypmod > 0 OR t.typtypmod > 0)::pg_catalog.text, a.attnotnull::pg_catalog.text, (a.attidentity <> '')::pg_catalog.text \
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-         WHERE a.attrelid = {} AND a.attname = {}",
+        "WITH RECURSIVE t AS (SELECT a.atttypid AS oid, a.atttypmod AS modifier FROM pg_catalog.pg_attribute a \
+             WHERE a.attrelid = {0} AND a.attname = {1} \
+           UNION ALL SELECT d.typbasetype, d.typtypmod FROM t JOIN pg_catalog.pg_type d ON d.oid = t.oid AND d.typtype = 'd') \
+         SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), b.oid, b.typtype, b.typname, \
+           (SELECT pg_catalog.bool_or(t.modifier > 0) FROM t)::pg_catalog.text, \
+           a.attnotnull::pg_catalog.text, (a.attidentity <> '')::pg_catalog.text \
+         FROM pg_catalog.pg_attribute a, t JOIN pg_catalog.pg_type b ON b.oid = t.oid AND b.typtype <> 'd' \
+         WHERE a.attrelid = {0} AND a.attname = {1}",
         relation.oid,
         literal(column)
     );
     let rows = query(client, &text).await?;
+    let plain = match (row.text(2)?, row.text(3)?) {
+        ("e", _) => Some(PlainType::Enum),
+        (_, "citext") => Some(PlainType::Citext),
+        _ => PlainType::from_oid(row.oid(1)?),
+    };
     let row = Row(rows.first().ok_or(SchemaError::Answer("the column is gone"))?);
     Ok(Declared {
         name: row.text(0)?.to_owned(),
-        base: row.number(1)?,
-        limited: row.boolean(2)?,
-        not_null: row.boolean(3)?,
-        identity: row.boolean(4)?,
+        plain,
+        limited: row.boolean(4)?,
+        not_null: row.boolean(5)?,
+        identity: row.boolean(6)?,
     })
 }
 
@@ -234,8 +243,7 @@ fn of_type(relation: &Relation, column: &str, from: &Declared, enc: &EncType) ->
     let text = |plain: PlainType| {
         matches!(plain, PlainType::Text | PlainType::Varchar | PlainType::Bpchar | PlainType::Citext)
     };
-    let plain = PlainType::from_oid(from.base);
-    let same = plain.is_none_or(|plain| plain == enc.def.plain || text(plain) && text(enc.def.plain));
+    let same = from.plain.is_some_and(|plain| plain == enc.def.plain || text(plain) && text(enc.def.plain));
     if !same {
         let why = format!(
             "it is of type {}, and seal.{} holds {}: statements and applications see that type",

@@ -96,6 +96,16 @@ fn values_that_could_not_be_stored_are_counted() {
     assert_eq!(faults(&report), [("22P02".to_owned(), 6000)], "{report}");
     assert!(!report.to_string().contains("hidden"), "no value is told");
     let (code, report) = ahead("t.n", "numeric_eq");
+    let whys = |column: &str| -> Vec<String> {
+        let (_, report) = ahead(column, "seal.text_eq");
+        report["objects"].as_array().unwrap().iter().map(|o| o["why"].as_str().unwrap().to_owned()).collect()
+    };
+    database.sql("CREATE DOMAIN short AS varchar(5); CREATE DOMAIN shorter AS short CHECK (VALUE <> ''); CREATE TABLE odd (p point, d shorter)");
+    assert_eq!(
+        whys("odd.p"),
+        ["it is of type point, and seal.text_eq holds text: statements and applications see that type"]
+    );
+    assert_eq!(whys("odd.d"), ["the limit of public.shorter is not kept: encrypted values have none"]);
     assert_eq!((code, &report["nulls"], faults(&report)), (0, &Value::from(12000), vec![]), "{report}");
     let (code, report) = ahead("parent.e", "seal.text");
     assert_eq!((code, &report["rows"]), (0, &Value::from(1)), "rows of children count");
