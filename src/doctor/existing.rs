@@ -25,13 +25,13 @@ fn look(object: &Object, catalog: &Catalog) -> Option<Finding> {
     match object.kind {
         Kind::Index => index(object, catalog),
         Kind::View | Kind::MaterializedView => view(object, catalog),
-        Kind::Rule => rule(object, catalog),
-        Kind::Statistics => statistics(object, catalog),
         Kind::Column => column(object, catalog),
         Kind::Domain | Kind::CompositeType => refused(object, catalog),
         // Of UNIQUE and PRIMARY KEY the index is looked at.
         Kind::Constraint if matches!(&*object.detail, "u" | "p") => None,
         _ if !touches(object, catalog) => None,
+        Kind::Rule => rule(object, catalog),
+        Kind::Statistics => statistics(object, catalog),
         _ => kept(object, catalog),
     }
 }
@@ -122,9 +122,6 @@ fn list(columns: &[&str]) -> String {
 
 /// The proxy makes no rules, and does not look into those that are there.
 fn rule(object: &Object, catalog: &Catalog) -> Option<Finding> {
-    if !touches(object, catalog) {
-        return None;
-    }
     if let Some(found) = misused(object, catalog) {
         return Some(found);
     }
@@ -134,9 +131,6 @@ fn rule(object: &Object, catalog: &Catalog) -> Option<Finding> {
 
 /// Statistics over encrypted columns, or over what is made from them.
 fn statistics(object: &Object, catalog: &Catalog) -> Option<Finding> {
-    if !touches(object, catalog) {
-        return None;
-    }
     // The term of a column is a plain value, of which statistics help.
     let terms_only = attributes(&object.text, catalog).iter().all(|(_, term)| term != "c" && term != "v");
     let verdict = judge(&object.text, catalog, &printed_path());

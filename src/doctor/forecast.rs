@@ -16,7 +16,6 @@ use super::values::{self, Counted};
 use super::{Finding, begin, routines, sentence};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, EncType, Oid, Relation, Standing};
-use crate::schema::foresight::Becomes;
 use crate::schema::name::{literal, quoted};
 use crate::schema::pins::name_parts;
 use crate::schema::rows::{Row, query};
@@ -214,12 +213,12 @@ async fn declared(client: &Client, relation: &Relation, column: &str) -> Result<
         literal(column)
     );
     let rows = query(client, &text).await?;
+    let row = Row(rows.first().ok_or(SchemaError::Answer("the column is gone"))?);
     let plain = match (row.text(2)?, row.text(3)?) {
         ("e", _) => Some(PlainType::Enum),
         (_, "citext") => Some(PlainType::Citext),
         _ => PlainType::from_oid(row.oid(1)?),
     };
-    let row = Row(rows.first().ok_or(SchemaError::Answer("the column is gone"))?);
     Ok(Declared {
         name: row.text(0)?.to_owned(),
         plain,
@@ -272,12 +271,12 @@ fn of_type(relation: &Relation, column: &str, from: &Declared, enc: &EncType) ->
 
 /// The catalog in which the column has the type, and views what follows from that.
 fn hypothetical(catalog: &Catalog, family: &[Oid], column: &str, enc: &Arc<EncType>, objects: &[Object]) -> Catalog {
-    let becomes = || vec![(column.to_owned(), Becomes::Encrypted(Arc::clone(enc)))];
-    let mut changes: HashMap<Oid, Vec<(String, Becomes)>> = family.iter().map(|oid| (*oid, becomes())).collect();
+    let becomes = || vec![(column.to_owned(), Arc::clone(enc))];
+    let mut changes: HashMap<Oid, Vec<(String, Arc<EncType>)>> = family.iter().map(|oid| (*oid, becomes())).collect();
     let views: Vec<&Object> =
         objects.iter().filter(|o| matches!(o.kind, Kind::View | Kind::MaterializedView)).collect();
-    // A view over views takes as many rounds as they are deep.
-    for _ in 0..=views.len() {
+    // A view over views takes as many rounds as they are deep; each column changes once.
+    loop {
         let after = catalog.with(&changes);
         let mut grown = false;
         for view in &views {
@@ -292,16 +291,15 @@ fn hypothetical(catalog: &Catalog, family: &[Oid], column: &str, enc: &Arc<EncTy
                 if let Some(enc) =
                     enc.filter(|_| column.enc.is_none() && !known.iter().any(|(name, _)| *name == column.name))
                 {
-                    known.push((column.name.clone(), Becomes::Encrypted(enc)));
+                    known.push((column.name.clone(), enc));
                     grown = true;
                 }
             }
         }
         if !grown {
-            break;
+            return after;
         }
     }
-    catalog.with(&changes)
 }
 
 /// Entries that depend on the column, and on views that do.

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::{Finding, Kind, Level, bodies};
 use crate::schema::SchemaError;
 use crate::schema::catalog::{Catalog, Oid};
-use crate::schema::routine::{Language, Routine, is_polymorphic, obstacle};
+use crate::schema::routine::{Language, Routine, is_polymorphic, obstacle, schemas_of};
 use crate::schema::rows::{Row, query};
 use crate::sql::judge_routine;
 use crate::sql::plan::SessionState;
@@ -55,9 +55,8 @@ SELECT p.oid, pg_catalog.format('%I.%I(', n.nspname, p.proname) || pg_catalog.pg
   n.nspname, p.proname, p.prokind, l.lanname, coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc), \
   coalesce(pg_catalog.to_json(p.proargnames), '[]'), \
   pg_catalog.array_to_string(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[]), ' '), p.prorettype, p.proretset::pg_catalog.text, \
-  (SELECT pg_catalog.to_json(ARRAY(SELECT pg_catalog.btrim(s, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array( \
-     pg_catalog.substr(c, pg_catalog.length('search_path=') + 1), ',')) s)) \
-   FROM pg_catalog.unnest(p.proconfig) c WHERE c LIKE 'search_path=%'), \
+  (SELECT pg_catalog.substr(c, pg_catalog.length('search_path=') + 1) FROM pg_catalog.unnest(p.proconfig) c \
+     WHERE c LIKE 'search_path=%'), \
   pg_catalog.to_json(ARRAY(SELECT DISTINCT g.tgrelid::pg_catalog.text FROM pg_catalog.pg_trigger g \
      WHERE g.tgfoid = p.oid AND g.tgparentid = 0 ORDER BY 1)) \
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
@@ -67,18 +66,19 @@ WHERE p.oid >= 16384 AND n.nspname <> 'seal' AND NOT pg_catalog.pg_is_other_temp
 
 /// All functions that no extension brought, and the schemas of the role's sessions.
 pub(super) async fn read(client: &Client) -> Result<(Vec<Function>, Vec<String>), SchemaError> {
-    const PATH: &str = "SET LOCAL search_path = pg_catalog; SELECT pg_catalog.to_json(ARRAY(SELECT pg_catalog.btrim(s, ' \"') \
-        FROM pg_catalog.unnest(pg_catalog.string_to_array((SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'), ',')) s))";
+    const PATH: &str = "SET LOCAL search_path = pg_catalog; \
+        SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
     let answer = query(client, PATH).await?;
-    let path = path_of(answer.first().map(|row| Row(row).list(0)).transpose()?.unwrap_or_default());
+    let setting = answer.first().map(|row| Row(row).optional(0)).transpose()?.flatten().unwrap_or_default();
+    let path = searched(schemas_of(setting).unwrap_or_default());
     let rows = query(client, FUNCTIONS).await?;
     client.batch_execute("SET LOCAL search_path = seal").await?;
     Ok((rows.iter().map(|row| function(Row(row))).collect::<Result<_, _>>()?, path))
 }
 
 /// The schemas that are searched, implicit ones included, and the one that new relations come to be in.
-fn path_of(written: Vec<String>) -> Vec<String> {
-    let mut path: Vec<String> = written.into_iter().filter(|schema| !schema.is_empty() && schema != "$user").collect();
+fn searched(written: Vec<String>) -> Vec<String> {
+    let mut path: Vec<String> = written.into_iter().filter(|schema| !schema.starts_with('$')).collect();
     if !path.iter().any(|schema| schema == "pg_catalog") {
         path.insert(0, "pg_catalog".to_owned());
     }
@@ -91,7 +91,7 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
     let types: Vec<Oid> =
         types.collect::<Result<_, _>>().map_err(|_| SchemaError::Answer("a field is not a number"))?;
     let names = row.list(7)?;
-    let path = row.optional(11)?.map(|_| row.list(11)).transpose()?;
+    let path = row.optional(11)?.map(|setting| schemas_of(setting).unwrap_or_else(|| vec!["$".to_owned()]));
     let arguments =
         types.iter().enumerate().map(|(i, oid)| (names.get(i).cloned().unwrap_or_default(), *oid)).collect();
     Ok(Function {
@@ -105,7 +105,7 @@ fn function(row: Row<'_>) -> Result<Function, SchemaError> {
         result: row.number(9)?,
         set: row.boolean(10)?,
         floats: path.iter().flatten().any(|schema| schema.starts_with('$')),
-        path: path.map(path_of),
+        path: path.map(searched),
         serves: row.list(12)?.iter().filter_map(|oid| oid.parse().ok()).collect(),
     })
 }
@@ -120,6 +120,8 @@ pub(super) async fn examine(client: &Client, catalog: &Catalog) -> Result<Vec<Fi
 /// What a catalog says of functions.
 pub(super) struct Judge<'a> {
     catalog: &'a Catalog,
+    /// The same as bodies see it.
+    within: Catalog,
     /// The schemas of the role's sessions.
     path: &'a [String],
     /// By OID: how calls are judged, and whether it runs dynamic SQL. Without those that the configuration trusts.
@@ -129,7 +131,7 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     pub(super) fn new(catalog: &'a Catalog, path: &'a [String]) -> Self {
         let known = catalog.facts.functions().map(|f| (f.oid, (f.routine, f.dynamic))).collect();
-        Judge { catalog, path, known }
+        Judge { catalog, within: catalog.for_bodies(), path, known }
     }
 
     /// What is wrong with one.
@@ -150,7 +152,7 @@ impl<'a> Judge<'a> {
             _ if !touches => Vec::new(),
             _ => match call_trouble(function, self.of_catalog(routine), *dynamic, self) {
                 Some((why, advice)) => vec![Finding::new(function.word(), &function.shown, Level::Fault, why, advice)],
-                None => findings(function, bodies::troubles(function, None, self.catalog, self.path)),
+                None => findings(function, bodies::troubles(function, None, &self.within, self.path)),
             },
         }
     }
@@ -167,7 +169,7 @@ impl<'a> Judge<'a> {
     fn serving(&self, function: &Function, touches: bool) -> Vec<Finding> {
         let tables = function.serves.iter().filter_map(|oid| self.catalog.by_oid(*oid));
         let tables = tables.filter(|table| touches || table.touching);
-        let troubles = tables.flat_map(|table| bodies::troubles(function, Some(table), self.catalog, self.path));
+        let troubles = tables.flat_map(|table| bodies::troubles(function, Some(table), &self.within, self.path));
         findings(function, troubles.collect())
     }
 }

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::schema::SchemaError;
 use crate::schema::catalog::{EncType, Relation};
-use crate::schema::name::always_quoted;
+use crate::schema::name::{always_quoted, qualified};
 use crate::wire::value::{self, Format, Settings, ordering};
 
 /// Rows that are read at once, at the most.
@@ -47,7 +47,7 @@ pub(super) async fn count(
     const PRINTED: &str = "SET LOCAL row_security = off; SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC'; \
         SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
     client.batch_execute(PRINTED).await?;
-    let table = format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name));
+    let table = qualified(&relation.schema, &relation.name);
     let declare = format!(
         "DECLARE columnseal_values NO SCROLL CURSOR FOR SELECT {}::pg_catalog.text FROM {table}",
         always_quoted(column)

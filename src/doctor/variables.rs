@@ -8,7 +8,7 @@ use super::judge::{Verdict, judge};
 use super::plpgsql::Declared;
 use super::routines::Function;
 use crate::schema::catalog::{Catalog, Column, Oid, Relation, RelationKind};
-use crate::schema::name::always_quoted;
+use crate::schema::name::{always_quoted, qualified};
 use crate::sql::lex::{Kind, Lexed, Token};
 
 /// A schema that no database has, for relations that stand for variables.
@@ -46,6 +46,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
+    /// `catalog`: as bodies see it.
     pub(super) fn new(
         function: &'a Function,
         table: Option<&'a Arc<Relation>>,
@@ -118,7 +119,7 @@ impl<'a> Names<'a> {
         let records = self.records.iter().filter_map(|(name, columns)| Some((name, columns.clone()?)));
         relations.extend(records.map(|(name, columns)| relation(record(name), columns)));
         for relation in relations {
-            self.catalog = self.catalog.with_relation(relation);
+            self.catalog.put(relation);
         }
     }
 
@@ -355,5 +356,5 @@ fn scalar(name: &str) -> String {
 }
 
 fn full(relation: &Relation) -> String {
-    format!("{}.{}", always_quoted(&relation.schema), always_quoted(&relation.name))
+    qualified(&relation.schema, &relation.name)
 }

@@ -3,20 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::catalog::{Catalog, Column, EncType, Oid, Relation};
+use super::catalog::{Catalog, EncType, Oid, Relation};
 use super::routine::Routine;
 use super::snapshot::settle;
-
-/// What a column of a view would be.
-#[derive(Clone, Debug)]
-pub enum Becomes {
-    /// Plain.
-    Plain,
-    /// Of this encrypted type.
-    Encrypted(Arc<EncType>),
-    /// Made from encrypted values in a way that cannot be followed.
-    Tainted,
-}
 
 impl Catalog {
     /// The relation of this OID.
@@ -40,16 +29,17 @@ impl Catalog {
         }
     }
 
-    /// This catalog with columns that are otherwise: of each relation, by name. Such a relation has no indexes any more.
-    pub fn with(&self, changes: &HashMap<Oid, Vec<(String, Becomes)>>) -> Catalog {
+    /// This catalog with columns of encrypted types: of each relation, by name. Such a relation has no indexes any more.
+    pub fn with(&self, changes: &HashMap<Oid, Vec<(String, Arc<EncType>)>>) -> Catalog {
         let mut catalog = self.clone();
         for relation in catalog.relations.values_mut().flat_map(HashMap::values_mut) {
             let Some(changed) = changes.get(&relation.oid) else { continue };
             let relation = Arc::make_mut(relation);
             relation.indexes.clear();
             for column in &mut relation.columns {
-                if let Some((_, becomes)) = changed.iter().find(|(name, _)| *name == column.name) {
-                    change(column, becomes);
+                if let Some((_, enc)) = changed.iter().find(|(name, _)| *name == column.name) {
+                    (column.enc, column.type_oid) = (Some(Arc::clone(enc)), enc.oid);
+                    (column.direct, column.tainted) = (true, false);
                 }
             }
         }
@@ -57,28 +47,20 @@ impl Catalog {
         catalog
     }
 
-    /// This catalog with another relation that statements can name, and in which every function may be called, whatever its
-    /// body does.
-    pub fn with_relation(&self, relation: Relation) -> Catalog {
+    /// This catalog as statements in bodies of functions see it: every function may be called, whatever its body does.
+    pub fn for_bodies(&self) -> Catalog {
         let mut catalog = self.clone();
-        if relation.touching {
-            catalog.touching_names.insert(relation.name.clone());
-        }
         for routine in catalog.routines.values_mut().flatten() {
             *routine = Arc::new(Routine { followed: true, body: None, ..Routine::clone(routine) });
         }
-        catalog.relations.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), Arc::new(relation));
         catalog
     }
-}
 
-fn change(column: &mut Column, becomes: &Becomes) {
-    (column.enc, column.direct, column.tainted) = match becomes {
-        Becomes::Plain => (None, false, false),
-        Becomes::Encrypted(enc) => (Some(Arc::clone(enc)), true, false),
-        Becomes::Tainted => (None, false, true),
-    };
-    if let Some(enc) = &column.enc {
-        column.type_oid = enc.oid;
+    /// Another relation that statements can name, or one of that name as it is now.
+    pub fn put(&mut self, relation: Relation) {
+        if relation.touching {
+            self.touching_names.insert(relation.name.clone());
+        }
+        self.relations.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), Arc::new(relation));
     }
 }

@@ -14,6 +14,11 @@ pub(crate) fn always_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The name of something in a schema, each part in quotes.
+pub(crate) fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", always_quoted(schema), always_quoted(name))
+}
+
 /// A string, whatever `standard_conforming_strings` is.
 pub(crate) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");

@@ -71,8 +71,13 @@ impl Language {
     }
 }
 
-/// The schemas of a setting `search_path`, as PostgreSQL keeps it. `None`: one depends on who asks.
+/// The schemas of a setting `search_path`, as PostgreSQL keeps it. `None`: one depends on who asks, or it cannot be read.
 pub fn path_of(setting: &str) -> Option<Vec<String>> {
+    schemas_of(setting).filter(|path| !path.iter().any(|name| name.starts_with('$')))
+}
+
+/// The same with `$user` where it stands. `None`: it cannot be read.
+pub fn schemas_of(setting: &str) -> Option<Vec<String>> {
     let mut path = Vec::new();
     let mut rest = setting.trim();
     while !rest.is_empty() {
@@ -86,9 +91,6 @@ pub fn path_of(setting: &str) -> Option<Vec<String>> {
                 (rest[..end].trim().to_lowercase(), &rest[end..])
             }
         };
-        if name.starts_with('$') {
-            return None;
-        }
         path.extend(Some(name).filter(|name| !name.is_empty()));
         rest = match after.trim_start() {
             "" => "",
