@@ -46,7 +46,7 @@ struct Body<'a> {
 
 impl Body<'_> {
     fn sql(&mut self, source: &str) {
-        let Ok(lexed) = Lexed::new(source, true) else { return };
+        let Ok(lexed) = Lexed::new(source, true) else { return self.unread(0) };
         let tokens = &lexed.tokens;
         let word = |i: usize, word: &str| tokens.get(i).is_some_and(|t| t.is_word(source, word));
         // BEGIN ATOMIC ... END, or RETURN and an expression
@@ -66,18 +66,18 @@ impl Body<'_> {
 
     fn plpgsql(&mut self, function: &Function, catalog: &Catalog) {
         let is_row = |oid: &Oid| catalog.relation_of_type(*oid).is_some() && !catalog.types.contains_key(oid);
-        let named = function.arguments.iter().filter(|(name, _)| !name.is_empty());
         let argument = |(name, oid): &(String, Oid)| (name.clone(), if is_row(oid) { "record" } else { "int" });
-        let mut arguments: Vec<(String, &str)> = named.map(argument).collect();
+        let mut arguments: Vec<(String, &str)> = function.arguments.iter().map(argument).collect();
         if self.trigger {
             arguments.extend(["new", "old"].map(|row| (row.to_owned(), "record")));
         }
         let returns = if function.set { "SETOF int" } else { "int" };
-        let heads = [returns, "void"].map(|returns| Head { arguments: &arguments, returns });
+        let heads = [(returns, false), ("void", false), (returns, true)];
+        let heads = heads.map(|(returns, by_arguments)| Head { arguments: &arguments, returns, by_arguments });
         self.names.declare(&plpgsql::declarations(&function.source));
         let read = |head: &Head<'_>| plpgsql::read(&function.source, head, |name| self.names.is_record(name));
-        let Some(body) = heads.iter().find_map(read) else { return };
-        for step in body.steps {
+        let Some(steps) = heads.iter().find_map(read) else { return self.unread(0) };
+        for step in steps {
             match step.act {
                 Act::Value(text) if text.contains("__Case__Variable") => {}
                 Act::Value(text) if self.trigger && is_row_of_trigger(&text) => {}
@@ -87,6 +87,12 @@ impl Body<'_> {
                 Act::Dynamic => self.dynamic(step.line),
             }
         }
+    }
+
+    fn unread(&mut self, line: u64) {
+        let what = if line == 0 { "its body" } else { "it" };
+        let why = format!("{what} cannot be read, and is not looked at");
+        self.push(line, Level::Warning, &why, "See to it that it touches no encrypted column but to move it");
     }
 
     fn dynamic(&mut self, line: u64) {
@@ -180,7 +186,9 @@ impl Body<'_> {
         // What a function that is called does is told where that one is judged, and PostgreSQL knows which it calls.
         let of_call = refusal.message.starts_with("function ") && refusal.message.contains("touches encrypted columns")
             || refusal.message.starts_with("which function this call of ");
-        if matches!(code, "0A000" | "42804") && !of_call {
+        if code == "42601" {
+            self.unread(line);
+        } else if matches!(code, "0A000" | "42804") && !of_call {
             let advice = match refusal.message.contains("whole-row") && self.trigger {
                 true => "Write OLD *<> NEW to see whether anything was written; else name the columns one by one",
                 false => refusal.hint.as_deref().unwrap_or_default(),

@@ -32,16 +32,12 @@ pub(super) enum Act {
     Dynamic,
 }
 
-/// What a body holds.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Body {
-    pub(super) steps: Vec<Step>,
-}
-
-/// What a body is read as: its function's arguments, with the types they stand for, and what it returns.
+/// What a body is read as: its function's arguments, with the types they stand for (and names, where they have one), what it
+/// returns, and whether that is by OUT arguments.
 pub(super) struct Head<'a> {
     pub(super) arguments: &'a [(String, &'static str)],
     pub(super) returns: &'static str,
+    pub(super) by_arguments: bool,
 }
 
 /// Types that PostgreSQL's parser of PL/pgSQL knows without a database. All others stand as what they are like.
@@ -133,8 +129,8 @@ fn places(source: &str) -> Vec<Place> {
     out
 }
 
-/// Reads a body. `is_record` says of each declaration whether it is of rows. `None`: it is none that can be read.
-pub(super) fn read(source: &str, head: &Head<'_>, is_record: impl Fn(&str) -> bool) -> Option<Body> {
+/// The steps of a body. `is_record` says of each declaration whether it is of rows. `None`: it is none that can be read.
+pub(super) fn read(source: &str, head: &Head<'_>, is_record: impl Fn(&str) -> bool) -> Option<Vec<Step>> {
     let (mut body, mut at) = (String::with_capacity(source.len()), 0);
     for Place { declared, span } in places(source) {
         let first = declared.kind.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
@@ -148,23 +144,27 @@ pub(super) fn read(source: &str, head: &Head<'_>, is_record: impl Fn(&str) -> bo
         at = span.1;
     }
     body += &source[at..];
-    let argument = |(name, kind): &(String, &str)| format!("{} {kind}", always_quoted(name));
-    let arguments: Vec<String> = head.arguments.iter().map(argument).collect();
+    let argument = |(name, kind): &(String, &str)| match name.as_str() {
+        "" => (*kind).to_owned(),
+        name => format!("{} {kind}", always_quoted(name)),
+    };
+    let out = head.by_arguments.then(|| "OUT columnseal_result int".to_owned());
+    let arguments: Vec<String> = head.arguments.iter().map(argument).chain(out).collect();
     let (arguments, returns) = (arguments.join(", "), head.returns);
     let text = format!("CREATE FUNCTION f({arguments}) RETURNS {returns} LANGUAGE plpgsql AS {}", literal(&body));
     let parsed = pg_query::parse_plpgsql(&text).ok()?;
     let function = parsed.get(0)?.get("PLpgSQL_function")?;
     let datums = function.get("datums").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut out = Body::default();
+    let mut out = Vec::new();
     for var in datums.iter().filter_map(|datum| datum.get("PLpgSQL_var")) {
         let (value, query) =
             (var.get("default_val").and_then(text_of), var.get("cursor_explicit_expr").and_then(text_of));
         let target = always_quoted(var.get("refname").and_then(Value::as_str).unwrap_or_default());
         let acts = value.map(|value| Act::Assign { target, value });
         let acts = acts.into_iter().chain(query.map(|text| Act::Query { text, into: Vec::new() }));
-        out.steps.extend(acts.map(|act| Step { line: line(var), act }));
+        out.extend(acts.map(|act| Step { line: line(var), act }));
     }
-    steps(function.get("action")?, &mut out.steps);
+    steps(function.get("action")?, &mut out);
     Some(out)
 }
 
@@ -212,7 +212,9 @@ fn statement(kind: &str, node: &Value, out: &mut Vec<Step>) {
             let into = node.get("var").map(targets).unwrap_or_default();
             expression("query").into_iter().for_each(|text| push(Act::Query { text, into: into.clone() }));
         }
-        "return_query" => expression("query").into_iter().for_each(|text| push(Act::Query { text, into: Vec::new() })),
+        "return_query" | "open" => {
+            expression("query").into_iter().for_each(|text| push(Act::Query { text, into: Vec::new() }))
+        }
         "dynexecute" | "dynfors" => push(Act::Dynamic),
         _ => {}
     }
@@ -298,9 +300,9 @@ mod tests {
         let source = "DECLARE v seal.text_eq; BEGIN\n IF NEW.a = 1 THEN NEW.b := 2;\n ELSIF OLD.* = NEW.* THEN\n SELECT x INTO v FROM t;\n\
             END IF;\n FOR r IN SELECT y FROM t LOOP EXECUTE q; END LOOP;\n RETURN QUERY SELECT 1; END";
         let arguments = ["new", "old", "r"].map(|name| (name.to_owned(), "record"));
-        let head = Head { arguments: &arguments, returns: "SETOF int" };
-        let body = read(source, &head, |_| false).expect("a body");
-        let shown: Vec<String> = body.steps.iter().map(|step| format!("{} {:?}", step.line, step.act)).collect();
+        let head = Head { arguments: &arguments, returns: "SETOF int", by_arguments: false };
+        let steps = read(source, &head, |_| false).expect("a body");
+        let shown: Vec<String> = steps.iter().map(|step| format!("{} {:?}", step.line, step.act)).collect();
         assert_eq!(
             shown,
             [
@@ -316,8 +318,26 @@ mod tests {
     }
 
     #[test]
+    fn results_are_read_however_they_are_returned() {
+        let arguments = ["", "named"].map(|name| (name.to_owned(), "int"));
+        let read = |source: &str, returns, by_arguments| {
+            let steps = read(source, &Head { arguments: &arguments, returns, by_arguments }, |_| false)?;
+            Some(steps.into_iter().map(|step| step.act).collect::<Vec<Act>>())
+        };
+        let value = |text: &str| Act::Value(text.to_owned());
+        let assign = |target: &str, value: &str| Act::Assign { target: target.to_owned(), value: value.to_owned() };
+        let next = read("DECLARE a ALIAS FOR $1; BEGIN a := 1; RETURN NEXT named + 1; END", "SETOF int", false);
+        assert_eq!(next, Some(vec![assign("a", "1"), value("named + 1")]));
+        let source = "BEGIN named := $1; RETURN NEXT; END";
+        assert_eq!(read(source, "SETOF int", true), Some(vec![assign("named", "$1")]));
+        for (returns, by_arguments) in [("SETOF int", false), ("int", false), ("void", false), ("int", true)] {
+            assert_eq!(read(source, returns, by_arguments), None, "{returns}");
+        }
+    }
+
+    #[test]
     fn what_is_no_body_is_none() {
-        let head = Head { arguments: &[], returns: "int" };
+        let head = Head { arguments: &[], returns: "int", by_arguments: false };
         for source in ["", "BEGIN", "SELECT 1", "BEGIN x := 1; END", "DECLARE", "DECLARE ; BEGIN END", "'"] {
             assert_eq!(read(source, &head, |_| false), None, "{source}");
         }

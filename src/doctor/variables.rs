@@ -58,14 +58,14 @@ impl<'a> Names<'a> {
             Names { function, table, path, catalog: catalog.clone(), scalars: HashMap::new(), records: HashMap::new() };
         names.scalars.extend(SPECIAL.iter().map(|name| ((*name).to_owned(), plain(name))));
         for (i, (name, oid)) in function.arguments.iter().enumerate() {
-            let column = names.column(name, *oid);
-            match names.rows_of(*oid) {
-                Some(columns) if !name.is_empty() => drop(names.records.insert(name.clone(), Some(columns))),
-                _ if !name.is_empty() => drop(names.scalars.insert(name.clone(), column.clone())),
-                _ => {}
+            let (number, rows) = (format!("${}", i + 1), names.rows_of(*oid));
+            names.scalars.insert(number.clone(), names.column(&number, *oid));
+            for name in [name, &number].into_iter().filter(|name| !name.is_empty()) {
+                match &rows {
+                    Some(columns) => drop(names.records.insert(name.clone(), Some(columns.clone()))),
+                    None => drop(names.scalars.insert(name.clone(), names.column(name, *oid))),
+                }
             }
-            let number = format!("${}", i + 1);
-            names.scalars.insert(number.clone(), Column { name: number, ..column });
         }
         names.publish();
         names
@@ -266,20 +266,21 @@ impl Binder<'_> {
     /// What stands for the token, and how many it stands for. The outer `None`: it is not known.
     fn bound(&self, i: usize) -> Option<Option<(String, usize)>> {
         let token = &self.tokens[i];
+        let field = self.tokens.get(i + 2).filter(|_| self.is(i + 1, ".")).and_then(|t| t.name(self.text));
         if token.kind == Kind::Param {
-            return Some(Some((scalar(token.text(self.text)), 1)));
+            let number = token.text(self.text);
+            return Some(Some(match field.filter(|_| self.names.is_record(number)) {
+                Some(field) => (of_record(number, &field), 3),
+                None => (scalar(number), 1),
+            }));
         }
         let Some(name) = token.name(self.text).filter(|_| i == 0 || !self.is(i - 1, ".")) else { return Some(None) };
-        let field = self.tokens.get(i + 2).filter(|_| self.is(i + 1, ".")).and_then(|t| t.name(self.text));
         if let Some(table) = self.names.table.filter(|_| *name == *"new" || *name == *"old") {
             return Some(Some(self.row(i, &name, field.as_deref(), table)));
         }
         if let Some(columns) = self.names.records.get(&*name) {
             return match (columns, &field) {
-                (Some(_), Some(field)) => {
-                    let from = stands_for(&record(&name));
-                    Some(Some((format!("(SELECT r.{} FROM {from} AS r)", always_quoted(field)), 3)))
-                }
+                (Some(_), Some(field)) => Some(Some((of_record(&name, field), 3))),
                 _ if self.clash.contains(&*name) || self.is(i + 1, ".") && field.is_none() => Some(None),
                 _ => None,
             };
@@ -348,7 +349,11 @@ fn record(name: &str) -> String {
 }
 
 fn stands_for(name: &str) -> String {
-    format!("{SCHEMA}.{}", always_quoted(name))
+    qualified(SCHEMA, name)
+}
+
+fn of_record(name: &str, field: &str) -> String {
+    format!("(SELECT r.{} FROM {} AS r)", always_quoted(field), stands_for(&record(name)))
 }
 
 fn scalar(name: &str) -> String {

@@ -95,6 +95,21 @@ CREATE FUNCTION b_into(OUT mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN SELECT 
 CREATE FUNCTION b_query() RETURNS TABLE (mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT u.email FROM users u; END';
 -- call: SELECT b_query()
 -- call: SELECT * FROM b_query()
+-- fault: function public.b_next(wanted integer)
+CREATE FUNCTION b_next(wanted int) RETURNS TABLE (uid int, mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN uid := wanted; SELECT u.email INTO mail FROM users u WHERE u.id = wanted; RETURN NEXT; END';
+-- call: SELECT * FROM b_next(1)
+-- fault: function public.b_unnamed(integer)
+CREATE FUNCTION b_unnamed(int) RETURNS int LANGUAGE plpgsql AS 'DECLARE v seal.text_eq; BEGIN SELECT u.email INTO v FROM users u WHERE u.id = $1; RETURN $1; END';
+-- call: SELECT b_unnamed(1)
+-- fault: function public.b_opens()
+CREATE FUNCTION b_opens() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE c refcursor; BEGIN OPEN c FOR SELECT u.id FROM users u ORDER BY u.born; FETCH c INTO NEW.age; CLOSE c; RETURN NEW; END';
+CREATE TABLE b_opens_on (LIKE history); CREATE TRIGGER t BEFORE INSERT OR UPDATE ON b_opens_on FOR EACH ROW EXECUTE FUNCTION b_opens();
+-- warning: function public.b_unread()
+CREATE SCHEMA b_hidden; CREATE TYPE b_hidden.pair AS (a int, b int);
+SET search_path = public, b_hidden;
+CREATE FUNCTION b_unread() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE p pair; BEGIN p.a := 1; RETURN NEW; END';
+RESET search_path;
+CREATE TABLE b_unread_on (LIKE history); CREATE TRIGGER t BEFORE UPDATE ON b_unread_on FOR EACH ROW EXECUTE FUNCTION b_unread();
 -- fault: function public.b_row_changed()
 CREATE FUNCTION b_row_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF OLD.* IS DISTINCT FROM NEW.* THEN NEW.age := 1; END IF; RETURN NEW; END';
 CREATE TABLE b_row_changed_on (LIKE history); CREATE TRIGGER t BEFORE UPDATE ON b_row_changed_on FOR EACH ROW EXECUTE FUNCTION b_row_changed();

@@ -25,6 +25,10 @@ CREATE FUNCTION f_mails() RETURNS TABLE (mail seal.text_eq) LANGUAGE sql AS 'SEL
 CREATE FUNCTION f_only_name(wanted int, OUT loud text) LANGUAGE plpgsql AS 'BEGIN SELECT upper(u.name) INTO loud FROM users u WHERE u.id = wanted; END';
 -- call: SELECT f_only_name(1)
 -- call: SELECT * FROM f_only_name(1)
+CREATE FUNCTION f_next(wanted int) RETURNS TABLE (uid int, mail seal.text_eq) LANGUAGE plpgsql AS 'BEGIN uid := wanted; mail := (SELECT u.email FROM users u WHERE u.id = wanted); RETURN NEXT; END';
+-- call: SELECT * FROM f_next(1)
+CREATE FUNCTION f_unnamed(int) RETURNS seal.text_eq LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT u.email FROM users u WHERE u.id = $1); END';
+-- call: SELECT f_unnamed(1)
 CREATE FUNCTION f_literal() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE name = ''Ann''';
 -- call: SELECT f_literal()
 CREATE FUNCTION f_number(wanted int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users WHERE age > 20 AND id = wanted';
