@@ -43,15 +43,18 @@ impl Encrypt {
         let attempted = format!("look ahead at encrypting {}", self.column);
         let target = context
             .settings(&attempted, load_database(&context.environment, &context.sources, self.database.as_deref()))?;
-        let (signed, unchecked) = match db::signed(context) {
-            Ok(signed) => (signed, false),
-            Err(_) => (Vec::new(), true),
-        };
-        if unchecked {
-            context.output.note("The key store cannot be read: whether the type is signed is not looked at.");
-        }
+        let signed = db::signed(context).unwrap_or_else(|why| {
+            context.output.note(&format!("Whether the type is signed is not looked at: {why}"));
+            Vec::new()
+        });
         let config = load(&context.environment, &context.sources);
-        let trusted = config.map(|config| config.session.policy.trusted_functions).unwrap_or_default();
+        let trusted = config.map(|config| config.session.policy.trusted_functions).unwrap_or_else(|faults| {
+            context.output.note(&format!(
+                "No function counts as trusted: the settings of a proxy have faults: {}",
+                faults.to_string().replace("\n", "; ")
+            ));
+            Vec::new()
+        });
         let wish = Wish { column: self.column.clone(), kind: self.kind.clone() };
         let found = context.block_on(&attempted, async {
             let client = reach(&target, &attempted).await?;
