@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use super::shop;
 use crate::support::process::{self, Tied};
 use crate::support::workspace::ClientCredentials;
 use crate::support::{Auth, Cluster, Database, Options, Workspace, eventually};
@@ -25,10 +26,7 @@ const ASTRAY: &[(&str, &str)] = &[
 #[test]
 fn the_dump_connects_as_all_connections_do() {
     let options = Options { auth: Auth::Scram, tls: true, tls_only: true, ..Options::default() };
-    let cluster = Cluster::start(options);
-    let database = cluster.database("shop");
-    let workspace = Workspace::init(&database);
-    let client = workspace.client_create("web", &["default"]);
+    let (cluster, database, workspace, client) = shop(options);
     database.superuser("ALTER ROLE app CREATEDB");
     let passfile = workspace.dir().join("pgpass");
     std::fs::write(&passfile, format!("*:{}:*:app:app secret\n", cluster.port)).unwrap();
@@ -48,10 +46,7 @@ fn the_dump_connects_as_all_connections_do() {
 
 /// A database whose dump is restored as soon as `shop` holds table `go`, and not before.
 fn slow() -> (Cluster, Database, Workspace, ClientCredentials) {
-    let cluster = Cluster::plain();
-    let database = cluster.database("shop");
-    let workspace = Workspace::init(&database);
-    let client = workspace.client_create("web", &["default"]);
+    let (cluster, database, workspace, client) = shop(Options::default());
     database.superuser("ALTER ROLE app CREATEDB");
     // An index holds what its expression is for constants.
     database.sql(

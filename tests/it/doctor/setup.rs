@@ -1,8 +1,8 @@
 //! A fault in each part of the set-up is found, and told by its check.
 
-use super::json;
+use super::{json, shop};
 use crate::support::process;
-use crate::support::{Cluster, Workspace};
+use crate::support::{Options, Workspace};
 
 /// Runs doctor with these settings; the exit code, and `check: why` of each fault and warning.
 fn doctor(workspace: &Workspace, settings: &[(&str, &str)]) -> (i32, Vec<String>) {
@@ -26,10 +26,7 @@ fn found(workspace: &Workspace, settings: &[(&str, &str)], code: i32, fault: &st
 
 #[test]
 fn faults_of_settings_and_keys_are_found() {
-    let cluster = Cluster::plain();
-    let database = cluster.database("shop");
-    let workspace = Workspace::init(&database);
-    let client = workspace.client_create("web", &["default"]);
+    let (_cluster, database, workspace, client) = shop(Options::default());
     let none = workspace.client_create("none", &[]);
     let other = workspace.client_create("other", &["default"]);
     let good =
@@ -64,10 +61,8 @@ fn faults_of_settings_and_keys_are_found() {
 
 #[test]
 fn faults_of_the_database_are_found() {
-    let cluster = Cluster::plain();
-    let (database, bare) = (cluster.database("shop"), cluster.database("bare"));
-    let workspace = Workspace::init(&database);
-    let client = workspace.client_create("web", &["default"]);
+    let (cluster, database, workspace, client) = shop(Options::default());
+    let bare = cluster.database("bare");
     let check = |url: &str, more: &[(&str, &str)], fault: &str| {
         let own = [("CS_CLIENT_ID", client.id.as_str()), ("CS_CLIENT_KEY", &client.key), ("CS_DATABASE__URL", url)];
         let all: Vec<(&str, &str)> = own.iter().chain(more).copied().collect();
