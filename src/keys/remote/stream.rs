@@ -42,7 +42,7 @@ enum End {
 
 /// Follows the stream for as long as somebody listens.
 pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
-    let (mut server, mut pause, mut failing) = (0, FIRST, false);
+    let (mut server, mut pause, mut failing) = (inner.transport.first(), FIRST, false);
     loop {
         let mut heard = false;
         let before = told.borrow().clone();

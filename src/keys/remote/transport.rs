@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::crypto::random;
 use crate::net::https_client_config;
 
 use super::super::clock::jitter;
@@ -125,7 +126,15 @@ impl Transport {
         if servers.is_empty() {
             return Err(KeysError::invalid("no key server is named"));
         }
-        Ok(Self { client, servers, first: AtomicUsize::new(0) })
+        // Each process begins somewhere, so that all together use all of them.
+        let first = random::array::<2>().map_or(0, u16::from_be_bytes);
+        let first = AtomicUsize::new(usize::from(first) % servers.len());
+        Ok(Self { client, servers, first })
+    }
+
+    /// The server that is asked first.
+    pub(super) fn first(&self) -> usize {
+        self.first.load(Ordering::Relaxed)
     }
 
     /// How many servers there are.
@@ -140,7 +149,7 @@ impl Transport {
         asked: &Asked,
         believe: impl Fn(Answer) -> Result<T, KeysError>,
     ) -> Result<T, KeysError> {
-        let (first, count) = (self.first.load(Ordering::Relaxed), self.servers.len());
+        let (first, count) = (self.first(), self.servers.len());
         let tries = count.max(2);
         let mut attempt = 0;
         loop {
@@ -251,4 +260,18 @@ pub async fn post(
     let read =
         |answer: Answer| Ok(if answer.status == 200 { Ok(answer.body.into()) } else { Err(super::error(&answer)) });
     transport.ask(&asked, read).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn many_processes_begin_at_all_servers() {
+        let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(String::from).to_vec();
+        let settings = Server { urls, ca: None };
+        let begun: std::collections::HashSet<usize> =
+            (0..40).map(|_| Transport::new(&settings).expect("settings").first()).collect();
+        assert_eq!(begun, [0, 1].into());
+    }
 }
