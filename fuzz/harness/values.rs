@@ -3,8 +3,8 @@
 use columnseal::crypto::secret::{Key32, TermRoot};
 use columnseal::crypto::term::matching::{MatchKey, Run};
 use columnseal::wire::value::{
-    Array, ByteaOutput, Case, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Like, PlainType, Settings, Zone,
-    canonical, fold, ordering, read, read_array, read_operand, write, write_array,
+    Array, ByteaOutput, DateForm, DateOrder, DateStyle, Form, Format, IntervalStyle, Letters, Like, PlainType,
+    Settings, Zone, canonical, fold, ordering, read, read_array, read_operand, write, write_array,
 };
 
 /// Types that parameters may be declared as.
@@ -115,6 +115,8 @@ pub fn arrays(data: &[u8]) {
     }
 }
 
+static LETTERS: [std::sync::OnceLock<Letters>; 2] = [const { std::sync::OnceLock::new() }; 2];
+
 /// A pattern and a value with a zero byte between, both text: a value that matches has the terms that are searched for.
 pub fn patterns(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
@@ -123,10 +125,16 @@ pub fn patterns(data: &[u8]) {
     if pattern.len() * value.len() > 1 << 16 {
         return;
     }
-    let case = [Case::Exact, Case::Ascii, Case::Unicode][usize::from(choice) % 3];
     let escape = [None, Some(""), Some("!")][usize::from(choice / 3) % 3];
-    let like = Like::new(pattern, escape, case).expect("an escape of one character or none");
-    let matches = like.matches(value);
+    let one = "an escape of one character or none";
+    let (like, shown) = match choice % 3 {
+        0 => (Like::new(pattern, escape).expect(one), None),
+        choice => {
+            let letters = LETTERS[usize::from(choice) - 1].get_or_init(|| Letters::simple(choice == 2));
+            (Like::lower(pattern, escape, letters).expect(one), Some(letters.map(value, Form::Lower)))
+        }
+    };
+    let matches = like.matches(shown.as_deref().map_or(value, String::as_str));
     if like.is_everything() {
         assert!(matches!(matches, Ok(true)));
     }

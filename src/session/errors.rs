@@ -372,6 +372,15 @@ pub(super) fn short_pattern(column: &str) -> PgError {
     .hint("Search for three characters in a row, or for the beginning or end of the value.")
 }
 
+/// The database's locale tells case by rules that are not known here.
+pub(super) fn unfollowed_locale(column: &str) -> PgError {
+    PgError::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("this search on encrypted column {column} goes by case, which the locale of this database tells by rules of its own"),
+    )
+    .hint("LIKE and = without lower and upper work.")
+}
+
 /// More values than one condition may look at.
 pub(super) fn too_many_looked(column: &str, most: usize) -> PgError {
     PgError::error(

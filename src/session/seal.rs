@@ -26,7 +26,7 @@ use crate::telemetry::metrics::Spent;
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Case, Format, PlainType};
+use crate::wire::value::{self, Format, Letters, PlainType};
 
 /// Where parameter values and result formats come from.
 pub(super) enum Given<'a> {
@@ -171,7 +171,11 @@ fn raw_values<'a>(
 ///
 /// # Errors
 /// A value that is no text, a pattern that is none.
-pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Result<Vec<Option<Wanted>>, PgError> {
+pub(super) fn wanted(
+    prepared: &Prepared,
+    given: &Given<'_>,
+    letters: Option<&Letters>,
+) -> Result<Vec<Option<Wanted>>, PgError> {
     let raws = raw_values(prepared, given, None)?;
     let settings = value::Settings::default();
     let fault = |n: usize, error: value::ValueError| {
@@ -192,7 +196,7 @@ pub(super) fn wanted(prepared: &Prepared, given: &Given<'_>, case: Case) -> Resu
             value::read_array(PlainType::Text, raw.declared, raw.format, bytes, &settings).map_err(|e| fault(n, e))?;
         Ok(Some(array.iter().map(|element| element.map(owned)).collect()))
     };
-    prepared.plan.searches.iter().map(|search| search::read(search, case, &text, &array)).collect()
+    prepared.plan.searches.iter().map(|search| search::read(search, letters, &text, &array)).collect()
 }
 
 /// The type that an operand is read as: that of the comparison PostgreSQL would make.

@@ -21,7 +21,7 @@ use crate::crypto::{KeyId, KeysetId, Kref};
 use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use crate::telemetry::metrics::Spent;
 use crate::wire::error::PgError;
-use crate::wire::value::{Case, Dimensions, Like, PlainType, ValueError};
+use crate::wire::value::{Dimensions, Letters, Like, Unfollowed, ValueError};
 
 /// Values that one condition may look at.
 const MAX_LOOKED: usize = 200_000;
@@ -35,7 +35,7 @@ const PART_BYTES: usize = 4 << 20;
 /// After a value of more bytes than this others have their turn.
 const LONG: usize = 4_096;
 
-/// Whether this database's locale knows more letters than ASCII's.
+/// Whether this database's locale knows more letters than ASCII's, where its encoding has no code points to ask about.
 const LOCALE: &str = "SELECT pg_catalog.lower(U&'\\00C4') OPERATOR(pg_catalog.=) U&'\\00E4'";
 
 const INT4_ARRAY: u32 = 1007;
@@ -67,6 +67,8 @@ impl Found {
 pub(super) struct Wanted {
     quantifier: Quantifier,
     likes: Vec<Like>,
+    /// Blanks may follow what a pattern asks for at the end of a value.
+    padded: bool,
 }
 
 impl Wanted {
@@ -95,10 +97,14 @@ enum Narrow {
 
 impl Narrow {
     fn of(wanted: &Wanted, keys: &TermKeys) -> Narrow {
-        let Wanted { quantifier, likes } = wanted;
+        let Wanted { quantifier, likes, padded } = wanted;
         let tokens = |like: &Like| {
             let literals = like.literals();
-            keys.matching.tokens(literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends }))
+            keys.matching.tokens(literals.iter().map(|l| Run {
+                text: &l.text,
+                starts: l.starts,
+                ends: l.ends && !padded,
+            }))
         };
         match quantifier {
             Quantifier::All if likes.iter().all(Like::is_everything) => Narrow::Everything,
@@ -145,12 +151,14 @@ where
     ) -> Answer<Result<Vec<Found>, PgError>> {
         // What is asked ends with Flush: the client's own Sync, or that of its simple query, follows.
         self.state.in_batch = true;
-        if prepared.plan.searches.iter().any(folds) && self.state.case.is_none() {
-            let Some(rows) = self.ask(LOCALE).await? else { return Ok(None) };
-            let unicode = rows.into_iter().flatten().next().flatten().as_deref() == Some("t");
-            self.state.case = Some(if unicode { Case::Unicode } else { Case::Ascii });
+        if let Some(search) = prepared.plan.searches.iter().find(|s| s.tells_case()) {
+            match self.learn_letters(&search.column).await? {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Ok(Some(Err(error))),
+                None => return Ok(None),
+            }
         }
-        let wanted = match seal::wanted(prepared, given, self.state.case.unwrap_or(Case::Exact)) {
+        let wanted = match seal::wanted(prepared, given, self.state.letters.as_deref()) {
             Ok(wanted) => wanted,
             Err(error) => return Ok(Some(Err(error))),
         };
@@ -163,6 +171,28 @@ where
             }
         }
         Ok(Some(Ok(found)))
+    }
+
+    /// Asks the database what it makes of letters, once.
+    async fn learn_letters(&mut self, column: &str) -> Answer<Result<(), PgError>> {
+        if self.state.letters.is_some() {
+            return Ok(Some(Ok(())));
+        }
+        let Some(rows) = self.ask(&alphabet()).await? else { return Ok(None) };
+        let letters = match rows.into_iter().next().as_deref() {
+            Some([Some(lower), Some(upper)]) => Letters::read(lower, upper),
+            _ => {
+                let Some(rows) = self.ask(LOCALE).await? else { return Ok(None) };
+                Ok(Letters::simple(rows.into_iter().flatten().next().flatten().as_deref() == Some("t")))
+            }
+        };
+        Ok(Some(match letters {
+            Ok(letters) => {
+                self.state.letters = Some(Arc::new(letters));
+                Ok(())
+            }
+            Err(Unfollowed) => Err(errors::unfollowed_locale(column)),
+        }))
     }
 
     /// `wanted`: `None` is NULL.
@@ -238,8 +268,7 @@ where
         self.fetch_for(&search.column, keyset, values).await?;
         self.state.exchange.turn_to(Some(Spent::Opening));
         let mut plaintext = Zeroizing::new(Vec::new());
-        // The cast to text that `starts_with` needs takes blanks away.
-        let prefix_of_bpchar = search.looked == Looked::Prefix && search.enc.def.plain == PlainType::Bpchar;
+        let letters = self.state.letters.clone();
         for value in values {
             let header = Header::parse(value).map_err(|_| errors::unreadable(&search.column, 0))?;
             let identity: Option<Identity> = value.get(IDENTITY).and_then(|bytes| bytes.try_into().ok());
@@ -247,11 +276,14 @@ where
             let matches = self.shared.ring.keyset_of(header.kref) == Some(keyset) && {
                 self.open_one(search, (header.kref, header.key_id), value, &mut plaintext).await?;
                 let text = std::str::from_utf8(&plaintext).map_err(|_| errors::unreadable(&search.column, 0))?;
-                let text = if prefix_of_bpchar { text.trim_end_matches(' ') } else { text };
                 if text.len() > LONG {
                     tokio::task::yield_now().await;
                 }
-                wanted.matches(text).map_err(|fault| errors::seal(&fault.into(), &search.column))?
+                let text = if search.trims() { text.trim_end_matches(' ') } else { text };
+                let cased = cased(search, text, letters.as_deref());
+                wanted
+                    .matches(cased.as_deref().map_or(text, String::as_str))
+                    .map_err(|fault| errors::seal(&fault.into(), &search.column))?
             };
             if matches { looked.matching.push(identity) } else { looked.others.push(identity) }
         }
@@ -328,9 +360,24 @@ impl Looking {
     }
 }
 
-/// Letters of both cases are the same.
-fn folds(search: &Search) -> bool {
-    search.looked == Looked::Ilike || search.enc.def.plain == PlainType::Citext
+/// The query that tells what the database makes of letters; NULLs where its encoding is another than UTF-8.
+fn alphabet() -> String {
+    let ranges: Vec<String> = Letters::ranges().iter().map(|(from, to)| format!("({from}, {to})")).collect();
+    let groups: String = Letters::groups().chars().map(|c| format!("\\+{:06X}", u32::from(c))).collect();
+    format!(
+        "SELECT pg_catalog.lower(a.t), pg_catalog.upper(a.t) FROM (SELECT pg_catalog.string_agg(pg_catalog.chr(c.n), '|' ORDER BY c.n) \
+         OPERATOR(pg_catalog.||) U&'{groups}' FROM (VALUES {}) AS r(a, z), LATERAL pg_catalog.generate_series(r.a, r.z) AS c(n) \
+         WHERE pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.=) 'UTF8') AS a(t)",
+        ranges.join(", ")
+    )
+}
+
+/// A value in the case that the condition asks for; `None`: as it is.
+fn cased(search: &Search, text: &str, letters: Option<&Letters>) -> Option<Zeroizing<String>> {
+    search.forms().fold(None, |before: Option<Zeroizing<String>>, form| {
+        let text = before.as_deref().map_or(text, String::as_str);
+        letters.map(|letters| letters.map(text, form))
+    })
 }
 
 /// Where every value matches: no token is asked for.
@@ -367,27 +414,29 @@ fn list(values: &[Identity]) -> Vec<u8> {
 /// Reads the patterns of a search; `None` is NULL. `text`: the value of a parameter; `array`: that of one that is an array.
 pub(super) fn read(
     search: &Search,
-    case: Case,
+    letters: Option<&Letters>,
     text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
     array: &dyn Fn(usize) -> Result<Option<Vec<Option<Zeroizing<String>>>>, PgError>,
 ) -> Result<Option<Wanted>, PgError> {
     let escape = match &search.escape {
-        Some(escape) => match joined(escape, text)? {
+        Some(escape) => match joined(escape, letters, text)? {
             Some(escape) => Some(escape),
             None => return Ok(None),
         },
         None => None,
     };
-    let case = if folds(search) { case } else { Case::Exact };
-    let like = |pattern: &str| match search.looked {
-        Looked::Prefix => Ok(Like::prefix(pattern)),
-        _ => Like::new(pattern, escape.as_deref().map(String::as_str), case)
-            .map_err(|fault| errors::seal(&fault.into(), &search.column)),
+    let escape = escape.as_deref().map(String::as_str);
+    let like = |pattern: &str| match (search.looked, letters) {
+        (Looked::Prefix, _) => Ok(Like::prefix(pattern)),
+        (Looked::Equal, _) => Ok(Like::equal(pattern)),
+        (_, Some(letters)) if search.lowers() => Like::lower(pattern, escape, letters),
+        _ => Like::new(pattern, escape),
     };
+    let like = |pattern: &str| like(pattern).map_err(|fault| errors::seal(&fault.into(), &search.column));
     let (quantifier, patterns) = match &search.patterns {
-        Patterns::One(pattern) => (Quantifier::All, vec![joined(pattern, text)?]),
+        Patterns::One(pattern) => (Quantifier::All, vec![joined(pattern, letters, text)?]),
         Patterns::List(quantifier, list) => {
-            (*quantifier, list.iter().map(|p| joined(p, text)).collect::<Result<_, _>>()?)
+            (*quantifier, list.iter().map(|p| joined(p, letters, text)).collect::<Result<_, _>>()?)
         }
         Patterns::Array(quantifier, n) => match array(*n)? {
             Some(list) => (*quantifier, list),
@@ -404,23 +453,28 @@ pub(super) fn read(
         return Err(errors::odd_patterns(&search.column, "an empty array of patterns"));
     }
     let likes = patterns.iter().flatten().map(|pattern| like(pattern)).collect::<Result<_, _>>()?;
-    Ok(Some(Wanted { quantifier, likes }))
+    Ok(Some(Wanted { quantifier, likes, padded: search.trims() }))
 }
 
 /// The text of a pattern; `None` is NULL.
 fn joined(
     pattern: &Pattern,
+    letters: Option<&Letters>,
     text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
 ) -> Result<Option<Zeroizing<String>>, PgError> {
     let (parts, strict) = match pattern {
         Pattern::Null => return Ok(None),
         Pattern::Value(n) => return text(*n),
+        Pattern::Cased(form, inner) => {
+            let letters = letters.ok_or_else(|| errors::internal("the database's letters are not known"))?;
+            return Ok(joined(inner, Some(letters), text)?.map(|inner| letters.map(&inner, *form)));
+        }
         Pattern::Joined(parts) => (parts, true),
         Pattern::Concat(parts) => (parts, false),
     };
     let mut whole = Zeroizing::new(String::new());
     for part in parts {
-        match joined(part, text)? {
+        match joined(part, letters, text)? {
             Some(part) => {
                 let mut longer = Zeroizing::new(String::with_capacity(whole.len() + part.len()));
                 longer.push_str(&whole);

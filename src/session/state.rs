@@ -97,8 +97,8 @@ pub(super) struct State {
     pub(super) settings: Arc<value::Settings>,
     pub(super) standard_conforming_strings: bool,
     pub(super) client_encoding: String,
-    /// What ILIKE takes for the same letter in this database; `None`: to be asked.
-    pub(super) case: Option<value::Case>,
+    /// What this database makes of letters' case; `None`: to be asked.
+    pub(super) letters: Option<Arc<value::Letters>>,
     /// A `replication=database` connection: replication commands beside SQL.
     pub(super) replication: bool,
     /// COPY FROM STDIN is under way.
@@ -187,7 +187,7 @@ impl State {
             settings: Arc::new(value::Settings::default()),
             standard_conforming_strings: true,
             client_encoding: "UTF8".to_owned(),
-            case: None,
+            letters: None,
             replication: false,
             copying: false,
             idle_since: None,

@@ -123,6 +123,9 @@ impl Analyzer<'_> {
         if let Some(compared) = self.rows(expr, name, scope) {
             return compared;
         }
+        if let Some(val) = self.cased_comparison(expr, name, scope)? {
+            return Ok(val);
+        }
         match expr.kind() {
             AExprKind::AexprIn => return self.in_list(expr, name, scope),
             AExprKind::AexprOpAny | AExprKind::AexprOpAll => return self.any_array(expr, name, scope),

@@ -411,7 +411,7 @@ impl Analyzer<'_> {
     }
 
     /// Tokens of a cast, its argument aside.
-    fn cast_tokens(&self, cast: &TypeCast, name: &TypeName) -> Result<Vec<Span>> {
+    pub(super) fn cast_tokens(&self, cast: &TypeCast, name: &TypeName) -> Result<Vec<Span>> {
         let type_first = self.token(name.location)?;
         let type_last = self.type_end(type_first)?;
         if cast.location < 0 {
@@ -581,6 +581,10 @@ pub(super) fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<sup
     let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
     if enc.ty.is_array() {
         let hint = "Of arrays cardinality, array_length, array_append, array_cat, array_position, unnest and their like work; take others of the arrays read.";
+        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
+    }
+    if matches!(name, "lower" | "upper") && enc.ty.def.plain.has_match() {
+        let hint = "In comparisons, as in lower(column) = lower($1) and LIKE, it works on the left side of a column with term match.";
         return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
     }
     let hint = "Of encrypted values only count and array_agg work, and min and max with term ord; compute others on the values read.";

@@ -16,6 +16,7 @@ mod analyzer;
 mod arrays;
 mod body;
 pub mod cache;
+mod cased;
 mod choices;
 mod combine;
 mod comment;

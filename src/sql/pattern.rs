@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::schema::catalog::EncType;
+use crate::wire::value::{Form, PlainType};
 
 /// Bytes of an envelope that no other value has: key id, type tag and nonce.
 pub const IDENTITY: Range<usize> = 7..31;
@@ -17,6 +18,8 @@ pub struct Search {
     pub column: String,
     /// The relation and its column, quoted. `None`: the type is approximate, and what has the terms matches.
     pub from: Option<(String, String)>,
+    /// What of the value is compared.
+    pub shown: Shown,
     /// How patterns are read.
     pub looked: Looked,
     /// What is compared with.
@@ -34,6 +37,19 @@ pub enum Looked {
     Ilike,
     /// `starts_with`, `^@`: the pattern is a prefix.
     Prefix,
+    /// `=`: the pattern is the value.
+    Equal,
+}
+
+/// What of a value is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// It, as one of its type.
+    Value,
+    /// It as a text.
+    Text,
+    /// That in lower or upper case.
+    Cased(Form),
 }
 
 /// ANY or ALL of several patterns.
@@ -66,6 +82,8 @@ pub enum Pattern {
     Joined(Vec<Pattern>),
     /// Joined by concat, which passes over NULL.
     Concat(Vec<Pattern>),
+    /// What lower or upper makes of another.
+    Cased(Form, Box<Pattern>),
 }
 
 impl Patterns {
@@ -76,6 +94,34 @@ impl Patterns {
 }
 
 impl Search {
+    /// What matches is told by letters' case: the database's rules must be known.
+    pub fn tells_case(&self) -> bool {
+        let patterns = match &self.patterns {
+            Patterns::One(pattern) => pattern.tells_case(),
+            Patterns::List(_, list) => list.iter().any(Pattern::tells_case),
+            Patterns::Array(..) => false,
+        };
+        patterns || self.escape.as_ref().is_some_and(Pattern::tells_case) || self.forms().next().is_some()
+    }
+
+    /// Patterns and values are compared in lower case.
+    pub fn lowers(&self) -> bool {
+        let by_type = self.enc.def.plain == PlainType::Citext && self.shown == Shown::Value;
+        self.looked == Looked::Ilike || (by_type && self.looked != Looked::Prefix)
+    }
+
+    /// The cases that a value is put in, one after the other.
+    pub fn forms(&self) -> impl Iterator<Item = Form> {
+        let shown = if let Shown::Cased(form) = self.shown { Some(form) } else { None };
+        shown.into_iter().chain(self.lowers().then_some(Form::Lower))
+    }
+
+    /// The value's blanks at the end do not count, as in every text made of a bpchar.
+    pub fn trims(&self) -> bool {
+        let text = self.shown != Shown::Value || self.looked == Looked::Prefix;
+        text && self.enc.def.plain == PlainType::Bpchar
+    }
+
     /// The same, with other numbers for what patterns are made of.
     pub(super) fn renumbered(self, number: &impl Fn(usize) -> Option<usize>) -> Search {
         let one = |pattern: Pattern| pattern.renumbered(number);
@@ -89,6 +135,14 @@ impl Search {
 }
 
 impl Pattern {
+    fn tells_case(&self) -> bool {
+        match self {
+            Pattern::Value(_) | Pattern::Null => false,
+            Pattern::Joined(parts) | Pattern::Concat(parts) => parts.iter().any(Pattern::tells_case),
+            Pattern::Cased(..) => true,
+        }
+    }
+
     fn renumbered(self, number: &impl Fn(usize) -> Option<usize>) -> Pattern {
         let all = |parts: Vec<Pattern>| parts.into_iter().map(|p| p.renumbered(number)).collect();
         match self {
@@ -96,6 +150,7 @@ impl Pattern {
             Pattern::Null => Pattern::Null,
             Pattern::Joined(parts) => Pattern::Joined(all(parts)),
             Pattern::Concat(parts) => Pattern::Concat(all(parts)),
+            Pattern::Cased(form, inner) => Pattern::Cased(form, Box::new(inner.renumbered(number))),
         }
     }
 }

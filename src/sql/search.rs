@@ -17,8 +17,9 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
 
 use super::analyzer::Analyzer;
+use super::cased::cased;
 use super::expr::{Enc, Val, function_refusal};
-use super::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
+use super::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search, Shown};
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::scope::{Columns, Scope, Span};
@@ -30,8 +31,9 @@ use crate::schema::catalog::RelationKind;
 /// What a condition asks of a value.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
-    looked: Looked,
-    negated: bool,
+    pub(super) looked: Looked,
+    pub(super) negated: bool,
+    pub(super) shown: Shown,
 }
 
 /// What an operator of this name asks, if it is one of LIKE's kin.
@@ -44,7 +46,7 @@ pub(super) fn asked(name: &str) -> Option<Asked> {
         "^@" => (Looked::Prefix, false),
         _ => return None,
     };
-    Some(Asked { looked, negated })
+    Some(Asked { looked, negated, shown: Shown::Value })
 }
 
 /// A condition, until parameters are numbered.
@@ -86,7 +88,15 @@ impl Analyzer<'_> {
             false => first + usize::from(self.is_word(first, "not")),
         };
         let (patterns, escape, end);
+        let listed = if let Some(NodeEnum::List(list)) = tree::kind(right) { Some(&list.items) } else { None };
         match quantified {
+            None if listed.is_some() => {
+                last += 1; // IN (
+                end = self.partner(last)?;
+                escape = None;
+                let each = listed.into_iter().flatten().map(|item| self.pattern(item, enc, scope));
+                patterns = Patterns::List(Quantifier::Any, each.collect::<Result<_>>()?);
+            }
             Some(any) => {
                 last += 2; // ANY (
                 end = self.partner(last)?;
@@ -108,7 +118,7 @@ impl Analyzer<'_> {
             }
         }
         let pattern = self.span(last + 1, end);
-        let bracketed = quantified.is_some();
+        let bracketed = quantified.is_some() || listed.is_some();
         let pattern = if bracketed { (self.span(last, end), true) } else { (pattern, false) };
         let rest = self.span(first, end);
         let operand = self.operand_start(enc, first)?;
@@ -121,7 +131,7 @@ impl Analyzer<'_> {
         let mut first = self.lexed.at(enc.span.0 as usize).unwrap_or_default();
         while first > 0 && self.is(first - 1, "(") && self.partner(first - 1)? < before {
             first -= 1;
-            first -= usize::from(first > 0 && self.is_word(first - 1, "cast"));
+            first = self.before_bracket(first);
         }
         Ok(self.lexed.tokens[first].start)
     }
@@ -129,7 +139,11 @@ impl Analyzer<'_> {
     /// `starts_with(value, prefix)`.
     pub(super) fn starts_with(&mut self, call: &FuncCall, args: (&Node, &Node), scope: &Scope<'_>) -> Result<Val> {
         let (value, prefix) = args;
-        let enc = match self.expr(value, scope)? {
+        let (val, shown) = match self.shown_column(value, scope)? {
+            Some((enc, shown)) => (Val::Enc(enc), shown),
+            None => (self.expr(value, scope)?, Shown::Value),
+        };
+        let enc = match val {
             Val::Enc(enc) if enc.ty.def.terms.matching => enc,
             Val::Enc(enc) => return Err(function_refusal("starts_with", false, &enc)),
             value => {
@@ -148,7 +162,7 @@ impl Analyzer<'_> {
         let comma = (after..close).find(|&t| self.is(t, ","));
         let comma = comma.ok_or_else(|| refuse::on_column("this form of starts_with", &enc.column))?;
         let patterns = Patterns::One(self.pattern(prefix, enc, scope)?);
-        let asked = Asked { looked: Looked::Prefix, negated: false };
+        let asked = Asked { looked: Looked::Prefix, negated: false, shown };
         let pattern = (self.span(comma + 1, close - 1), false);
         let rest = self.span(comma, close);
         self.edits.both(self.span(first, open), "");
@@ -175,7 +189,8 @@ impl Analyzer<'_> {
             return Err(refuse::on_column("LIKE in RETURNING", &enc.column).at(at));
         }
         let from = self.looked_in(bare.column, scope);
-        let narrows = !asked.negated && self.conjuncts.contains(&place.conjunct);
+        let roughly = asked.shown == Shown::Value && asked.looked != Looked::Equal;
+        let narrows = roughly && !asked.negated && self.conjuncts.contains(&place.conjunct);
         if from.is_none() && !(narrows && enc.ty.approximate()) {
             return Err(refuse::on_column("LIKE outside the query that reads its table", &enc.column)
                 .hint("Put the condition into the subquery or CTE that names the table.")
@@ -188,6 +203,7 @@ impl Analyzer<'_> {
                 enc: enc.ty.clone(),
                 column: enc.column.to_string(),
                 from,
+                shown: asked.shown,
                 looked: asked.looked,
                 patterns,
                 escape,
@@ -270,7 +286,10 @@ impl Analyzer<'_> {
                     let parts = call.args.iter().map(|arg| self.pattern(arg, enc, scope));
                     Ok(Pattern::Concat(parts.collect::<Result<_>>()?))
                 }
-                _ => Err(no_pattern(enc)),
+                _ => match cased(call) {
+                    Some((form, arg)) => Ok(Pattern::Cased(form, Box::new(self.pattern(arg, enc, scope)?))),
+                    None => Err(no_pattern(enc)),
+                },
             },
             Some(NodeEnum::TypeCast(cast)) if tree::child(&cast.arg).is_some_and(is_joined) => {
                 let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else {
@@ -384,7 +403,7 @@ impl Analyzer<'_> {
 
 fn no_pattern(enc: &Enc) -> Box<super::plan::Refusal> {
     refuse::on_column("LIKE with this pattern", &enc.column)
-        .hint("Give the pattern as a parameter or literal, or as ones joined by || or concat.")
+        .hint("Give the pattern as a parameter or literal, or as ones joined by || or concat, with lower or upper around them or not.")
         .at(enc.span.0 as i32)
 }
 

@@ -15,6 +15,7 @@ mod arrays;
 mod balancers;
 mod bench;
 mod bodies;
+mod cased;
 mod catalog;
 mod clients;
 mod commands;

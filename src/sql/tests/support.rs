@@ -11,7 +11,7 @@ use crate::schema::catalog::{
 };
 use crate::schema::routine::{Body, Language, Routine};
 use crate::sql::copy::InColumn;
-use crate::sql::pattern::Search;
+use crate::sql::pattern::{Search, Shown};
 use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
 use crate::sql::{analyze, literals};
 use crate::wire::value::PlainType;
@@ -289,8 +289,9 @@ fn show(plan: &Plan, text: &str) -> String {
         _ = writeln!(out, "  {cursor:?}");
     }
     for search in &plan.searches {
-        let Search { from, looked, patterns, escape, .. } = search;
-        _ = writeln!(out, "  search {} in {from:?}: {looked:?} {patterns:?} escape {escape:?}", search.column);
+        let Search { from, shown, looked, patterns, escape, .. } = search;
+        let shown = if *shown == Shown::Value { String::new() } else { format!(" as {shown:?}") };
+        _ = writeln!(out, "  search {}{shown} in {from:?}: {looked:?} {patterns:?} escape {escape:?}", search.column);
     }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::PlainType;
 use super::error::{Result, ValueError};
+use super::letters::{Form, Letters};
 use crate::wire::sqlstate::SqlState;
 
 /// `invalid_escape_sequence`.
@@ -14,27 +15,8 @@ const INVALID_ESCAPE_SEQUENCE: SqlState = SqlState("22025");
 /// The escape character where none is named.
 const ESCAPE: char = '\\';
 
-/// How characters are compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Case {
-    /// As they are.
-    Exact,
-    /// ASCII letters of both cases are the same: a database with locale C.
-    Ascii,
-    /// Characters are the same whose lower-case forms are: any other locale.
-    Unicode,
-}
-
-impl Case {
-    fn of(self, c: char) -> char {
-        match self {
-            Case::Exact => c,
-            Case::Ascii => c.to_ascii_lowercase(),
-            // One character for one, as the C library's locales have it.
-            Case::Unicode => c.to_lowercase().next().unwrap_or(c),
-        }
-    }
-}
+/// A dot above the letter before it.
+const DOT: char = '\u{307}';
 
 impl PlainType {
     /// Values can be compared by LIKE.
@@ -46,7 +28,7 @@ impl PlainType {
 /// A part of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Piece {
-    /// This character, in the pattern's case.
+    /// This character.
     Char(char),
     /// `_`
     One,
@@ -60,7 +42,6 @@ enum Piece {
 pub struct Like {
     /// As it was written, with what an escape character stands before as one part.
     pieces: Vec<Piece>,
-    case: Case,
 }
 
 impl Drop for Like {
@@ -85,19 +66,36 @@ impl Like {
     ///
     /// # Errors
     /// 22025 for an escape string of several characters.
-    pub fn new(pattern: &str, escape: Option<&str>, case: Case) -> std::result::Result<Self, ValueError> {
-        let escape = escape_character(escape)?;
+    pub fn new(pattern: &str, escape: Option<&str>) -> std::result::Result<Self, ValueError> {
+        Ok(Like::with(pattern, escape_character(escape)?))
+    }
+
+    /// The pattern of ILIKE: values must be in lower case.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    pub fn lower(pattern: &str, escape: Option<&str>, letters: &Letters) -> std::result::Result<Self, ValueError> {
+        let pattern = backslashed(pattern, escape_character(escape)?);
+        Ok(Like::with(&letters.map(&pattern, Form::Lower), Some(ESCAPE)))
+    }
+
+    fn with(pattern: &str, escape: Option<char>) -> Self {
         let mut pieces = Vec::with_capacity(pattern.len());
         let mut chars = pattern.chars();
         while let Some(c) = chars.next() {
             pieces.push(match c {
-                c if Some(c) == escape => chars.next().map_or(Piece::Dangling, |c| Piece::Char(case.of(c))),
+                c if Some(c) == escape => chars.next().map_or(Piece::Dangling, Piece::Char),
                 '_' => Piece::One,
                 '%' => Piece::Many,
-                c => Piece::Char(case.of(c)),
+                c => Piece::Char(c),
             });
         }
-        Ok(Like { pieces, case })
+        Like { pieces }
+    }
+
+    /// What `=` looks for.
+    pub fn equal(text: &str) -> Self {
+        Like { pieces: text.chars().map(Piece::Char).collect() }
     }
 
     /// What `starts_with` and `^@` look for.
@@ -105,7 +103,7 @@ impl Like {
         let mut pieces = Vec::with_capacity(prefix.len() + 1);
         pieces.extend(prefix.chars().map(Piece::Char));
         pieces.push(Piece::Many);
-        Like { pieces, case: Case::Exact }
+        Like { pieces }
     }
 
     /// Every value matches.
@@ -140,7 +138,7 @@ impl Like {
                     continue;
                 }
                 Some(Piece::One) => true,
-                Some(Piece::Char(c)) => *c == self.case.of(first),
+                Some(Piece::Char(c)) => *c == first,
                 Some(Piece::Dangling) => return Err(dangling()),
                 None => false,
             };
@@ -170,7 +168,8 @@ impl Like {
     /// Runs of characters that every value that matches holds, each folded.
     pub fn literals(&self) -> Vec<Literal> {
         let mut literals = Vec::new();
-        let is_char = |p: &Piece| matches!(p, Piece::Char(_));
+        // Where a locale keeps the dot of a capital `İ`, the folded value has none.
+        let is_char = |p: &Piece| matches!(p, Piece::Char(c) if *c != DOT);
         let mut at = 0;
         while at <= self.pieces.len() {
             let length = self.pieces[at..].iter().take_while(|p| is_char(p)).count();
@@ -205,6 +204,23 @@ fn escape_character(escape: Option<&str>) -> Result<Option<char>> {
         _ => Err(ValueError::new(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
             .hint("Escape string must be empty or one character.")),
     }
+}
+
+/// A pattern with backslashes for its escape character.
+fn backslashed(pattern: &str, escape: Option<char>) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(pattern.len() * 2));
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if Some(c) == escape => {
+                out.push(ESCAPE);
+                out.extend(chars.next());
+            }
+            ESCAPE => out.extend([ESCAPE, ESCAPE]),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cold]
@@ -256,7 +272,7 @@ mod tests {
     use super::*;
 
     fn like(value: &str, pattern: &str) -> bool {
-        Like::new(pattern, None, Case::Exact).expect("a pattern").matches(value).expect("no dangling escape")
+        Like::new(pattern, None).expect("a pattern").matches(value).expect("no dangling escape")
     }
 
     #[test]
@@ -304,7 +320,7 @@ mod tests {
     #[test]
     fn escapes() {
         let with = |value: &str, pattern: &str, escape: &str| {
-            Like::new(pattern, Some(escape), Case::Exact).expect("a pattern").matches(value)
+            Like::new(pattern, Some(escape)).expect("a pattern").matches(value)
         };
         assert_eq!(with("a%", "a!%", "!"), Ok(true));
         assert_eq!(with("ab", "a!%", "!"), Ok(false));
@@ -312,7 +328,7 @@ mod tests {
         assert_eq!(with("a\\b", "a\\b", ""), Ok(true));
         assert_eq!(with("a\\%", "a\\%", ""), Ok(true));
         assert_eq!(with("aÄb", "aÄÄb", "Ä"), Ok(true));
-        assert!(Like::new("a", Some("ab"), Case::Exact).is_err());
+        assert!(Like::new("a", Some("ab")).is_err());
         for (value, fails) in [("ab", true), ("a", false), ("b", false), ("", false)] {
             assert_eq!(with(value, "a!", "!").is_err(), fails, "{value}");
         }
@@ -322,18 +338,39 @@ mod tests {
 
     #[test]
     fn case() {
-        let ilike =
-            |value: &str, pattern: &str, case| Like::new(pattern, None, case).expect("a pattern").matches(value);
-        assert_eq!(ilike("ÄBC", "äb_", Case::Unicode), Ok(true));
-        assert_eq!(ilike("ÄBC", "äb_", Case::Ascii), Ok(false));
-        assert_eq!(ilike("ÄBC", "Äb_", Case::Ascii), Ok(true));
-        assert_eq!(ilike("İ", "i", Case::Unicode), Ok(true));
+        let ilike = |value: &str, pattern: &str, unicode| {
+            let letters = Letters::simple(unicode);
+            let like = Like::lower(pattern, None, &letters).expect("a pattern");
+            like.matches(&letters.map(value, Form::Lower))
+        };
+        assert_eq!(ilike("ÄBC", "äb_", true), Ok(true));
+        assert_eq!(ilike("ÄBC", "äb_", false), Ok(false));
+        assert_eq!(ilike("ÄBC", "Äb_", false), Ok(true));
+        assert_eq!(ilike("İ", "i", true), Ok(true));
+        let with = |value: &str, pattern: &str, escape: &str| {
+            Like::lower(pattern, Some(escape), &Letters::simple(true)).expect("a pattern").matches(value)
+        };
+        assert_eq!(with("a%", "aX%", "X"), Ok(true));
+        assert_eq!(with("ax%b", "ax%", "X"), Ok(true), "the escape is told by its own case");
+        assert_eq!(with("a\\b", "A\\B", ""), Ok(true));
+        assert_eq!(with("x\\_", "X\\!_", "!"), Ok(true));
+        assert!(with("a", "A!", "!").is_ok_and(|matches| !matches) && with("ab", "A!", "!").is_err());
+    }
+
+    #[test]
+    fn equality() {
+        for (value, other) in [("", ""), ("a%", "a%"), ("\\", "\\")] {
+            assert_eq!(Like::equal(other).matches(value), Ok(true));
+        }
+        for (value, other) in [("", "a"), ("a", ""), ("ab", "a%"), ("a", "_")] {
+            assert_eq!(Like::equal(other).matches(value), Ok(false), "{value} {other}");
+        }
     }
 
     #[test]
     fn literals_are_what_a_value_must_hold() {
         let found = |pattern: &str| -> Vec<(String, bool, bool)> {
-            let like = Like::new(pattern, None, Case::Exact).expect("a pattern");
+            let like = Like::new(pattern, None).expect("a pattern");
             like.literals().iter().map(|l| (l.text.to_string(), l.starts, l.ends)).collect()
         };
         let one = |text: &str, starts, ends| (text.to_owned(), starts, ends);
@@ -353,7 +390,7 @@ mod tests {
         for c in (0..=0x10_ffff).filter_map(char::from_u32) {
             let own = folded(c.to_string());
             assert!(own.len() <= MAX_FOLDED);
-            let lower = Case::Unicode.of(c).to_string();
+            let lower = c.to_lowercase().next().unwrap_or(c).to_string();
             assert_eq!(own, folded(lower), "lower case of {c:?}");
             if c != 'İ' {
                 let upper: String = c.to_uppercase().collect();
@@ -365,9 +402,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_match_holds_every_literal(value in "[ab%_\\\\ßS]{0,8}", pattern in "[ab%_\\\\ßS]{0,6}") {
-            for case in [Case::Exact, Case::Ascii, Case::Unicode] {
-                let like = Like::new(&pattern, None, case).expect("a pattern");
-                if like.matches(&value) == Ok(true) {
+            static LETTERS: std::sync::LazyLock<Letters> = std::sync::LazyLock::new(|| Letters::simple(true));
+            let lower = Like::lower(&pattern, None, &LETTERS).expect("a pattern");
+            let exact = Like::new(&pattern, None).expect("a pattern");
+            for (like, shown) in [(exact, value.clone()), (lower, LETTERS.map(&value, Form::Lower).to_string())] {
+                if like.matches(&shown) == Ok(true) {
                     let folded = fold(&value);
                     for literal in like.literals() {
                         prop_assert!(folded.contains(literal.text.as_str()));
@@ -380,7 +419,7 @@ mod tests {
 
         #[test]
         fn everything_is_everything(value: String) {
-            prop_assert_eq!(Like::new("%%", None, Case::Exact).expect("a pattern").matches(&value), Ok(true));
+            prop_assert_eq!(Like::new("%%", None).expect("a pattern").matches(&value), Ok(true));
         }
     }
 }
