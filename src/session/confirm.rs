@@ -44,7 +44,7 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
             }
         }
         Role::Test(_) => BOOL,
-        Role::Shown(_) | Role::Pattern(_) => TEXT,
+        Role::Shown(_) | Role::Pattern(_) | Role::Mark => TEXT,
         Role::Patterns(_) => TEXT_ARRAY,
         Role::Tokens(_) => INT4_ARRAY,
         Role::Matching(_) | Role::Others(_) => BYTEA_ARRAY,
@@ -69,7 +69,7 @@ pub(super) fn confirm(
         let agrees = match &param.role {
             Role::Plain => !may_be_encrypted(oid, catalog),
             Role::Test(_) => oid == BOOL,
-            Role::Shown(_) | Role::Pattern(_) => oid == TEXT,
+            Role::Shown(_) | Role::Pattern(_) | Role::Mark => oid == TEXT,
             Role::Patterns(_) => oid == TEXT_ARRAY,
             Role::Tokens(_) => oid == INT4_ARRAY,
             Role::Matching(_) | Role::Others(_) => oid == BYTEA_ARRAY,
@@ -99,7 +99,7 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
         {
             told[n] = match &param.role {
                 Role::Test(_) | Role::Shown(_) => None,
-                Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
+                Role::Tokens(_) | Role::Matching(_) | Role::Others(_) | Role::Mark => None,
                 Role::Patterns(_) => Some(TEXT_ARRAY),
                 Role::Plain => Some(oid),
                 _ if param.cast.is_some() => param.cast,

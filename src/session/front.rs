@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::audit::{Entry, Observer};
 use super::back::POISON;
+use super::built;
 use super::confirm;
 use super::fast::{self, may_read_otherwise};
 use super::ledger::{Await, Reader};
@@ -174,8 +175,9 @@ where
             return Some(errors::client_encoding(&self.state.client_encoding));
         }
         let of_params = plan.params.iter().filter_map(|p| p.role.enc()).chain(plan.searches.iter().map(|s| &s.enc));
+        let of_built = plan.built.iter().map(|value| &value.enc);
         let of_columns = plan.described_columns().into_iter().flatten().filter_map(|c| c.enc());
-        of_params.chain(of_columns).find_map(|t| match &t.standing {
+        of_params.chain(of_columns).chain(of_built).find_map(|t| match &t.standing {
             Standing::Verified => None,
             Standing::Unsigned => Some(errors::unsigned_type(&t.def.name)),
             Standing::Broken(why) => Some(errors::broken_type(&t.def.name, why)),
@@ -342,6 +344,9 @@ where
         if let Some(search) = plan.searches.iter().find(hidden) {
             return Some(errors::unreadable_for(&viewer.role, &search.column, &search.enc.def.name));
         }
+        if let Some(value) = plan.built.iter().find(|value| viewer.rule.sight(&value.enc).is_none()) {
+            return Some(errors::unreadable_for(&viewer.role, &value.column, &value.enc.def.name));
+        }
         plan.columns.iter().flatten().find_map(|column| match column {
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
@@ -398,9 +403,16 @@ where
                 None => return Ok(()),
             },
         };
+        if !prepared.plan.built.is_empty() && self.state.mark.is_none() {
+            match built::mark() {
+                Ok(mark) => self.state.mark = Some(mark),
+                Err(_) => return self.poison(errors::internal("the system gives no random numbers")),
+            }
+        }
         let within = seal::Within {
             ring: &self.shared.ring,
             found: &found,
+            mark: self.state.mark,
             settings: Arc::clone(&self.state.settings),
             pick: self.state.choice.active(),
             shown: shown.as_deref(),

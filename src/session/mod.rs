@@ -14,6 +14,7 @@
 mod alarms;
 pub mod audit;
 mod back;
+mod built;
 pub mod cancel;
 pub mod catalog;
 mod cell;

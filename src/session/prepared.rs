@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
 
 use super::audit::Entry;
+use super::built;
 use super::roles::Sight;
 use crate::crypto::KeysetId;
 use crate::crypto::term::TermKeys;
 use crate::schema::catalog::{EncType, Oid};
 use crate::sql::own::Wish;
-use crate::sql::plan::{Effects, Plan, Role};
+use crate::sql::plan::{Effects, OutColumn, Plan, Role};
 use crate::sql::{Act, PositionMap};
 use crate::wire::value;
 
@@ -148,6 +149,7 @@ impl Prepared {
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => false,
+            Role::Mark => false,
         }) || self.plan.searches.iter().any(|s| s.enc.def.keyset.is_none())
             || self.plan.copy_in().is_some()
     }
@@ -160,7 +162,7 @@ impl Prepared {
 
     /// Some result column is encrypted.
     pub(super) fn opens(&self) -> bool {
-        self.plan.returned().is_some_and(|columns| columns.iter().any(|c| c.enc().is_some()))
+        self.plan.returned().is_some_and(|columns| columns.iter().any(|c| !matches!(c, OutColumn::Plain)))
     }
 
     /// The client's declared type of its parameter `n` (from 0); 0 is unspecified.
@@ -242,6 +244,15 @@ pub(super) enum Cell {
         composite: bool,
         /// The format that the client asked for.
         format: value::Format,
+        /// For errors.
+        column: String,
+    },
+    /// JSON that holds values.
+    Built {
+        /// As their marks number them.
+        values: Vec<built::Value>,
+        /// As values are printed there.
+        settings: Arc<value::Settings>,
         /// For errors.
         column: String,
     },

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
+use super::built::{self, Mark};
 use super::cell;
 use super::copy_out;
 use super::errors;
@@ -127,8 +128,14 @@ impl Opener<'_> {
         plaintext: &mut Zeroizing<Vec<u8>>,
     ) -> Result<Seen, RowFault> {
         let Opener { portal, row, .. } = *self;
-        let Cell::Sealed { enc, sight, composite, column, .. } = &portal.cells[index] else {
-            return Ok(Seen::AsSent);
+        let (enc, sight, composite, column) = match &portal.cells[index] {
+            Cell::Sealed { enc, sight, composite, column, .. } => (enc, sight, composite, column),
+            Cell::Plain => return Ok(Seen::AsSent),
+            Cell::Built { values, settings, column } => {
+                return value.map_or(Ok(Seen::AsSent), |json| {
+                    self.built(json, (values.as_slice(), &**settings, column.as_str()), plaintext)
+                });
+            }
         };
         let Some(bytes) = value else {
             if portal.checks.iter().any(|check| check.column == index) {
@@ -173,6 +180,57 @@ impl Opener<'_> {
     ) -> Result<(), RowFault> {
         let Opener { portal, row, .. } = *self;
         let Cell::Sealed { enc, sight, column, .. } = &portal.cells[index] else { return Ok(()) };
+        let keyset = self.unseal((enc, *sight, column.as_str()), envelope, plaintext)?;
+        check(portal, index, enc, keyset, plaintext).map_err(|()| errors::swapped(column, row))?;
+        if let Sight::Masked(mask) = sight {
+            roles::mask(*mask, plaintext);
+        }
+        Ok(())
+    }
+
+    /// Puts values in place of their marks; `plaintext` is then the whole column.
+    fn built(
+        &mut self,
+        json: &[u8],
+        (values, settings, column): (&[built::Value], &value::Settings, &str),
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<Seen, RowFault> {
+        let row = self.row;
+        let unreadable = || RowFault::from(errors::unreadable(column, row));
+        let Some(mark) = self.state.mark else { return Ok(Seen::AsSent) };
+        let mut rest = json;
+        let mut out = Zeroizing::new(Vec::with_capacity(json.len()));
+        let (mut envelope, mut text) = (Vec::new(), Zeroizing::new(Vec::new()));
+        while let Some(token) = built::next(&mark, rest).map_err(|_| unreadable())? {
+            out.extend_from_slice(token.before);
+            rest = token.rest;
+            let value = values.get(token.value).ok_or_else(unreadable)?;
+            if value.sight == Sight::Hidden {
+                out.extend_from_slice(b"null");
+                continue;
+            }
+            envelope.resize(token.envelope.len() / 2, 0);
+            hex::decode_to_slice(token.envelope, &mut envelope).map_err(|_| unreadable())?;
+            self.unseal((&value.enc, value.sight, value.column.as_str()), Some(&envelope), plaintext)?;
+            if let Sight::Masked(mask) = value.sight {
+                roles::mask(mask, plaintext);
+            }
+            built::write(&value.enc, plaintext, settings, &mut text, &mut out)
+                .map_err(|fault| errors::unprintable(&fault, &value.column, row))?;
+        }
+        out.extend_from_slice(rest);
+        std::mem::swap(plaintext, &mut out);
+        Ok(Seen::Opened)
+    }
+
+    /// Opens an envelope. Returns the keyset it was sealed in.
+    fn unseal(
+        &mut self,
+        (enc, sight, column): (&Arc<EncType>, Sight, &str),
+        envelope: Option<&[u8]>,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<KeysetId, RowFault> {
+        let row = self.row;
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
             return Err(errors::unreadable(column, row).into());
@@ -190,17 +248,20 @@ impl Opener<'_> {
             return Err(errors::unreadable(column, row).into());
         }
         self.state.counted.opened += 1;
-        self.state.tally.opened(enc, *sight != Sight::Whole);
-        check(portal, index, enc, key.keyset(), plaintext).map_err(|()| errors::swapped(column, row))?;
-        if let Sight::Masked(mask) = sight {
-            roles::mask(*mask, plaintext);
-        }
-        Ok(())
+        self.state.tally.opened(enc, sight != Sight::Whole);
+        Ok(key.keyset())
     }
 
     /// Appends an opened value as the client reads it.
     pub(super) fn print(&self, index: usize, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), RowFault> {
-        let Cell::Sealed { enc, format, column, .. } = &self.portal.cells[index] else { return Ok(()) };
+        let (enc, format, column) = match &self.portal.cells[index] {
+            Cell::Sealed { enc, format, column, .. } => (enc, format, column),
+            Cell::Built { .. } => {
+                out.extend_from_slice(plaintext);
+                return Ok(());
+            }
+            Cell::Plain => return Ok(()),
+        };
         let (settings, plain) = (&self.portal.settings, enc.def.plain);
         let printed = match &enc.element {
             Some(element) => {
@@ -248,7 +309,7 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
     {
         for (value, cell) in values.iter().zip(&portal.cells) {
             let Some(bytes) = value else { continue };
-            for name in names(cell, bytes) {
+            for name in names(cell, state.mark.as_ref(), bytes) {
                 if wanted.len() < FETCH_MAX && !wanted.contains(&name) && key_for(state, ring, name.0, name.1).is_none()
                 {
                     wanted.push(name);
@@ -261,8 +322,12 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
 }
 
 /// The keys that a value needs: several where it is an array.
-fn names(cell: &Cell, bytes: &[u8]) -> Vec<Missing> {
-    let Cell::Sealed { enc, composite, sight, .. } = cell else { return Vec::new() };
+fn names(cell: &Cell, mark: Option<&Mark>, bytes: &[u8]) -> Vec<Missing> {
+    let (enc, composite, sight) = match cell {
+        Cell::Sealed { enc, composite, sight, .. } => (enc, composite, sight),
+        Cell::Built { values, .. } => return mark.map_or_else(Vec::new, |mark| built_names(values, mark, bytes)),
+        Cell::Plain => return Vec::new(),
+    };
     let envelopes = match (*sight == Sight::Hidden, enc.is_array()) {
         (true, _) => Vec::new(),
         (_, true) => {
@@ -276,10 +341,22 @@ fn names(cell: &Cell, bytes: &[u8]) -> Vec<Missing> {
     headers.map(|header| (header.kref, header.key_id)).collect()
 }
 
+/// The keys that values within JSON need. What is odd there is told when the row is opened.
+fn built_names(values: &[built::Value], mark: &Mark, mut json: &[u8]) -> Vec<Missing> {
+    let mut names = Vec::new();
+    while let Ok(Some(token)) = built::next(mark, json) {
+        json = token.rest;
+        let seen = values.get(token.value).is_some_and(|value| value.sight != Sight::Hidden);
+        let header = hex::decode(token.envelope).ok().filter(|_| seen).and_then(|e| Header::parse(&e).ok());
+        names.extend(header.map(|header| (header.kref, header.key_id)).filter(|name| !names.contains(name)));
+    }
+    names
+}
+
 /// Formats of a portal's result columns towards the server: envelopes and composites are asked for in binary.
 pub(super) fn server_format(cell: &Cell, client: Format) -> i16 {
     match (cell, client) {
         (Cell::Sealed { .. }, _) | (_, Format::Binary) => 1,
-        (Cell::Plain, Format::Text) => 0,
+        (Cell::Plain | Cell::Built { .. }, Format::Text) => 0,
     }
 }

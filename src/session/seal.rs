@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
 
 use super::audit::Tally;
+use super::built::{self, Mark};
 use super::cell::{self, SealFault};
 use super::choice::Pick;
 use super::copy_out;
@@ -21,7 +22,7 @@ use crate::crypto::term::TermKeys;
 use crate::keys::{KeysError, Ring};
 use crate::schema::catalog::{EncType, Terms};
 use crate::sql::copy::{Copy, InColumn};
-use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
+use crate::sql::plan::{BuiltValue, Check, OutColumn, Param, Plan, Role, Source};
 use crate::telemetry::metrics::Spent;
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
@@ -67,6 +68,8 @@ pub(super) struct Within<'a> {
     pub(super) pick: &'a Pick,
     /// What searches found.
     pub(super) found: &'a [Found],
+    /// What values in JSON begin with, where the statement puts some there.
+    pub(super) mark: Option<Mark>,
     /// What SHOW tells.
     pub(super) shown: Option<&'a str>,
     /// Who will read the results.
@@ -96,7 +99,7 @@ pub(super) async fn bind(
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, u64), PgError> {
-    let Within { ring, settings, pick, shown, found, viewer, tally, exchange } = within;
+    let Within { ring, settings, pick, shown, found, mark, viewer, tally, exchange } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
@@ -124,6 +127,7 @@ pub(super) async fn bind(
             (Role::Pattern(_) | Role::Patterns(_), _) => builder.params().value(None),
             (Role::Tokens(n), _) => builder.params().value(found.get(*n).and_then(|f| f.tokens.as_deref())),
             (Role::Matching(n), _) => builder.params().value(found.get(*n).and_then(|f| f.matching.as_deref())),
+            (Role::Mark, _) => builder.params().value(mark.as_ref().map(|mark| &mark[..])),
             (Role::Others(n), _) => builder.params().value(found.get(*n).and_then(|f| f.others.as_deref())),
             (_, None) => builder.params().value(None),
             (_, Some(bytes)) => builder.params().value_with(|out| work.value(index, param, raw, bytes, out))?,
@@ -233,6 +237,17 @@ fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str
     values.find_map(sealed).map(|(p, _)| p.column.as_str())
 }
 
+/// The types of values in JSON, as the role may see them.
+fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Vec<built::Value>, PgError> {
+    let one = |value: &BuiltValue| {
+        let BuiltValue { enc, column } = value;
+        let sight = viewer.rule.sight(enc);
+        let sight = sight.ok_or_else(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))?;
+        Ok(built::Value { enc: Arc::clone(enc), sight, column: column.clone() })
+    };
+    plan.built.iter().map(one).collect()
+}
+
 fn open_portal(
     prepared: &Arc<Prepared>,
     given: &Given<'_>,
@@ -249,6 +264,11 @@ fn open_portal(
     }
     let cells = columns.iter().enumerate().map(|(i, column)| match column {
         OutColumn::Plain => Ok(Cell::Plain),
+        OutColumn::Built(column) => Ok(Cell::Built {
+            values: built_values(&prepared.plan, viewer)?,
+            settings: Arc::new(built::settings(settings)),
+            column: column.clone(),
+        }),
         OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Ok(Cell::Sealed {
             enc: Arc::clone(enc),
             sight: viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, name, &enc.def.name))?,
@@ -423,6 +443,7 @@ impl Work<'_> {
             Role::EqualArray(enc) => self.equal_array(enc, param, raw, bytes, out),
             // Bound by themselves.
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => Ok(()),
+            Role::Mark => Ok(()),
         };
         outcome.map_err(|fault| errors::seal(&fault, &param.column))
     }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::audit::{Observer, Tally};
+use super::built::Mark;
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
@@ -99,6 +100,8 @@ pub(super) struct State {
     pub(super) client_encoding: String,
     /// What this database makes of letters' case; `None`: to be asked.
     pub(super) letters: Option<Arc<value::Letters>>,
+    /// What values in JSON begin with, since a statement first put some there.
+    pub(super) mark: Option<Mark>,
     /// A `replication=database` connection: replication commands beside SQL.
     pub(super) replication: bool,
     /// COPY FROM STDIN is under way.
@@ -188,6 +191,7 @@ impl State {
             standard_conforming_strings: true,
             client_encoding: "UTF8".to_owned(),
             letters: None,
+            mark: None,
             replication: false,
             copying: false,
             idle_since: None,

@@ -41,6 +41,8 @@ pub(super) enum TopColumn {
     Composite(Arc<EncType>, Rc<str>),
     /// As these sites turn out.
     Open(Rc<[usize]>),
+    /// JSON that holds encrypted values.
+    Built(Rc<str>),
 }
 
 /// What analysis knows besides the text.
@@ -100,6 +102,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) alone: Vec<super::alone::Alone>,
     /// Conditions that the proxy decides before the statement runs.
     pub(super) searches: Vec<super::search::Found>,
+    /// Encrypted values that the result holds within JSON.
+    pub(super) marked: super::built::Marked,
     /// Conditions that every row of the result must meet, by their location in the tree.
     pub(super) conjuncts: Vec<i32>,
     /// Views that stand in FROM.
@@ -165,6 +169,7 @@ impl<'a> Analyzer<'a> {
             unnests: Vec::new(),
             alone: Vec::new(),
             searches: Vec::new(),
+            marked: super::built::Marked::default(),
             conjuncts: Vec::new(),
             views: Vec::new(),
             fresh: false,

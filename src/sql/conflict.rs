@@ -6,6 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{IndexElem, InferClause, OnConflictClause};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::compare::{attribute, no_equality};
 use super::ddl::list;
 use super::refuse::{self, Detail, Result};
@@ -68,7 +69,9 @@ impl Analyzer<'_> {
         let item = &scope.items[0];
         let at = self.lexed.tokens[token].start as i32;
         match (0..item.len()).find(|&i| item.name(i) == elem.name).map(|i| item.val(i)) {
-            Some(ColVal::Tainted(column)) => Err(refuse::on_column(CONFLICT, &column).at(at)),
+            Some(ColVal::Tainted(column) | ColVal::Built(Built { column, .. })) => {
+                Err(refuse::on_column(CONFLICT, &column).at(at))
+            }
             Some(ColVal::Enc(ty, column)) => {
                 if !ty.def.terms.equal() {
                     return Err(no_equality(&ty, &column, CONFLICT).at(at));

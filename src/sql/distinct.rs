@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, SelectStmt};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::compare::{no_equality, term_of};
 use super::expr::Val;
 use super::outputs::Target;
@@ -47,7 +48,9 @@ impl Analyzer<'_> {
                     encrypted = true;
                     self.distinct_term(target, DISTINCT, at)?
                 }
-                ColVal::Tainted(column) => return Err(refuse::on_column(DISTINCT, column).at(at)),
+                ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => {
+                    return Err(refuse::on_column(DISTINCT, column).at(at));
+                }
                 ColVal::Open(sites) => {
                     self.decide_plain(sites)?;
                     (i + 1).to_string()
@@ -78,7 +81,7 @@ impl Analyzer<'_> {
         match &target.column.val {
             ColVal::Plain => Ok(()),
             ColVal::Open(sites) => self.decide_plain(sites),
-            ColVal::Tainted(column) => Err(refuse::on_column(ON, column)),
+            ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => Err(refuse::on_column(ON, column)),
             ColVal::Enc(..) => {
                 let term = self.distinct_term(target, ON, self.here(tree::location(key)))?;
                 let (first, last) = self.expression(key)?;

@@ -6,6 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{DeleteStmt, InsertStmt, List, Node, ResTarget, ReturningClause, SelectStmt, UpdateStmt};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::expr::Val;
 use super::from::FromTree;
 use super::outputs::{Outputs, Star};
@@ -82,7 +83,9 @@ impl Analyzer<'_> {
                 ColVal::Plain => Val::Plain,
                 ColVal::Open(sites) => Val::Open(super::expr::Open { sites, simple: false, span: (0, 0) }),
                 ColVal::Enc(ty, column) => Val::Enc(super::expr::Enc::new(ty, column, (0, 0))),
-                ColVal::Tainted(column) => return Err(refuse::on_column("INSERT ... SELECT", &column)),
+                ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => {
+                    return Err(refuse::on_column("INSERT ... SELECT", &column));
+                }
             };
             self.assign_val(val, relation, column, -1)?;
         }

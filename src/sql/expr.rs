@@ -12,6 +12,7 @@ use pg_query::protobuf::{
 };
 
 use super::analyzer::Analyzer;
+use super::built::only_selected;
 use super::group::{Bare, is_aggregate};
 use super::lex::{Kind, StringKind};
 use super::own::not_followed;
@@ -263,6 +264,7 @@ impl Analyzer<'_> {
                 self.touched = true;
                 Val::Enc(Enc { origin: found.origin, ..Enc::new(ty, column, span) })
             }
+            ColVal::Built(built) => return Err(only_selected(&built).at(at)),
             ColVal::Tainted(column) => {
                 return Err(refuse::unsupported(format!(
                     "{column} is made from encrypted values in a way that cannot be followed; statements cannot use it"

@@ -7,6 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CoercionForm, FuncCall, Node, ResTarget, SelectStmt};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::compare::{attribute, no_equality, term_of};
 use super::expr::{Enc, Val};
 use super::outputs::{Slot, Star, Target, Written};
@@ -330,7 +331,9 @@ impl Analyzer<'_> {
                     let text = self.write(&target.written, GROUP_BY, column).map_err(|r| r.at(at))?;
                     term_of(ty, &text)
                 }
-                ColVal::Tainted(column) => return Err(refuse::on_column(GROUP_BY, column).at(at)),
+                ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => {
+                    return Err(refuse::on_column(GROUP_BY, column).at(at));
+                }
                 val => {
                     if let ColVal::Open(sites) = val {
                         self.decide_plain(sites)?;

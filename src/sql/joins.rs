@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Alias, JoinExpr, JoinType, Node};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::compare::term_of;
 use super::expr::{Enc, Open, Val};
 use super::from::FromTree;
@@ -85,7 +86,9 @@ impl Analyzer<'_> {
                 ColVal::Plain => Val::Plain,
                 ColVal::Open(sites) => Val::Open(Open { sites: sites.clone(), simple: false, span: (0, 0) }),
                 ColVal::Enc(ty, column) => Val::Enc(Enc::new(ty.clone(), column.clone(), (0, 0))),
-                ColVal::Tainted(column) => return Err(refuse::on_column(construct, column)),
+                ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => {
+                    return Err(refuse::on_column(construct, column));
+                }
             });
         }
         let Some((ty, column)) = self.common(&both, construct).map_err(|mut r| {

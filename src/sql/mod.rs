@@ -15,6 +15,7 @@ mod alone;
 mod analyzer;
 mod arrays;
 mod body;
+mod built;
 pub mod cache;
 mod cased;
 mod choices;

@@ -6,6 +6,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ResTarget, SubLinkType};
 
 use super::analyzer::{Analyzer, Label, TopColumn};
+use super::built::{Built, Kind, Made, only_selected};
 use super::expr::Val;
 use super::from::FromTree;
 use super::refuse::{self, Detail, Result};
@@ -26,7 +27,7 @@ impl Outputs {
     /// The first column that is encrypted.
     pub(super) fn encrypted(&self) -> Option<&Rc<str>> {
         self.columns.iter().find_map(|c| match &c.val {
-            ColVal::Enc(_, column) | ColVal::Tainted(column) => Some(column),
+            ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. }) => Some(column),
             _ => None,
         })
     }
@@ -55,7 +56,7 @@ pub(super) enum Written {
 }
 
 impl Target {
-    fn new(name: String, val: ColVal, top: TopColumn) -> Target {
+    pub(super) fn new(name: String, val: ColVal, top: TopColumn) -> Target {
         Target { column: Derived { name, val }, origin: None, top, written: Written::Not }
     }
 }
@@ -93,8 +94,14 @@ impl Analyzer<'_> {
                 "an empty select item is not supported in a statement on encrypted columns",
             ));
         };
-        let val = self.expr(node, scope)?;
         let name = if target.name.is_empty() { column_name(node) } else { target.name.clone() };
+        let val = match self.made(node, scope)? {
+            Made::Val(val) => val,
+            Made::Built(built) => {
+                let key = scope.group.outputs.contains(&index);
+                return self.built_target(target, name, built, (top, key));
+            }
+        };
         let respelled = respelled(node, scope);
         let simple = matches!(tree::kind(node), Some(NodeEnum::ColumnRef(_))) && !respelled;
         let label = target.name.is_empty() && !simple && !respelled;
@@ -147,7 +154,7 @@ impl Analyzer<'_> {
     }
 
     /// Where a select item ends whose core is `span`: after the parentheses and casts around it.
-    fn target_end(&self, target: &ResTarget, span: super::scope::Span) -> Result<u32> {
+    pub(super) fn target_end(&self, target: &ResTarget, span: super::scope::Span) -> Result<u32> {
         let first = self.token(target.location)?;
         let mut last = self.lexed.tokens.partition_point(|t| t.start < span.1) - 1;
         loop {
@@ -249,6 +256,12 @@ impl Analyzer<'_> {
     fn star_column(&mut self, name: &str, found: Found, form: (bool, Option<String>)) -> Result<Target> {
         let (val, origin) = (found.val.clone(), found.origin);
         let (reduced, text) = form;
+        if let ColVal::Built(built) = &val {
+            return match built.kind {
+                Kind::Row => Err(only_selected(built)),
+                _ => Ok(Target::new(name.to_string(), val.clone(), TopColumn::Built(built.column.clone()))),
+            };
+        }
         let top = match self.found(found, (0, 0))? {
             Val::Plain => TopColumn::Plain,
             Val::Open(open) => TopColumn::Open(open.sites),

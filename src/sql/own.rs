@@ -142,6 +142,7 @@ impl Show {
             steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
+            built: Vec::new(),
             cursor: None,
             prepares: None,
             reads: None,

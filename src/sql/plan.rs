@@ -127,6 +127,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Conditions that the proxy decides before the statement runs.
     pub searches: Vec<Search>,
+    /// Types of values that result columns hold within JSON, as their marks number them.
+    pub built: Vec<BuiltValue>,
     /// The statement declares this cursor: the result columns are its rows'.
     pub cursor: Option<Cursor>,
     /// The statement is prepared by SQL.
@@ -198,6 +200,7 @@ impl Plan {
             steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
+            built: self.built.clone(),
             cursor: None,
             prepares: None,
             reads: Some(fetch.cursor.clone()),
@@ -336,6 +339,8 @@ pub enum Role {
     Matching(usize),
     /// Of this search: envelopes that have the tokens and do not match, as `bytea[]`.
     Others(usize),
+    /// What values in JSON begin with, as text.
+    Mark,
 }
 
 /// A condition over one value alone.
@@ -368,7 +373,7 @@ impl Role {
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
-            Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => None,
+            Role::Tokens(_) | Role::Matching(_) | Role::Others(_) | Role::Mark => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
             Role::Pattern(t) | Role::Patterns(t) => Some(t),
         }
@@ -384,13 +389,24 @@ pub enum OutColumn {
     Envelope(Arc<EncType>, String),
     /// Encrypted, sent as the whole composite. The string names the column for errors.
     Composite(Arc<EncType>, String),
+    /// JSON of the server's own, with marked values in it. The string names a column for errors.
+    Built(String),
+}
+
+/// A type of values that result columns hold within JSON.
+#[derive(Clone, Debug)]
+pub struct BuiltValue {
+    /// The type.
+    pub enc: Arc<EncType>,
+    /// Names a column of it for errors.
+    pub column: String,
 }
 
 impl OutColumn {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            OutColumn::Plain => None,
+            OutColumn::Plain | OutColumn::Built(_) => None,
             OutColumn::Envelope(t, _) | OutColumn::Composite(t, _) => Some(t),
         }
     }

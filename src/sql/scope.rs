@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pg_query::protobuf::ColumnRef;
 
+use super::built::Built;
 use super::outputs::Written;
 use super::refuse::{self, AMBIGUOUS_COLUMN, Detail, Result, UNDEFINED_COLUMN};
 use super::tree::strings;
@@ -26,11 +27,13 @@ pub(super) enum ColVal {
     Open(Rc<[usize]>),
     /// Something made of encrypted values that may not be used; the string names it.
     Tainted(Rc<str>),
+    /// JSON that holds encrypted values.
+    Built(Built),
 }
 
 impl ColVal {
     pub(super) fn is_encrypted(&self) -> bool {
-        matches!(self, ColVal::Enc(..) | ColVal::Tainted(_))
+        matches!(self, ColVal::Enc(..) | ColVal::Tainted(_) | ColVal::Built(_))
     }
 
     pub(super) fn is_plain(&self) -> bool {
@@ -316,6 +319,11 @@ impl<'p> Scope<'p> {
                 None => Err(undefined(&format!("\"{name}\""))),
             },
         }
+    }
+
+    /// The item that a bare name means as a whole row: no column has it.
+    pub(super) fn row_named(&self, name: &str) -> Option<&Item> {
+        self.bare_column(name).ok()?.is_none().then(|| self.item(None, name)).flatten()
     }
 
     /// A variable of PL/pgSQL has this name.

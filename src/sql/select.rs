@@ -4,6 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExprKind, BoolExprType, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause};
 
 use super::analyzer::{Analyzer, Cte, TopColumn};
+use super::built::{Built, only_selected};
 use super::expr::Val;
 use super::extreme;
 use super::from::rename;
@@ -116,7 +117,7 @@ impl Analyzer<'_> {
         let by = by.chain(cycle.iter().flat_map(|c| &c.cycle_col_list).map(|name| ("CYCLE", name)));
         for (construct, name) in by {
             match columns.iter().find(|c| tree::string(name) == Some(&c.name)).map(|c| &c.val) {
-                Some(ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
+                Some(ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. })) => {
                     return Err(refuse::on_column(&format!("{construct} by a column"), column)
                         .hint("Name plain columns, such as a primary key.")
                         .at(self.here(cte.location)));
@@ -143,6 +144,7 @@ impl Analyzer<'_> {
     pub(super) fn top_composites(&mut self, outputs: &Outputs) -> Result<()> {
         let column = |c: &Derived| match &c.val {
             ColVal::Plain | ColVal::Tainted(_) => TopColumn::Plain,
+            ColVal::Built(built) => TopColumn::Built(built.column.clone()),
             ColVal::Enc(ty, column) => TopColumn::Composite(ty.clone(), column.clone()),
             ColVal::Open(sites) => TopColumn::Open(sites.clone()),
         };
@@ -230,6 +232,11 @@ impl Analyzer<'_> {
         let written: Vec<Written> = targets.iter().map(|t| t.written.clone()).collect();
         let keys = Keys { columns: &columns, list: &select.target_list, written: &written };
         scope.group.computed = self.group_outputs(&outputs, &targets, &select.target_list)?;
+        if !select.distinct_clause.is_empty()
+            && let Some(built) = columns.iter().find_map(|c| if let ColVal::Built(b) = &c.val { Some(b) } else { None })
+        {
+            return Err(only_selected(built));
+        }
         self.distinct(select, &scope, &targets)?;
         self.plain_some(&select.having_clause, &scope, "HAVING")?;
         self.windows(&select.window_clause, &scope, frames)?;

@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, SelectStmt, SetOperation};
 
 use super::analyzer::{Analyzer, TopColumn};
+use super::built::Built;
 use super::compare::{no_equality, term_of};
 use super::expr::Open;
 use super::group;
@@ -177,8 +178,8 @@ impl Analyzer<'_> {
             (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => {
                 ColVal::Enc(shown_otherwise(&r).unwrap_or(l), column)
             }
-            (ColVal::Enc(_, column) | ColVal::Tainted(column), _)
-            | (_, ColVal::Enc(_, column) | ColVal::Tainted(column)) => {
+            (ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. }), _)
+            | (_, ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. })) => {
                 return Err(refuse::on_column(&format!("{name} with a column of another type"), &column));
             }
         })

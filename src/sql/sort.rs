@@ -7,6 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
 
 use super::analyzer::Analyzer;
+use super::built::Built;
 use super::compare::{NO_ARRAYS, attribute};
 use super::expr::Val;
 use super::outputs::Written;
@@ -110,7 +111,9 @@ impl Analyzer<'_> {
                 let message = format!("{construct} \"{}\" is ambiguous", column.name);
                 Err(refuse::with(refuse::AMBIGUOUS_COLUMN, message).at(self.here(tree::location(node))))
             }
-            ColVal::Tainted(name) => Err(refuse::on_column(construct, name).at(self.here(tree::location(node)))),
+            ColVal::Tainted(name) | ColVal::Built(Built { column: name, .. }) => {
+                Err(refuse::on_column(construct, name).at(self.here(tree::location(node))))
+            }
         }
     }
 

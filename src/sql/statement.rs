@@ -248,7 +248,12 @@ impl Analyzer<'_> {
 
     fn finish(mut self, kind: Outcome) -> Result<Action> {
         let kind = match kind {
-            Outcome::Forward => return Ok(Action::Forward),
+            Outcome::Forward => {
+                return match self.marked.column() {
+                    Some(column) => Err(refuse::on_column("JSON built of it in this statement", column)),
+                    None => Ok(Action::Forward),
+                };
+            }
             Outcome::Show(show) => return Ok(Action::Run(Arc::new(show.plan(self.client_params)))),
             Outcome::Choose(wish) => return Ok(Action::Choose(Arc::new(wish))),
             Outcome::Execute(execute) => return Ok(Action::Execute(Arc::new(execute))),
@@ -259,6 +264,10 @@ impl Analyzer<'_> {
         let searches = self.place_searches(&mut params, &index);
         if !searches.is_empty() && matches!(kind, Outcome::Utility) && self.copy.is_none() {
             return Err(refuse::on_column("LIKE in this statement", &searches[0].column));
+        }
+        let built = self.place_built(&mut params)?;
+        if let (Some(value), Outcome::Utility, true) = (built.first(), &kind, self.copy.is_none()) {
+            return Err(refuse::on_column("JSON built of it in this statement", &value.column));
         }
         let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
         let columns = columns.or(self.out_columns.take());
@@ -289,6 +298,7 @@ impl Analyzer<'_> {
             steps: self.steps.take(),
             checks,
             searches,
+            built,
             cursor,
             prepares,
             reads: None,
@@ -300,6 +310,7 @@ impl Analyzer<'_> {
     fn out_column(&self, column: TopColumn) -> OutColumn {
         match column {
             TopColumn::Plain => OutColumn::Plain,
+            TopColumn::Built(name) => OutColumn::Built(name.to_string()),
             TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
             TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),
             TopColumn::Open(sites) => match sites.iter().find_map(|&s| match &self.sites[s].decision {

@@ -163,7 +163,7 @@ impl Analyzer<'_> {
     fn stored_query(&mut self, query: &Option<Box<Node>>, construct: &str) -> Result<Outcome> {
         let Some(query) = tree::child(query) else { return Ok(Outcome::Forward) };
         let outputs = self.query(query, None)?;
-        keeps_types(&outputs, construct)?;
+        self.keeps_types(&outputs, construct)?;
         self.kept_query(construct)
     }
 
@@ -179,7 +179,7 @@ impl Analyzer<'_> {
     fn table_of(&mut self, query: Option<&Node>) -> Result<Outcome> {
         if let Some(query) = query {
             let outputs = self.query(query, None)?;
-            keeps_types(&outputs, "CREATE TABLE AS")?;
+            self.keeps_types(&outputs, "CREATE TABLE AS")?;
         }
         Ok(self.kept_rows())
     }
@@ -188,8 +188,16 @@ impl Analyzer<'_> {
     pub(super) fn select_into(&mut self, select: &SelectStmt) -> Result<Outcome> {
         let query = SelectStmt { into_clause: None, ..select.clone() };
         let outputs = self.select(&query, None, false)?;
-        keeps_types(&outputs, "SELECT INTO")?;
+        self.keeps_types(&outputs, "SELECT INTO")?;
         Ok(self.kept_rows())
+    }
+
+    /// What the server keeps is of the columns' own types, and holds no mark of this session.
+    fn keeps_types(&self, outputs: &Outputs, construct: &str) -> Result<()> {
+        match self.marked.column() {
+            Some(column) => Err(refuse::on_column(&format!("JSON built of it in {construct}"), column)),
+            None => keeps_types(outputs, construct),
+        }
     }
 
     fn kept_rows(&self) -> Outcome {

@@ -15,6 +15,7 @@ mod arrays;
 mod balancers;
 mod bench;
 mod bodies;
+mod built;
 mod cased;
 mod catalog;
 mod clients;

@@ -111,6 +111,27 @@ fn elements_of_arrays_are_masked_one_by_one() {
 }
 
 #[test]
+fn values_in_json_are_masked_one_by_one() {
+    let twin = twin();
+    let all = "SELECT json_agg(json_build_array(email, pan, pin, doc) ORDER BY id) FROM cards WHERE id < 3";
+    let seen = |role: &str| as_role(&twin, role).rows(all);
+    assert_eq!(
+        seen("app"),
+        [r#"[["ada@example.com", "4111111111111234", 4711, {"a": 1}], ["bob@example.com", "5500", 1234, null]]"#]
+    );
+    assert_eq!(
+        seen("support"),
+        [r#"[["ada@example.com", "************1234", null, null], ["bob@example.com", "****", null, null]]"#]
+    );
+    assert_eq!(seen("analyst"), ["[[null, null, null, null], [null, null, null, null]]"]);
+    assert_eq!(as_role(&twin, "auditor").error(all).code, "42501");
+    assert_eq!(
+        as_role(&twin, "support").rows("SELECT row_to_json(c) -> 'x' IS NULL FROM (SELECT id FROM cards) c LIMIT 1"),
+        ["t"]
+    );
+}
+
+#[test]
 fn every_way_out_is_covered() {
     let twin = twin();
     twin.sealed.sql("CREATE VIEW v AS SELECT id, pan AS number FROM cards");

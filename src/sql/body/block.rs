@@ -517,7 +517,7 @@ impl<'r> Reader<'r, '_> {
                         analyzer.decide_plain(sites)?;
                         Ok(Derived { name: c.name.clone(), val: ColVal::Plain })
                     }
-                    ColVal::Tainted(_) => Err(unknown(&c.name)),
+                    ColVal::Tainted(_) | ColVal::Built(_) => Err(unknown(&c.name)),
                     _ => Ok(c.clone()),
                 };
                 outputs.columns.iter().map(column).collect::<Result<Vec<_>>>()

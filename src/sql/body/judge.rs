@@ -15,6 +15,7 @@ use super::{block, words_of};
 use crate::schema::catalog::{Catalog, Relation};
 use crate::schema::routine::{Language, Routine};
 use crate::sql::analyzer::{Analyzer, Around, lookup};
+use crate::sql::built::Built;
 use crate::sql::lex::{Kind, Lexed, StringKind, Token};
 use crate::sql::outputs::Outputs;
 use crate::sql::parse;
@@ -273,6 +274,9 @@ impl Analyzer<'_> {
         if let Some(site) = value {
             return Err(refuse::unsupported(format!("it holds a value of encrypted column {}", site.column)));
         }
+        if !self.marked.is_empty() {
+            return Err(refuse::unsupported("it builds JSON of encrypted values"));
+        }
         if self.searches.is_empty() {
             Ok(())
         } else {
@@ -288,9 +292,10 @@ impl Analyzer<'_> {
             // NULL alone.
             (ColVal::Open(sites), ColVal::Enc(..)) if sites.iter().all(|&s| self.sites[s].source.is_none()) => Ok(()),
             (ColVal::Enc(one, _), ColVal::Enc(other, _)) if one.oid == other.oid => Ok(()),
-            (ColVal::Enc(_, column), ColVal::Plain) | (ColVal::Tainted(column), _) => Err(refuse::unsupported(
-                format!("encrypted column {column} cannot be stored in {what}, which is not encrypted"),
-            )),
+            (ColVal::Enc(_, column), ColVal::Plain)
+            | (ColVal::Tainted(column) | ColVal::Built(Built { column, .. }), _) => Err(refuse::unsupported(format!(
+                "encrypted column {column} cannot be stored in {what}, which is not encrypted"
+            ))),
             (_, ColVal::Enc(ty, _)) => Err(refuse::unsupported(format!(
                 "{what} is of type {} and is given something else",
                 types::sql_name(ty)

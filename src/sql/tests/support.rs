@@ -317,6 +317,7 @@ fn param(p: &Param) -> String {
         Role::Shown(show) => format!("{show:?}"),
         Role::Pattern(t) => format!("pattern {}", t.def.name),
         Role::Patterns(t) => format!("pattern {}[]", t.def.name),
+        Role::Mark => "mark".into(),
         Role::Tokens(n) => format!("tokens {n}"),
         Role::Matching(n) => format!("matching {n}"),
         Role::Others(n) => format!("others {n}"),
@@ -328,6 +329,7 @@ fn param(p: &Param) -> String {
 fn column(c: &OutColumn) -> String {
     match c {
         OutColumn::Plain => "plain".into(),
+        OutColumn::Built(name) => format!("built {name}"),
         OutColumn::Envelope(t, name) => format!("envelope {} {name}", t.def.name),
         OutColumn::Composite(t, name) if t.is_array() => format!("array {} {name}", t.def.name),
         OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),

@@ -147,7 +147,7 @@ impl Table {
         for c in alphabet() {
             // It is what stands between the others.
             if c == BETWEEN {
-                (answers.next().ok_or(Unfollowed)?, answers.next().ok_or(Unfollowed)?);
+                answers.nth(1).ok_or(Unfollowed)?;
                 continue;
             }
             let answer = answers.next().ok_or(Unfollowed)?;

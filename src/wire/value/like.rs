@@ -95,7 +95,9 @@ impl Like {
 
     /// What `=` looks for.
     pub fn equal(text: &str) -> Self {
-        Like { pieces: text.chars().map(Piece::Char).collect() }
+        let mut pieces = Vec::with_capacity(text.len());
+        pieces.extend(text.chars().map(Piece::Char));
+        Like { pieces }
     }
 
     /// What `starts_with` and `^@` look for.

@@ -1,0 +1,192 @@
+//! Values within JSON that the server built: found by their marks, and printed as PostgreSQL prints them there.
+//!
+//! ```text
+//! "<mark>NN<hex>;"       NN: which of the plan's types   hex: the envelope   the quotes are the JSON string's
+//! ```
+
+use std::sync::Arc;
+
+use super::roles::Sight;
+use crate::schema::catalog::EncType;
+use crate::wire::value::{self, DateForm, Format, PlainType, Settings, ValueError};
+
+/// What values in JSON begin with: hexadecimal digits of a random number, the session's own.
+pub(super) type Mark = [u8; 32];
+
+/// A new one.
+pub(super) fn mark() -> Result<Mark, crate::crypto::random::RandomError> {
+    let mut mark = [0; 32];
+    hex::encode_to_slice(crate::crypto::random::array::<16>()?, &mut mark).expect("two digits a byte");
+    Ok(mark)
+}
+
+/// A type of values that a result column may hold.
+pub(super) struct Value {
+    pub(super) enc: Arc<EncType>,
+    pub(super) sight: Sight,
+    /// For errors.
+    pub(super) column: String,
+}
+
+/// A value where it stands.
+pub(super) struct Token<'b> {
+    /// Bytes before it, from the end of the one before.
+    pub(super) before: &'b [u8],
+    /// Which of the plan's types.
+    pub(super) value: usize,
+    /// The envelope in hexadecimal.
+    pub(super) envelope: &'b [u8],
+    /// Bytes after it.
+    pub(super) rest: &'b [u8],
+}
+
+/// Something stands beside a mark that no statement puts there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Forged;
+
+/// The first value in what is left of a column. `None`: there is none.
+pub(super) fn next<'b>(mark: &Mark, body: &'b [u8]) -> Result<Option<Token<'b>>, Forged> {
+    let Some(at) = find(body, mark) else { return Ok(None) };
+    let token = || {
+        let before = body.get(..at.checked_sub(1)?)?;
+        let inner = body.get(at + mark.len()..)?;
+        let end = inner.iter().position(|b| *b == b';')?;
+        let (number, envelope) = inner[..end].split_first_chunk::<2>()?;
+        let mut value = [0];
+        hex::decode_to_slice(number, &mut value).ok()?;
+        let quoted = body[at - 1] == b'"' && inner.get(end + 1) == Some(&b'"');
+        let rest = &inner[end..];
+        quoted.then(|| Token { before, value: value[0].into(), envelope, rest: &rest[2..] })
+    };
+    token().map(Some).ok_or(Forged)
+}
+
+fn find(body: &[u8], mark: &Mark) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        from += body.get(from..)?.iter().position(|b| *b == mark[0])?;
+        if body[from..].starts_with(mark) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// Session settings as JSON has them: dates in ISO 8601.
+pub(super) fn settings(session: &Settings) -> Settings {
+    let mut settings = session.clone();
+    settings.date_style.form = DateForm::Iso;
+    settings
+}
+
+/// Appends an opened value as JSON. `text`: scratch, wiped by its owner.
+pub(super) fn write(
+    enc: &EncType,
+    stored: &[u8],
+    settings: &Settings,
+    text: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
+    use PlainType::*;
+    text.clear();
+    value::write_as(enc.shown, (enc.def.plain, stored), Format::Text, settings, text)?;
+    match enc.shown {
+        Bool => out.extend_from_slice(if text.as_slice() == b"t" { b"true" } else { b"false" }),
+        Int2 | Int4 | Int8 | Float4 | Float8 | Numeric if is_number(text) => out.extend_from_slice(text),
+        Json | Jsonb => out.extend_from_slice(text),
+        Timestamp | Timestamptz => put_string(&moment(text), out),
+        _ => put_string(text, out),
+    }
+    Ok(())
+}
+
+/// `NaN` and the infinities are no numbers in JSON.
+fn is_number(text: &[u8]) -> bool {
+    text.strip_prefix(b"-").unwrap_or(text).first().is_some_and(u8::is_ascii_digit)
+}
+
+/// `2001-02-03 04:05:06+02` as XML Schema has it: `2001-02-03T04:05:06+02:00`.
+fn moment(text: &[u8]) -> Vec<u8> {
+    let mut out = text.to_vec();
+    let Some(space) = out.iter().position(|b| *b == b' ') else { return out };
+    out[space] = b'T';
+    let era = out[space..].iter().position(|b| *b == b' ').map_or(out.len(), |at| space + at);
+    if let Some(sign) = out[space..era].iter().position(|b| matches!(b, b'+' | b'-'))
+        && !out[space + sign..era].contains(&b':')
+    {
+        out.splice(era..era, *b":00");
+    }
+    out
+}
+
+/// As PostgreSQL's escape_json.
+fn put_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &b in text {
+        let short = match b {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            0x08 => b'b',
+            0x0c => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0..0x20 => {
+                let digits = [b"0123456789abcdef"[usize::from(b >> 4)], b"0123456789abcdef"[usize::from(b & 15)]];
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+                continue;
+            }
+            _ => {
+                out.push(b);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', short]);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: Mark = *b"0123456789abcdef0123456789abcdef";
+
+    fn body(text: &str) -> Vec<u8> {
+        text.replace('#', "0123456789abcdef0123456789abcdef").into_bytes()
+    }
+
+    #[test]
+    fn values_are_found_where_they_stand() {
+        let bytes = body("\x01[01, \"#00ab;\", \"#01;\"]");
+        let first = next(&MARK, &bytes).expect("well formed").expect("one");
+        assert_eq!((first.before, first.value, first.envelope), (&b"\x01[01, "[..], 0, &b"ab"[..]));
+        let second = next(&MARK, first.rest).expect("well formed").expect("another");
+        assert_eq!((second.before, second.value, second.envelope, second.rest), (&b", "[..], 1, &b""[..], &b"]"[..]));
+        assert_eq!(next(&MARK, second.rest).map(|t| t.is_none()), Ok(true));
+    }
+
+    #[test]
+    fn what_no_statement_makes_is_refused() {
+        for odd in ["#00ab;", "\"x#00ab;\"", "\"#00ab;x\"", "\"#00ab", "\"#zz;\"", "\"#0;\"", "\"#", "#"] {
+            assert!(next(&MARK, &body(odd)).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn strings_and_moments() {
+        let mut out = Vec::new();
+        put_string("a\"\\\n\u{1}\u{7f}ä/".as_bytes(), &mut out);
+        assert_eq!(out, "\"a\\\"\\\\\\n\\u0001\u{7f}ä/\"".as_bytes());
+        for (text, shown) in [
+            ("2001-02-03 04:05:06", "2001-02-03T04:05:06"),
+            ("2001-02-03 04:05:06.5+02", "2001-02-03T04:05:06.5+02:00"),
+            ("2001-02-03 04:05:06-03:30", "2001-02-03T04:05:06-03:30"),
+            ("0044-03-15 00:00:00+00 BC", "0044-03-15T00:00:00+00:00 BC"),
+            ("infinity", "infinity"),
+        ] {
+            assert_eq!(moment(text.as_bytes()), shown.as_bytes(), "{text}");
+        }
+    }
+}
