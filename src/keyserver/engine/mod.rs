@@ -17,7 +17,6 @@ mod state;
 mod trail;
 mod watch;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -67,8 +66,8 @@ struct Inner {
     root: RootFingerprint,
     /// The admin set last checked, and what came of it.
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
-    /// When each client was last noted as seen, in milliseconds since 1970.
-    seen: Mutex<HashMap<ClientId, u64>>,
+    /// When clients were seen, and what of it is still to be written.
+    seen: Mutex<seen::Seen>,
 }
 
 /// Where a store's root key lies if nothing else is said.

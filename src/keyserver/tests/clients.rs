@@ -154,6 +154,22 @@ fn clients_are_noted_when_they_ask_and_rarely() {
     assert_eq!(home.open().client("web").expect("client").seen, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_ask_at_the_same_moment_are_all_noted() {
+    let home = Home::new();
+    let secrets: Vec<Secret> =
+        (0..12).map(|n| home.client(&format!("web{n}"), &["default"], Permissions::APPLICATION)).collect();
+    let engine = home.service();
+    for secret in &secrets {
+        let call =
+            crate::keys::request::Call::sign(engine.service_id(), &secret.parts().0, &GetState {}).expect("sign");
+        let origin = Origin { address: Some("10.0.0.1".into()), version: None };
+        engine.handle(call.path, call.auth, origin, &call.body).expect("state");
+    }
+    let noted = || home.number("SELECT count(*) FROM seen WHERE address = '10.0.0.1'");
+    crate::keyserver::tests::home::until(|| noted() == 12).await;
+}
+
 #[test]
 fn a_key_made_elsewhere_trusts_the_workspace_that_lets_it_in() {
     let (home, other) = (Home::new(), Home::new());
