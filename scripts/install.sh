@@ -27,6 +27,7 @@ if [ "$what" = test ]; then
   need_command npm npm
   need haproxy
   need pgbouncer
+  need_command valgrind valgrind
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
