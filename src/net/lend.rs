@@ -11,16 +11,13 @@ use tokio::net::UnixListener;
 
 use super::dial::{DialError, Dialer, Security};
 use super::link::{Link, Message};
-use super::login::{Answers, LoginError, Reply};
+use super::login::{Answers, LoginError, MAX_LOGIN, Reply};
 use super::passfile::PassfileError;
 use super::stream::{Socket, Stream};
 use crate::wire::error::ErrorView;
 use crate::wire::server::tag;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{Authentication, Packet, packet, put_negotiate, put_ok, put_startup};
-
-/// Greatest length field of a server's message during a login.
-const MAX_LOGIN: usize = 64 * 1024;
 
 /// Why a connection could not be lent.
 #[derive(Debug, thiserror::Error)]

@@ -71,6 +71,9 @@ impl std::fmt::Debug for Reply {
     }
 }
 
+/// Greatest length field of a server's message during a login.
+pub const MAX_LOGIN: usize = 64 * 1024;
+
 /// One login.
 pub struct Answers {
     account: Account,

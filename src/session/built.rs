@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use super::roles::Sight;
 use crate::schema::catalog::EncType;
 use crate::wire::value::{self, DateForm, Format, PlainType, Settings, ValueError};
@@ -46,7 +48,7 @@ pub(super) struct Forged;
 
 /// The first value in what is left of a column. `None`: there is none.
 pub(super) fn next<'b>(mark: &Mark, body: &'b [u8]) -> Result<Option<Token<'b>>, Forged> {
-    let Some(at) = find(body, mark) else { return Ok(None) };
+    let Some(at) = memmem::find(body, mark) else { return Ok(None) };
     let token = || {
         let before = body.get(..at.checked_sub(1)?)?;
         let inner = body.get(at + mark.len()..)?;
@@ -59,17 +61,6 @@ pub(super) fn next<'b>(mark: &Mark, body: &'b [u8]) -> Result<Option<Token<'b>>,
         quoted.then(|| Token { before, value: value[0].into(), envelope, rest: &rest[2..] })
     };
     token().map(Some).ok_or(Forged)
-}
-
-fn find(body: &[u8], mark: &Mark) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        from += body.get(from..)?.iter().position(|b| *b == mark[0])?;
-        if body[from..].starts_with(mark) {
-            return Some(from);
-        }
-        from += 1;
-    }
 }
 
 /// Session settings as JSON has them: dates in ISO 8601.

@@ -22,6 +22,7 @@ use crate::net::settings::Target;
 use crate::schema::catalog::{Catalog, EncType, Standing};
 use crate::schema::{SchemaError, database, pins, registry, snapshot};
 use crate::telemetry::metrics::Metrics;
+use crate::wire::value::Letters;
 
 /// How often DDL that did not pass through the proxy is looked for.
 const PROBE_INTERVAL: Duration = Duration::from_millis(PROBE_MS);
@@ -73,6 +74,8 @@ pub(super) struct Slot {
     probe: Mutex<Option<String>>,
     /// Alarms that were logged.
     alarms: Mutex<Vec<String>>,
+    /// What this database makes of letters' case, and the epoch in which it was asked: a database of this name may be made anew.
+    letters: ArcSwapOption<(u64, Arc<Letters>)>,
 }
 
 struct Current {
@@ -93,7 +96,19 @@ impl Slot {
             probed_at: AtomicU64::new(0),
             probe: Mutex::default(),
             alarms: Mutex::default(),
+            letters: ArcSwapOption::empty(),
         }
+    }
+
+    /// What another session learned of letters since the catalog changed last.
+    pub(super) fn letters(&self) -> Option<Arc<Letters>> {
+        let known = self.letters.load();
+        known.as_ref().filter(|known| known.0 == self.epoch()).map(|known| Arc::clone(&known.1))
+    }
+
+    /// Keeps what was asked in this epoch.
+    pub(super) fn learned(&self, epoch: u64, letters: Arc<Letters>) {
+        self.letters.store(Some(Arc::new((epoch, letters))));
     }
 
     /// The epoch now.

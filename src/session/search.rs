@@ -173,11 +173,15 @@ where
         Ok(Some(Ok(found)))
     }
 
-    /// Asks the database what it makes of letters, once.
+    /// Asks the database what it makes of letters, unless this session or another one has.
     async fn learn_letters(&mut self, column: &str) -> Answer<Result<(), PgError>> {
+        if self.state.letters.is_none() {
+            self.state.letters = self.state.view.slot.letters();
+        }
         if self.state.letters.is_some() {
             return Ok(Some(Ok(())));
         }
+        let epoch = self.state.view.slot.epoch();
         let Some(rows) = self.ask(&alphabet()).await? else { return Ok(None) };
         let letters = match rows.into_iter().next().as_deref() {
             Some([Some(lower), Some(upper)]) => Letters::read(lower, upper),
@@ -188,7 +192,9 @@ where
         };
         Ok(Some(match letters {
             Ok(letters) => {
-                self.state.letters = Some(Arc::new(letters));
+                let letters = Arc::new(letters);
+                self.state.view.slot.learned(epoch, Arc::clone(&letters));
+                self.state.letters = Some(letters);
                 Ok(())
             }
             Err(Unfollowed) => Err(errors::unfollowed_locale(column)),

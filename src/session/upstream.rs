@@ -18,7 +18,7 @@ use super::listen::Gate;
 use super::managed;
 use super::scram::{PLAIN, PLUS};
 use crate::net::dial::{Address, DialError, Security};
-use crate::net::login::{Answers, LoginError, Reply};
+use crate::net::login::{Answers, LoginError, MAX_LOGIN, Reply};
 use crate::net::settings::SslMode;
 use crate::net::stream::{ClientStream, ServerStream, TlsInfo};
 use crate::wire::error::{ErrorView, PgError};
@@ -31,9 +31,6 @@ use crate::wire::startup::{
     put_startup,
 };
 use crate::wire::{MessageError, client};
-
-/// Greatest length field of a server's message during a login.
-const MAX_LOGIN: usize = 64 * 1024;
 
 /// A connection that is logged in: the client has read ReadyForQuery, outside a transaction.
 pub struct LoggedIn {

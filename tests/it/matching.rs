@@ -1,6 +1,6 @@
 //! LIKE and its kin: the same answers as plain PostgreSQL, wherever the condition stands, and by the index where it has one.
 
-use crate::support::raw::{Message, Raw, bind, describe_statement, execute, extended, parse, query, sync, transcript};
+use crate::support::raw::{self, Message, bind, describe_statement, execute, extended, parse, query, sync};
 use crate::support::{Twin, eventually};
 
 /// Values: of both cases and several scripts, with wildcards and escapes in them, short, empty and NULL.
@@ -106,22 +106,10 @@ fn fill(twin: &Twin) {
     }
 }
 
-/// Runs the same simple queries on both sides and collects what differs: rows, types, tags, errors' SQLSTATE and message.
+/// Runs the same simple queries on both sides.
+#[track_caller]
 fn compare(twin: &Twin, statements: impl IntoIterator<Item = String>) {
-    let (mut plain, mut sealed) = twin.raw();
-    let asked = statements.into_iter().map(|sql| (sql.clone(), query(&sql)));
-    compare_messages(&mut plain, &mut sealed, asked);
-}
-
-fn compare_messages(plain: &mut Raw, sealed: &mut Raw, asked: impl IntoIterator<Item = (String, Vec<u8>)>) {
-    let mut wrong = Vec::new();
-    for (what, bytes) in asked {
-        let (want, got) = (transcript(&plain.ask(&bytes)), transcript(&sealed.ask(&bytes)));
-        if want != got {
-            wrong.push(format!("{what}\n  plain:\n{want}\n  sealed:\n{got}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    twin.same(statements.into_iter().map(|sql| (sql.clone(), query(&sql))));
 }
 
 #[test]
@@ -389,7 +377,7 @@ fn parameters_of_both_protocols() {
         asked.push((format!("again {value:?}"), [bind("", "p", &[*value]), execute("", 0), sync()].concat()));
     }
     let (mut plain, mut sealed) = twin.raw();
-    compare_messages(&mut plain, &mut sealed, asked);
+    raw::same(&mut plain, &mut sealed, asked);
 }
 
 #[test]

@@ -493,5 +493,18 @@ pub fn unsynced(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
     [parse("", sql, &[]), bind("", "", values), describe_portal(""), execute("", 0)].concat()
 }
 
+/// Asks both the same and collects what differs: rows, types, tags, errors' SQLSTATE and message. Each with words for it.
+#[track_caller]
+pub fn same(plain: &mut Raw, sealed: &mut Raw, asked: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    let mut wrong = Vec::new();
+    for (what, bytes) in asked {
+        let (want, got) = (transcript(&plain.ask(&bytes)), transcript(&sealed.ask(&bytes)));
+        if want != got {
+            wrong.push(format!("{what}\n  plain:\n{want}\n  sealed:\n{got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// How long to wait for something that must not come.
 pub const SILENCE: Duration = Duration::from_millis(300);

@@ -1,6 +1,6 @@
 //! One schema twice: plain in one database, encrypted in another behind a proxy.
 
-use super::raw::Raw;
+use super::raw::{self, Raw};
 use super::workspace::ClientCredentials;
 use super::{Cluster, Database, Options, Proxy, ProxyOptions, Relay, Workspace};
 
@@ -62,6 +62,13 @@ impl Twin {
     #[track_caller]
     pub fn raw(&self) -> (Raw, Raw) {
         (self.raw_plain(), self.raw_sealed())
+    }
+
+    /// Asks both the same, over connections of their own: see [`raw::same`].
+    #[track_caller]
+    pub fn same(&self, asked: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let (mut plain, mut sealed) = self.raw();
+        raw::same(&mut plain, &mut sealed, asked);
     }
 
     /// A raw connection to the plain twin.
