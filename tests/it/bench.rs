@@ -51,6 +51,16 @@ fn a_short_run_measures_every_section() {
     for load in ["SELECT", "COPY FROM"] {
         of("bulk", load, "columnseal");
     }
+    let bytes = |what: &str| {
+        let numbers = printed["numbers"].as_array().unwrap();
+        let found = numbers.iter().find(|n| n["what"].as_str().unwrap().starts_with(what));
+        found.unwrap_or_else(|| panic!("{what} is missing:\n{printed:#}"))["value"].as_f64().unwrap()
+    };
+    // 20 texts of 19 characters; an envelope is longer. The catalog is read as well.
+    for load in ["SELECT", "COPY FROM"] {
+        let (plain, sealed) = (bytes(&format!("{load}, 0 ")), bytes(&format!("{load}, 20 ")));
+        assert!(plain > 380.0 && plain < 900.0 && sealed > 1.5 * plain, "{load}: {plain} and {sealed} bytes a row");
+    }
     of("connections", "start to first encrypted answer", "columnseal");
     assert!(printed["numbers"].as_array().unwrap().iter().any(|n| n["what"] == "memory of one of them"), "{printed:#}");
     let tables = std::fs::read_to_string(folder.join("bench.md")).unwrap();
@@ -60,4 +70,12 @@ fn a_short_run_measures_every_section() {
     for plot in ["wire-2.svg", "columns.svg", "bulk.svg"] {
         assert!(std::fs::read_to_string(folder.join(plot)).unwrap().contains("</svg>"), "{plot}");
     }
+}
+
+#[test]
+fn idle_connections_beyond_the_limit_are_told_before_anything_is_measured() {
+    let workspace = Workspace::empty();
+    let output = workspace.columnseal(&["bench", "--idle", "4000000000"]);
+    let error = output.failed();
+    assert!(error.contains("8000001000 open files") && error.contains("ulimit -n"), "{error}");
 }

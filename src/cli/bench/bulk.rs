@@ -36,11 +36,18 @@ pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Re
     let rows = args.rows.iter().copied().max().unwrap_or(ROWS).min(ROWS);
     prepare(stage, rows).await?;
     for load in LOADS.into_iter().filter(|load| args.wants(load)) {
+        let mut bytes = ENCRYPTED.map(|_| 0.0);
         for _ in 0..args.rounds {
             add(report, load, 0, "direct", once(stage, load, Way::Direct, 0, rows).await?);
-            for encrypted in ENCRYPTED {
+            for (encrypted, bytes) in ENCRYPTED.into_iter().zip(&mut bytes) {
+                let before = stage.upstream_bytes()?;
                 add(report, load, encrypted, "columnseal", once(stage, load, Way::Proxy, encrypted, rows).await?);
+                *bytes += stage.upstream_bytes()? - before;
             }
+        }
+        for (encrypted, bytes) in ENCRYPTED.into_iter().zip(bytes) {
+            let what = format!("{load}, {encrypted} encrypted columns, between proxy and PostgreSQL");
+            report.single(SECTION, what, bytes / f64::from(args.rounds) / f64::from(rows), "bytes a row");
         }
     }
     opened(report, rows);

@@ -18,6 +18,14 @@ const POOL: u32 = 20;
 /// Clients that connect all the time.
 const CLIENTS: u32 = 8;
 
+/// Whether as many idle connections can be held as are asked for: told before anything is measured.
+///
+/// # Errors
+/// Too few open files are allowed.
+pub(super) fn prepare(args: &BenchArgs) -> Result<(), String> {
+    raise_files(2 * u64::from(args.idle) + 1000)
+}
+
 /// Measures all three.
 ///
 /// # Errors
@@ -85,8 +93,6 @@ async fn starts(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Res
 
 /// Memory of a proxy with many connections that do nothing.
 async fn idle(stage: &mut Stage, count: u32, report: &mut Report) -> Result<(), String> {
-    // Two each in the proxy; what is started has the limit of this process.
-    raise_files(2 * u64::from(count) + 1000);
     let direct = stage.port(Way::Direct).ok_or("no PostgreSQL")?;
     let (pool, mut command) = stage.pgbouncer("transaction", direct, POOL)?;
     stage.keep(&mut command)?;
@@ -125,10 +131,16 @@ pub(super) fn connect(port: u16) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-/// As many open files as that, where the system allows it.
-fn raise_files(files: u64) {
+/// As many open files as that. Two for each connection in the proxy; what is started has the limits of this process.
+fn raise_files(files: u64) -> Result<(), String> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let current = limit.maximum.map_or(files, |most| most.min(files)).max(limit.current.unwrap_or(files));
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum: limit.maximum });
+    if limit.current.is_none_or(|now| now >= files) {
+        return Ok(());
+    }
+    let most = limit.maximum.map(|most| most.max(files));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: most }).map_err(|_| {
+        let may = limit.maximum.map_or_else(|| "fewer".to_owned(), |most| most.to_string());
+        format!("this needs {files} open files, and {may} are allowed: raise the limit (`ulimit -n`), or measure fewer idle connections (--idle)")
+    })
 }

@@ -87,6 +87,11 @@ enum Only {
 }
 
 impl BenchArgs {
+    /// What is to be measured, in this order.
+    fn sections(&self) -> &[Section] {
+        if self.sections.is_empty() { &Section::ALL } else { &self.sections }
+    }
+
     /// Whether a load is to be run.
     fn wants(&self, load: &str) -> bool {
         self.load.is_empty() || self.load.iter().any(|part| load.contains(part.as_str()))
@@ -108,20 +113,26 @@ pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
         None => {}
     }
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    if args.sections().contains(&Section::Connections) {
+        connections::prepare(args)?;
+    }
     let mut stage = Stage::start().await?;
     let mut report = Report::new(&stage, args);
     // Not to leave the servers behind.
-    tokio::select! {
-        measured = measure(&mut stage, args, &mut report) => measured?,
-        _ = interrupted.recv() => return Err("interrupted".to_owned()),
-    }
+    let measured = tokio::select! {
+        measured = measure(&mut stage, args, &mut report) => measured,
+        _ = interrupted.recv() => Err("interrupted".to_owned()),
+    };
     drop(stage);
-    report.publish(args.output.as_deref(), json)
+    // What was measured until then is not lost.
+    if measured.is_ok() || !report.figures.is_empty() {
+        report.publish(args.output.as_deref(), json)?;
+    }
+    measured
 }
 
 async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Result<(), String> {
-    let sections = if args.sections.is_empty() { &Section::ALL[..] } else { &args.sections };
-    for section in sections {
+    for section in args.sections() {
         match section {
             Section::Wire => wire::measure(stage, args, report).await?,
             Section::Columns => columns::measure(stage, args, report).await?,

@@ -1,7 +1,7 @@
 //! What the benchmark starts: a PostgreSQL, a workspace, the proxy, PgBouncer where it is installed, and a splice.
 
-use std::fmt::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -63,6 +63,8 @@ pub(super) struct Stage {
     pub(super) bin: PathBuf,
     /// Environment of a proxy: its client key and its database.
     pub(super) proxy_env: Vec<(String, String)>,
+    /// Where the proxy tells its metrics.
+    metrics: u16,
     children: Vec<Child>,
     postgres: bool,
 }
@@ -77,8 +79,15 @@ impl Stage {
         // A folder of its own: PostgreSQL's account is to own it.
         std::fs::create_dir(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
         let bin = newest_postgres().ok_or("no PostgreSQL server is installed")?;
-        let mut stage =
-            Stage { posts: Vec::new(), dir, bin, proxy_env: Vec::new(), children: Vec::new(), postgres: false };
+        let mut stage = Stage {
+            posts: Vec::new(),
+            dir,
+            bin,
+            proxy_env: Vec::new(),
+            metrics: free_port()?,
+            children: Vec::new(),
+            postgres: false,
+        };
         let direct = stage.start_postgres()?;
         stage.posts.push(Post { way: Way::Direct, port: direct, pid: None });
         let listen = free_port()?;
@@ -94,6 +103,7 @@ impl Stage {
         stage.found(direct)?;
         let port = free_port()?;
         let mut command = stage.proxy(port, direct)?;
+        command.env("CS_METRICS__LISTEN", format!("127.0.0.1:{}", stage.metrics));
         stage.spawn(Way::Proxy, port, &mut command).await?;
         Ok(stage)
     }
@@ -135,10 +145,27 @@ impl Stage {
         let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
         let mut file = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed)?);
         for n in 1..=lines {
-            std::io::Write::write_all(&mut file, line(n).as_bytes()).map_err(failed)?;
+            file.write_all(line(n).as_bytes()).map_err(failed)?;
         }
-        std::io::Write::flush(&mut file).map_err(failed)?;
+        file.flush().map_err(failed)?;
         Ok(path)
+    }
+
+    /// Bytes that passed between the proxy and PostgreSQL, both ways, since it started.
+    pub(super) fn upstream_bytes(&self) -> Result<f64, String> {
+        let failed = |e: std::io::Error| format!("the proxy's metrics cannot be read: {e}");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.metrics)).map_err(failed)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").map_err(failed)?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).map_err(failed)?;
+        let of = |name: &str| {
+            let start = format!("columnseal_bytes_{name}_total{{side=\"server\"}} ");
+            page.lines().find_map(|line| line.strip_prefix(&start)?.parse::<f64>().ok())
+        };
+        of("received")
+            .zip(of("sent"))
+            .map(|(received, sent)| received + sent)
+            .ok_or("no bytes in the metrics".to_owned())
     }
 
     /// The first value that a query gives, read directly.
@@ -157,16 +184,15 @@ impl Stage {
             .as_postgres("initdb")
             .args(["-A", "trust", "-U", ROLE, "--locale=C.UTF-8", "-E", "UTF8", "-D"])
             .arg(&data))?;
-        let mut conf = String::new();
-        for line in [
+        let conf = [
             "listen_addresses=127.0.0.1",
             "shared_buffers=1GB",
             "max_wal_size=4GB",
             "synchronous_commit=off",
             "autovacuum=off",
-        ] {
-            _ = write!(conf, "-c {line} ");
-        }
+        ]
+        .map(|line| format!("-c {line} "))
+        .concat();
         let options = format!("-p {port} -k {} -c max_connections={CONNECTIONS} {conf}", self.dir.display());
         let log = self.dir.join("postgres.log");
         run(self
