@@ -14,8 +14,8 @@ use tokio_util::io::poll_read_buf;
 /// A side is not read while this many bytes, or more, wait to be written to the other.
 pub(super) const HIGH_WATER: usize = 256 * 1024;
 
-/// Least room offered to a read, in bytes.
-const READ_MIN: usize = 8 * 1024;
+/// Least room offered to a read, in bytes. A session that does nothing holds it twice.
+const READ_MIN: usize = 4 * 1024;
 
 /// Most room offered to a read, in bytes.
 const READ_MAX: usize = 128 * 1024;
@@ -72,7 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
             Poll::Ready(Ok(n)) => {
                 self.ended = n == 0;
                 self.taken += n as u64;
-                self.room = if n >= self.room { (self.room * 2).min(READ_MAX) } else { READ_MIN };
+                self.room = room_after(self.room, n);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
@@ -135,6 +135,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Side<T> {
     /// Takes `n` looked-at bytes off the input.
     pub(super) fn consume(&mut self, n: usize) {
         self.input.advance(n);
+    }
+}
+
+/// Room for the next read after one of `n` bytes: more at once where it was filled, less where most of it was not needed.
+fn room_after(room: usize, n: usize) -> usize {
+    match n {
+        n if n >= room => (room * 2).min(READ_MAX),
+        n if n < room / 4 => (room / 2).max(READ_MIN),
+        _ => room,
     }
 }
 
@@ -201,5 +210,25 @@ where
     /// Writes everything that waits to the server. Cancel safe.
     pub(super) async fn drain_server(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.server.poll_drain(cx)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_follows_what_is_read() {
+        let after = |reads: &[usize]| reads.iter().fold(READ_MIN, |room, n| room_after(room, *n));
+        assert_eq!(after(&[10, 20, 0]), READ_MIN);
+        assert_eq!(after(&[READ_MIN, 2 * READ_MIN]), 4 * READ_MIN);
+        // Results of the same size come with one read each, after the first.
+        assert_eq!(after(&[READ_MIN, READ_MIN / 2, 3 * READ_MIN / 2]), 2 * READ_MIN);
+        assert_eq!(after(&[READ_MIN, 10, 10]), READ_MIN);
+        let mut room = READ_MIN;
+        (0..20).for_each(|_| room = room_after(room, room));
+        assert_eq!(room, READ_MAX);
+        (0..20).for_each(|_| room = room_after(room, 1));
+        assert_eq!(room, READ_MIN);
     }
 }
