@@ -44,6 +44,9 @@ pub(super) fn operand(
 
 /// The equality term of a value in the stored form of `plain`.
 fn equality(plain: PlainType, stored: &[u8], keys: &TermKeys) -> Result<[u8; 16], value::ValueError> {
+    if value::is_canonical(plain) {
+        return Ok(keys.eq.term(stored));
+    }
     let mut canonical = Zeroizing::new(Vec::new());
     value::canonical(plain, stored, &mut canonical)?;
     Ok(keys.eq.term(&canonical))

@@ -216,9 +216,10 @@ impl Sealer {
                 Meaning::Null => self.dialect.print_null(column.force.null, out),
                 Meaning::Default => out.extend_from_slice(field.raw),
                 Meaning::Value => {
-                    let given = std::mem::take(&mut self.given);
+                    // The buffer itself, without its guard: dropping an empty guard costs a call that wipes nothing.
+                    let given = std::mem::take(&mut *self.given);
                     let sealed = self.seal(around, index, enc, (Format::Text, &given));
-                    self.given = given;
+                    *self.given = given;
                     sealed?;
                     self.text.clear();
                     sealed_text(enc, &self.record, &mut self.text)
@@ -272,10 +273,10 @@ impl Sealer {
         if let Err(fault) = read {
             return Err(self.unfit(index, &fault.into()));
         }
-        let stored = std::mem::take(&mut self.stored);
+        let stored = std::mem::take(&mut *self.stored);
         let mut record = std::mem::take(&mut self.record);
         let sealed = self.seal_one(around, (index, enc), &stored, &mut record);
-        (self.stored, self.record) = (stored, record);
+        (*self.stored, self.record) = (stored, record);
         sealed
     }
 

@@ -37,6 +37,16 @@ impl Dialect {
     }
 
     fn print_text(&self, value: &[u8], out: &mut Vec<u8>) {
+        // Most values have no control characters, and are searched as a whole.
+        if value.iter().all(|byte| *byte >= b' ') {
+            let mut rest = value;
+            while let Some(at) = memchr2(b'\\', self.delimiter, rest) {
+                out.extend_from_slice(&rest[..at]);
+                out.extend_from_slice(&[b'\\', rest[at]]);
+                rest = &rest[at + 1..];
+            }
+            return out.extend_from_slice(rest);
+        }
         let mut start = 0;
         for (i, &byte) in value.iter().enumerate() {
             let escaped = match byte {

@@ -230,6 +230,7 @@ fn printed(dialect: &Dialect, value: &str, force: bool, single: bool) -> String 
 fn values_are_printed_as_postgresql_prints_them() {
     assert_eq!(printed(&text(), "a\tb\\c\nd\r\u{8}\u{b}\u{c}\u{1}", false, false), "a\\tb\\\\c\\nd\\r\\b\\v\\f\u{1}");
     assert_eq!(printed(&Dialect { delimiter: b',', ..text() }, "a,b\tc", false, false), "a\\,b\\tc");
+    assert_eq!(printed(&Dialect { delimiter: b',', ..text() }, ",a\\,b c,\\", false, false), "\\,a\\\\\\,b c\\,\\\\");
     assert_eq!(printed(&text(), "\\.", false, true), "\\\\.");
     assert_eq!(printed(&csv(), "", false, false), "\"\"");
     assert_eq!(printed(&csv(), "a b", false, false), "a b");

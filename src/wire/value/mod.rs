@@ -324,6 +324,11 @@ pub fn write(
     }
 }
 
+/// Whether the stored form of such values is the canonical one.
+pub fn is_canonical(plain: PlainType) -> bool {
+    matches!(plain, PlainType::Text | PlainType::Varchar | PlainType::Enum | PlainType::Bytea)
+}
+
 /// Appends the canonical bytes of a stored value: equal for two values of one type exactly when PostgreSQL's `=`
 /// holds between them. Text is compared as under a deterministic collation; citext folds case by Unicode's simple
 /// lower-case mapping; NaN equals NaN.

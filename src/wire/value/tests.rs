@@ -167,6 +167,7 @@ proptest! {
                 canonical(plain, &stored, &mut canons[0]).expect("canonical");
                 canonical(plain, &again, &mut canons[1]).expect("canonical");
                 prop_assert_eq!(&canons[0], &canons[1]);
+                prop_assert!(!is_canonical(plain) || canons[0] == stored);
             }
             // All NaNs print alike.
             let nan = plain.name().starts_with("float") && shown == b"NaN";
