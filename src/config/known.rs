@@ -31,6 +31,7 @@ pub const KEYS: &[Known] = &[
     plain("server.login_timeout"),
     plain("server.idle_timeout"),
     plain("server.idle_transaction_timeout"),
+    plain("server.max_aggregate_mib"),
     plain("server.proxy_protocol"),
     plain("tls.certificate"),
     secret("tls.private_key"),

@@ -125,11 +125,13 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         Some(reader.span(key, Duration::ZERO, Duration::ZERO..=30 * 24 * HOUR)).filter(|span| !span.is_zero())
     };
     let (idle, idle_transaction) = (idle("server.idle_timeout"), idle("server.idle_transaction_timeout"));
+    let gathered = reader.number("server.max_aggregate_mib", 256, 1..=1024);
     Limits {
         startup: reader.span("server.startup_timeout", 15 * SECOND, SECOND..=HOUR),
         login: reader.span("server.login_timeout", 60 * SECOND, SECOND..=HOUR),
         idle,
         idle_transaction,
+        gathered: usize::try_from(gathered << 20).unwrap_or(usize::MAX),
     }
 }
 

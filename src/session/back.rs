@@ -8,8 +8,9 @@ use super::cursors;
 use super::errors;
 use super::exchange::rows_of;
 use super::fast::broken;
+use super::finish;
 use super::ledger::{Await, Entry, Reader, Undo};
-use super::prepared::Statement;
+use super::prepared::{Cell, Statement};
 use super::rows::{self, Missing, RowFault};
 use super::state::State;
 use super::steps::STEP;
@@ -33,6 +34,8 @@ pub(super) enum Halt {
     Keys(Vec<Missing>),
     /// This key must be fetched again first, with proof.
     Suspect(Missing),
+    /// Others are to have their turn first.
+    Pause,
 }
 
 /// Where answers go.
@@ -57,6 +60,9 @@ pub(super) fn take(
     let mut used = state.passing_server.min(input.len());
     out.client.extend_from_slice(&input[..used]);
     state.passing_server -= used;
+    let dropped = state.dropping_server.min(input.len() - used);
+    state.dropping_server -= dropped;
+    used += dropped;
     loop {
         let rest = &input[used..];
         let Some((kind, total)) = frame::header(rest, MAX_LARGE).map_err(broken)? else { break };
@@ -64,6 +70,10 @@ pub(super) fn take(
             if total > LARGE && state.passing_server == 0 && passes_in_part(state, kind) {
                 out.client.extend_from_slice(rest);
                 state.passing_server = total - rest.len();
+                used = input.len();
+            } else if total > state.most_gathered && gathers(state, kind) {
+                refuse_gathered(state, out);
+                state.dropping_server = total - rest.len();
                 used = input.len();
             }
             break;
@@ -90,6 +100,20 @@ fn passes_in_part(state: &State, kind: u8) -> bool {
         ),
         _ => false,
     }
+}
+
+/// A row with aggregates that the proxy computes.
+fn gathers(state: &State, kind: u8) -> bool {
+    let finished = |cell: &Cell| matches!(cell, Cell::Finished(_));
+    kind == tag::DATA_ROW
+        && !state.dropping
+        && matches!(state.ledger.front(), Some(Entry { what: Await::Execute(Some(portal)), .. }) if portal.cells.iter().any(finished))
+}
+
+fn refuse_gathered(state: &mut State, out: &mut Outputs<'_>) {
+    let error = finish::too_much(state.most_gathered);
+    state.counted.refused = Some(error.sqlstate);
+    refuse(state, &error, out.client);
 }
 
 enum Flow {
@@ -396,6 +420,10 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         }
     };
     announce(state, out);
+    if frame.raw.len() > state.most_gathered && gathers(state, frame.tag) {
+        refuse_gathered(state, out);
+        return Ok(Flow::Next);
+    }
     match rows::open(state, ring, &portal, frame.body, out.client) {
         Ok(()) => {
             state.row += 1;
@@ -403,6 +431,7 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
         }
         Err(RowFault::Missing) => Ok(Flow::Halt(Halt::Keys(rows::missing(state, ring, &portal, rest)))),
         Err(RowFault::Suspect(key)) => Ok(Flow::Halt(Halt::Suspect(key))),
+        Err(RowFault::Pause) => Ok(Flow::Halt(Halt::Pause)),
         Err(RowFault::Bad(error)) => {
             state.counted.refused = Some(error.sqlstate);
             refuse(state, &error, out.client);
@@ -415,6 +444,7 @@ fn row(state: &mut State, ring: &Ring, frame: Frame<'_>, rest: &[u8], out: &mut 
 pub(super) fn refuse(state: &mut State, error: &PgError, out: &mut Vec<u8>) {
     debug_assert!(error.severity == Severity::Error, "fatal errors close the connection");
     error.write(out);
+    state.progress.clear();
     state.dropping = true;
     // The server, which knows of no error, prepares them all the same.
     let parsed = state.failed();

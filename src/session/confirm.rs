@@ -146,6 +146,13 @@ fn rows(planned: Option<&[OutColumn]>, said: Option<&[u8]>, catalog: &Catalog) -
 
 /// The column as the client is told of it.
 fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Result<Field<'a>, PgError> {
+    if let OutColumn::Finished(finish) = column {
+        if field.type_oid != finish.value.array_oid {
+            return Err(errors::disagreement("the type of a result column"));
+        }
+        let result = finish.result();
+        return Ok(Field { type_oid: result.oid(), typlen: result.typlen(), typmod: -1, format: 0, ..field });
+    }
     match column.enc() {
         None if may_be_encrypted(field.type_oid, catalog) => Err(errors::disagreement("the type of a result column")),
         None => Ok(field),

@@ -351,6 +351,9 @@ where
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
             }
+            OutColumn::Finished(finish) if viewer.rule.sight(&finish.value).is_none() => {
+                Some(errors::unreadable_for(&viewer.role, &finish.column, &finish.value.def.name))
+            }
             _ => None,
         })
     }

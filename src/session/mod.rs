@@ -30,6 +30,7 @@ mod errors;
 mod exchange;
 mod execute;
 mod fast;
+mod finish;
 mod front;
 pub mod handshake;
 mod identity;
@@ -201,6 +202,7 @@ where
     let slot = shared.catalogs.slot(&login.database);
     let pick = startup::pick(&shared.ring, login.keyset.as_ref());
     let mut state = State::new(slot, Choice::new(pick.clone().unwrap_or_default()), shared.watched());
+    state.most_gathered = shared.limits.gathered;
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());
@@ -364,9 +366,15 @@ where
             self.pipe.server.consume(used);
             self.count();
             self.note();
-            fetched = if used > 0 { 1 } else { fetched + 1 };
+            fetched = if used > 0 || self.state.progress.moved() { 1 } else { fetched + 1 };
             let outcome = match halt {
                 Halt::Dry => return Ok(()),
+                Halt::Pause => {
+                    // Keys are asked for anew, so that a revocation is noticed.
+                    self.state.keys.clear();
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
                 Halt::Suspect(key) => self.prove(key).await,
                 Halt::Keys(_) if fetched > FETCH_TRIES => {
                     Err(KeysError::unavailable("a fetched data key was not kept"))

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::audit::Entry;
 use super::built;
+use super::finish::Finished;
 use super::roles::Sight;
 use crate::crypto::KeysetId;
 use crate::crypto::term::TermKeys;
@@ -247,6 +248,8 @@ pub(super) enum Cell {
         /// For errors.
         column: String,
     },
+    /// An aggregate that is computed of values.
+    Finished(Finished),
     /// JSON that holds values.
     Built {
         /// As their marks number them.

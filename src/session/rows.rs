@@ -9,6 +9,7 @@ use super::built::{self, Mark};
 use super::cell;
 use super::copy_out;
 use super::errors;
+use super::finish;
 use super::prepared::{Cell, Portal};
 use super::roles::{self, Sight};
 use super::state::State;
@@ -33,6 +34,8 @@ pub(super) enum RowFault {
     Missing,
     /// A value does not open under the key at hand, which was not proved when it was fetched.
     Suspect(Missing),
+    /// Others are to have their turn before the row is gone on with.
+    Pause,
     /// The row is refused.
     Bad(Box<PgError>),
 }
@@ -64,7 +67,11 @@ pub(super) fn open(
     let mut plaintext = std::mem::take(&mut state.scratch);
     state.tally.turn_to(portal.prepared.entry.as_ref());
     let outcome = open_with(state, ring, portal, body, &mut plaintext, out);
-    state.tally.row_ends(!matches!(outcome, Err(RowFault::Missing | RowFault::Suspect(_))));
+    let again = matches!(outcome, Err(RowFault::Missing | RowFault::Suspect(_) | RowFault::Pause));
+    state.tally.row_ends(!again);
+    if !again {
+        state.progress.clear();
+    }
     state.scratch = plaintext;
     outcome
 }
@@ -131,6 +138,7 @@ impl Opener<'_> {
         let (enc, sight, composite, column) = match &portal.cells[index] {
             Cell::Sealed { enc, sight, composite, column, .. } => (enc, sight, composite, column),
             Cell::Plain => return Ok(Seen::AsSent),
+            Cell::Finished(finished) => return self.finished((index, finished), value, plaintext),
             Cell::Built { values, settings, column } => {
                 return value.map_or(Ok(Seen::AsSent), |json| {
                     self.built(json, (values.as_slice(), &**settings, column.as_str()), plaintext)
@@ -230,6 +238,18 @@ impl Opener<'_> {
         envelope: Option<&[u8]>,
         plaintext: &mut Zeroizing<Vec<u8>>,
     ) -> Result<KeysetId, RowFault> {
+        let keyset = self.open_one((enc, column), envelope, plaintext)?;
+        self.state.tally.opened(enc, sight != Sight::Whole);
+        Ok(keyset)
+    }
+
+    /// Opens an envelope, and leaves it to the caller to count it for the audit.
+    pub(super) fn open_one(
+        &mut self,
+        (enc, column): (&Arc<EncType>, &str),
+        envelope: Option<&[u8]>,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<KeysetId, RowFault> {
         let row = self.row;
         let header = envelope.and_then(|e| Header::parse(e).ok());
         let (Some(envelope), Some(header)) = (envelope, header) else {
@@ -248,7 +268,6 @@ impl Opener<'_> {
             return Err(errors::unreadable(column, row).into());
         }
         self.state.counted.opened += 1;
-        self.state.tally.opened(enc, sight != Sight::Whole);
         Ok(key.keyset())
     }
 
@@ -259,6 +278,10 @@ impl Opener<'_> {
             Cell::Built { .. } => {
                 out.extend_from_slice(plaintext);
                 return Ok(());
+            }
+            Cell::Finished(cell) => {
+                let printed = self.print_finished(cell, plaintext, out);
+                return printed.map_err(|fault| errors::unprintable(&fault, &cell.finish.column, self.row).into());
             }
             Cell::Plain => return Ok(()),
         };
@@ -307,8 +330,12 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
         && let Some(raw) = rest.get(..total)
         && let Ok(values) = DataRow::parse(&raw[HEADER..])
     {
-        for (value, cell) in values.iter().zip(&portal.cells) {
+        for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
             let Some(bytes) = value else { continue };
+            if matches!(cell, Cell::Finished(_)) {
+                finish::missing(state, ring, (index, cell), bytes, &mut wanted);
+                continue;
+            }
             for name in names(cell, state.mark.as_ref(), bytes) {
                 if wanted.len() < FETCH_MAX && !wanted.contains(&name) && key_for(state, ring, name.0, name.1).is_none()
                 {
@@ -326,7 +353,7 @@ fn names(cell: &Cell, mark: Option<&Mark>, bytes: &[u8]) -> Vec<Missing> {
     let (enc, composite, sight) = match cell {
         Cell::Sealed { enc, composite, sight, .. } => (enc, composite, sight),
         Cell::Built { values, .. } => return mark.map_or_else(Vec::new, |mark| built_names(values, mark, bytes)),
-        Cell::Plain => return Vec::new(),
+        Cell::Plain | Cell::Finished(_) => return Vec::new(),
     };
     let envelopes = match (*sight == Sight::Hidden, enc.is_array()) {
         (true, _) => Vec::new(),
@@ -356,7 +383,7 @@ fn built_names(values: &[built::Value], mark: &Mark, mut json: &[u8]) -> Vec<Mis
 /// Formats of a portal's result columns towards the server: envelopes and composites are asked for in binary.
 pub(super) fn server_format(cell: &Cell, client: Format) -> i16 {
     match (cell, client) {
-        (Cell::Sealed { .. }, _) | (_, Format::Binary) => 1,
+        (Cell::Sealed { .. } | Cell::Finished(_), _) | (_, Format::Binary) => 1,
         (Cell::Plain | Cell::Built { .. }, Format::Text) => 0,
     }
 }

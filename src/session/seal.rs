@@ -12,8 +12,9 @@ use super::choice::Pick;
 use super::copy_out;
 use super::errors;
 use super::exchange::Exchange;
+use super::finish::Finished;
 use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
-use super::roles::Viewer;
+use super::roles::{Sight, Viewer};
 use super::rows;
 use super::search::{self, Found, Wanted};
 use crate::crypto::KeysetId;
@@ -237,13 +238,16 @@ fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str
     values.find_map(sealed).map(|(p, _)| p.column.as_str())
 }
 
+/// How the role sees values of a type.
+fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError> {
+    viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))
+}
+
 /// The types of values in JSON, as the role may see them.
 fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Vec<built::Value>, PgError> {
     let one = |value: &BuiltValue| {
         let BuiltValue { enc, column } = value;
-        let sight = viewer.rule.sight(enc);
-        let sight = sight.ok_or_else(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))?;
-        Ok(built::Value { enc: Arc::clone(enc), sight, column: column.clone() })
+        Ok(built::Value { enc: Arc::clone(enc), sight: sight(viewer, enc, column)?, column: column.clone() })
     };
     plan.built.iter().map(one).collect()
 }
@@ -269,9 +273,14 @@ fn open_portal(
             settings: Arc::new(built::settings(settings)),
             column: column.clone(),
         }),
+        OutColumn::Finished(finish) => Ok(Cell::Finished(Finished {
+            finish: Arc::clone(finish),
+            sight: sight(viewer, &finish.value, &finish.column)?,
+            format: given.result_format(prepared, i),
+        })),
         OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Ok(Cell::Sealed {
             enc: Arc::clone(enc),
-            sight: viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, name, &enc.def.name))?,
+            sight: sight(viewer, enc, name)?,
             composite: matches!(column, OutColumn::Composite(..)),
             format: given.result_format(prepared, i),
             column: name.clone(),

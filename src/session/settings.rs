@@ -7,6 +7,9 @@ use super::roles::Roles;
 use crate::net::settings::{ServerTls, Target};
 use crate::net::target::is_loopback;
 
+/// Most bytes of a row with aggregates that the proxy computes, unless the settings say otherwise.
+const GATHERED: usize = 256 << 20;
+
 /// How clients are authenticated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AuthMode {
@@ -34,7 +37,7 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long open transactions may go on after SIGTERM.
     pub shutdown_timeout: Duration,
-    /// Limits of time.
+    /// Limits of each connection.
     pub limits: Limits,
     /// Connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
@@ -55,7 +58,7 @@ impl Settings {
     }
 }
 
-/// Limits of time of a connection.
+/// Limits of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// From accepting a connection to its startup packet.
@@ -66,12 +69,14 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// Without a statement, in an open transaction.
     pub idle_transaction: Option<Duration>,
+    /// Most bytes of a row with aggregates that the proxy computes.
+    pub gathered: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let (startup, login) = (Duration::from_secs(15), Duration::from_secs(60));
-        Limits { startup, login, idle: None, idle_transaction: None }
+        Limits { startup, login, idle: None, idle_transaction: None, gathered: GATHERED }
     }
 }
 

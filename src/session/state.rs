@@ -11,6 +11,7 @@ use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
 use super::exchange::{Completed, Exchange, Watched};
+use super::finish::Progress;
 use super::ledger::{Await, Ledger, Names, Reader};
 use super::prepared::{Portal, Seen, Statement, Turning};
 use super::roles::Viewer;
@@ -151,6 +152,10 @@ pub(super) struct State {
     pub(super) printed: Zeroizing<Vec<u8>>,
     /// Plaintext of the value at hand; kept to be reused, wiped on drop.
     pub(super) scratch: Zeroizing<Vec<u8>>,
+    /// Aggregates of the row at hand.
+    pub(super) progress: Progress,
+    /// Most bytes of a row with aggregates that the proxy computes.
+    pub(super) most_gathered: usize,
     /// Keys of the rows at hand; emptied whenever more bytes are awaited, so that a revocation is noticed.
     pub(super) keys: Vec<(Kref, KeyId, Arc<DataKey>)>,
     /// The key that was fetched again, proved, since a value did not open under it.
@@ -163,6 +168,8 @@ pub(super) struct State {
     pub(super) passing_client: usize,
     /// As `passing_client`, from the server.
     pub(super) passing_server: usize,
+    /// As `dropping_client`, from the server.
+    pub(super) dropping_server: usize,
 }
 
 impl State {
@@ -217,12 +224,15 @@ impl State {
             csv_marker: true,
             printed: Zeroizing::new(Vec::new()),
             scratch: Zeroizing::new(Vec::new()),
+            progress: Progress::default(),
+            most_gathered: usize::MAX,
             keys: Vec::new(),
             proved: None,
             copy_fault: None,
             dropping_client: 0,
             passing_client: 0,
             passing_server: 0,
+            dropping_server: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use pg_query::protobuf::RangeVar;
 use super::body::{Called, Frame};
 use super::copy::{Copy, Forms};
 use super::lex::{Kind, Lexed};
-use super::plan::{OutColumn, Refusal, SessionState, Template};
+use super::plan::{Finish, OutColumn, Refusal, SessionState, Template};
 use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
 use super::rewrite::Edits;
 use super::scope::{Derived, Scope, Span};
@@ -43,6 +43,8 @@ pub(super) enum TopColumn {
     Open(Rc<[usize]>),
     /// JSON that holds encrypted values.
     Built(Rc<str>),
+    /// Computed by the proxy, as the statement's list of such says.
+    Finished(usize),
 }
 
 /// What analysis knows besides the text.
@@ -104,6 +106,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) searches: Vec<super::search::Found>,
     /// Encrypted values that the result holds within JSON.
     pub(super) marked: super::built::Marked,
+    /// Aggregates that the proxy computes.
+    pub(super) finishes: Vec<Finish>,
     /// Conditions that every row of the result must meet, by their location in the tree.
     pub(super) conjuncts: Vec<i32>,
     /// Views that stand in FROM.
@@ -170,6 +174,7 @@ impl<'a> Analyzer<'a> {
             alone: Vec::new(),
             searches: Vec::new(),
             marked: super::built::Marked::default(),
+            finishes: Vec::new(),
             conjuncts: Vec::new(),
             views: Vec::new(),
             fresh: false,

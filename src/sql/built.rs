@@ -17,6 +17,7 @@ use pg_query::protobuf::{CoalesceExpr, ColumnRef, FuncCall, Node, ResTarget, Sub
 
 use super::analyzer::{Analyzer, TopColumn};
 use super::expr::{Enc, Open, Val};
+use super::finish;
 use super::group::is_aggregate;
 use super::outputs::Target;
 use super::plan::{BuiltValue, Param, Refusal, Role, Source};
@@ -39,6 +40,15 @@ pub(super) enum Kind {
     Jsonb,
     /// JSON that was cast to text.
     Text,
+    /// No JSON, but an aggregate that the proxy computes, by its number.
+    Finished(usize),
+}
+
+impl Kind {
+    /// It can become a part of JSON.
+    fn is_part(self) -> bool {
+        !matches!(self, Kind::Text | Kind::Finished(_))
+    }
 }
 
 /// Something that holds encrypted values.
@@ -47,6 +57,16 @@ pub(super) struct Built {
     pub(super) kind: Kind,
     /// A column it is built of, for errors.
     pub(super) column: Rc<str>,
+}
+
+impl Built {
+    /// As a column of the outermost statement.
+    pub(super) fn top(&self) -> TopColumn {
+        match self.kind {
+            Kind::Finished(at) => TopColumn::Finished(at),
+            _ => TopColumn::Built(self.column.clone()),
+        }
+    }
 }
 
 /// An expression that may be built.
@@ -164,7 +184,14 @@ impl Analyzer<'_> {
                 if let Some(builder) = builder(call).filter(|_| !own) {
                     return self.build(call, builder, scope);
                 }
+                if let Some(function) = finish::aggregate(call).filter(|_| !own) {
+                    return self.aggregated_here(call, function, scope);
+                }
             }
+            Some(NodeEnum::CoalesceExpr(expr)) if finish::finishes(node, scope) => {
+                return self.finished_or_other(expr, scope);
+            }
+            Some(NodeEnum::TypeCast(cast)) if finish::finishes(node, scope) => return self.finished_cast(cast, scope),
             Some(NodeEnum::CoalesceExpr(expr)) if expr.args.iter().any(|arg| may_build(arg, scope)) => {
                 return self.built_or_other(expr, scope);
             }
@@ -238,7 +265,7 @@ impl Analyzer<'_> {
                     column.get_or_insert(enc.column);
                 }
                 Made::Built(built) if !takes.value(index) => return Err(key(&built.column, self.here(call.location))),
-                Made::Built(built) if built.kind == Kind::Text => {
+                Made::Built(built) if !built.kind.is_part() => {
                     return Err(only_selected(&built).at(self.here(call.location)));
                 }
                 Made::Built(built) => {
@@ -271,7 +298,7 @@ impl Analyzer<'_> {
             match part {
                 Made::Val(Val::Plain) => {}
                 Made::Val(Val::Open(open)) => self.decide_firm(&open.sites)?,
-                Made::Built(other) if other.kind == built.kind => {}
+                Made::Built(other) if other.kind == built.kind && !matches!(built.kind, Kind::Finished(_)) => {}
                 Made::Val(Val::Enc(_)) | Made::Built(_) => {
                     return Err(only_selected(&built).at(self.here(expr.location)));
                 }
@@ -302,7 +329,7 @@ impl Analyzer<'_> {
             }
             Made::Val(Val::Enc(enc)) => return Err(refuse::on_column("this cast", &enc.column).at(enc.span.0 as i32)),
         };
-        if built.kind == Kind::Row || built.kind == Kind::Text {
+        if built.kind == Kind::Row || !built.kind.is_part() {
             return Err(only_selected(&built).at(self.here(tree::location(arg))));
         }
         self.marked.binary |= kind == Kind::Jsonb;
@@ -371,7 +398,7 @@ impl Analyzer<'_> {
                     column.get_or_insert(name);
                     Some(value)
                 }
-                ColVal::Built(built) if built.kind != Kind::Text => {
+                ColVal::Built(built) if built.kind.is_part() => {
                     column.get_or_insert(built.column);
                     None
                 }
@@ -413,7 +440,10 @@ impl Analyzer<'_> {
             let end = self.target_end(target, self.span(first, self.name_end(first)))?;
             self.edits.both((end, end), format!(" AS {}", always_quoted(&name)));
         }
-        let top = TopColumn::Built(built.column.clone());
+        if matches!(built.kind, Kind::Finished(_)) && target.name.is_empty() {
+            self.name_finished(target, &name)?;
+        }
+        let top = built.top();
         Ok(Target::new(name, ColVal::Built(built), top))
     }
 
@@ -498,6 +528,11 @@ fn whole_row<'s>(reference: &ColumnRef, scope: &'s Scope<'_>) -> Option<&'s Item
 
 /// What is built is used otherwise than as a result.
 pub(super) fn only_selected(built: &Built) -> Box<Refusal> {
+    if let Kind::Finished(_) = built.kind {
+        return refuse::on_column("another use of an aggregate", &built.column).hint(
+            "Aggregates of encrypted values can be selected, and nothing else; compute with the values that are read.",
+        );
+    }
     refuse::on_column("another use of JSON built", &built.column)
         .hint("What is built of encrypted values can be selected and put into other JSON, and nothing else.")
 }

@@ -13,6 +13,7 @@ use pg_query::protobuf::{
 
 use super::analyzer::Analyzer;
 use super::built::only_selected;
+use super::finish::function_refusal;
 use super::group::{Bare, is_aggregate};
 use super::lex::{Kind, StringKind};
 use super::own::not_followed;
@@ -577,18 +578,4 @@ fn sets_ours(node: &Node) -> bool {
         Some(NodeEnum::TypeCast(cast)) => tree::child(&cast.arg).is_some_and(sets_ours),
         _ => false,
     }
-}
-
-pub(super) fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
-    let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
-    if enc.ty.is_array() {
-        let hint = "Of arrays cardinality, array_length, array_append, array_cat, array_position, unnest and their like work; take others of the arrays read.";
-        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
-    }
-    if matches!(name, "lower" | "upper") && enc.ty.def.plain.has_match() {
-        let hint = "In comparisons, as in lower(column) = lower($1) and LIKE, it works on the left side of a column with term match.";
-        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
-    }
-    let hint = "Of encrypted values only count and array_agg work, and min and max with term ord; compute others on the values read.";
-    refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)
 }

@@ -259,7 +259,7 @@ impl Analyzer<'_> {
         if let ColVal::Built(built) = &val {
             return match built.kind {
                 Kind::Row => Err(only_selected(built)),
-                _ => Ok(Target::new(name.to_string(), val.clone(), TopColumn::Built(built.column.clone()))),
+                _ => Ok(Target::new(name.to_string(), val.clone(), built.top())),
             };
         }
         let top = match self.found(found, (0, 0))? {

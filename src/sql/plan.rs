@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::Digits;
+use crate::wire::value::{Aggregate, Digits, Gives, PlainType};
 
 use super::copy::{Copy, CopyIn, CopyOut};
 use super::cursor::{Cursor, Fetch};
@@ -391,6 +391,46 @@ pub enum OutColumn {
     Composite(Arc<EncType>, String),
     /// JSON of the server's own, with marked values in it. The string names a column for errors.
     Built(String),
+    /// An array of envelopes (`bytea[]`), of which the proxy computes the value.
+    Finished(Arc<Finish>),
+}
+
+/// How a result column is computed of the values of a group.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The type of the values.
+    pub value: Arc<EncType>,
+    /// The function.
+    pub aggregate: Aggregate,
+    /// What is done with its result, in order.
+    pub then: Vec<Then>,
+    /// Names it for errors.
+    pub column: String,
+}
+
+/// A step after an aggregate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// A cast to this type.
+    Cast(PlainType),
+    /// What NULL becomes, in its stored form.
+    Otherwise(Box<[u8]>),
+}
+
+impl Finish {
+    /// The type that the function gives.
+    pub fn given(&self) -> PlainType {
+        match self.aggregate.function.gives(self.aggregate.plain) {
+            Gives::Type(plain) => plain,
+            Gives::Nothing | Gives::Other => self.aggregate.plain,
+        }
+    }
+
+    /// The type that the client is told.
+    pub fn result(&self) -> PlainType {
+        let cast = |then: &Then| if let Then::Cast(to) = then { Some(*to) } else { None };
+        self.then.iter().rev().find_map(cast).unwrap_or(self.given())
+    }
 }
 
 /// A type of values that result columns hold within JSON.
@@ -406,7 +446,7 @@ impl OutColumn {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            OutColumn::Plain | OutColumn::Built(_) => None,
+            OutColumn::Plain | OutColumn::Built(_) | OutColumn::Finished(_) => None,
             OutColumn::Envelope(t, _) | OutColumn::Composite(t, _) => Some(t),
         }
     }

@@ -18,7 +18,8 @@ use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
 
 use super::analyzer::Analyzer;
 use super::cased::cased;
-use super::expr::{Enc, Val, function_refusal};
+use super::expr::{Enc, Val};
+use super::finish::function_refusal;
 use super::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search, Shown};
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};

@@ -144,7 +144,7 @@ impl Analyzer<'_> {
     pub(super) fn top_composites(&mut self, outputs: &Outputs) -> Result<()> {
         let column = |c: &Derived| match &c.val {
             ColVal::Plain | ColVal::Tainted(_) => TopColumn::Plain,
-            ColVal::Built(built) => TopColumn::Built(built.column.clone()),
+            ColVal::Built(built) => built.top(),
             ColVal::Enc(ty, column) => TopColumn::Composite(ty.clone(), column.clone()),
             ColVal::Open(sites) => TopColumn::Open(sites.clone()),
         };

@@ -249,9 +249,10 @@ impl Analyzer<'_> {
     fn finish(mut self, kind: Outcome) -> Result<Action> {
         let kind = match kind {
             Outcome::Forward => {
-                return match self.marked.column() {
-                    Some(column) => Err(refuse::on_column("JSON built of it in this statement", column)),
-                    None => Ok(Action::Forward),
+                return match (self.marked.column(), self.finished_column()) {
+                    (Some(column), _) => Err(refuse::on_column("JSON built of it in this statement", column)),
+                    (_, Some(column)) => Err(refuse::on_column("an aggregate in this statement", column)),
+                    _ => Ok(Action::Forward),
                 };
             }
             Outcome::Show(show) => return Ok(Action::Run(Arc::new(show.plan(self.client_params)))),
@@ -311,6 +312,7 @@ impl Analyzer<'_> {
         match column {
             TopColumn::Plain => OutColumn::Plain,
             TopColumn::Built(name) => OutColumn::Built(name.to_string()),
+            TopColumn::Finished(at) => OutColumn::Finished(Arc::new(self.finishes[at].clone())),
             TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
             TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),
             TopColumn::Open(sites) => match sites.iter().find_map(|&s| match &self.sites[s].decision {

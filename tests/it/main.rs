@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod aggregates;
 mod arrays;
 mod balancers;
 mod bench;

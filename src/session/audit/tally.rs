@@ -116,6 +116,14 @@ impl Tally {
         *hidden += u64::from(masked);
     }
 
+    /// So many values of the row at hand were opened, to be taken together.
+    pub(in crate::session) fn opened_many(&mut self, enc: &Arc<EncType>, values: u64) {
+        if values > 0 {
+            let at = self.of(enc);
+            self.row[at].0 += values;
+        }
+    }
+
     /// The row at hand is done, or begins anew (`counts` is false): then its values will be opened once more.
     pub(in crate::session) fn row_ends(&mut self, counts: bool) {
         for (used, (opened, masked)) in self.uses.iter_mut().zip(&mut self.row) {

@@ -27,7 +27,7 @@ fn is_float(plain: PlainType) -> bool {
     matches!(plain, Float4 | Float8)
 }
 
-fn is_number(plain: PlainType) -> bool {
+pub(super) fn is_number(plain: PlainType) -> bool {
     is_int(plain) || is_float(plain) || plain == Numeric
 }
 

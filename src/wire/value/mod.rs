@@ -8,6 +8,7 @@
 //! output have, hexadecimal floats. Not here: type modifiers (`varchar(10)`) but those of numeric, enum labels' existence, encodings
 //! other than UTF-8.
 
+mod aggregate;
 mod array;
 mod convert;
 mod datetime;
@@ -31,7 +32,8 @@ mod tests;
 
 use zeroize::Zeroizing;
 
-pub use array::{Array, Dimensions, Parts, read_array, write_array, write_array_as};
+pub use aggregate::{Aggregate, Function, Gives, Running};
+pub use array::{Array, Dimensions, Elements, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
 pub use letters::{Form, Letters, Unfollowed};
@@ -283,6 +285,40 @@ pub fn write_as(
     let conversion = Conversion { cast: Cast::Assignment, from: plain, to: shown, settings };
     convert::convert(conversion, stored, &mut converted)?;
     write(shown, &converted, format, settings, out)
+}
+
+/// Appends a stored value as a cast that is written out gives it, in the stored form of the other type.
+///
+/// # Errors
+/// As PostgreSQL's casts.
+pub fn cast(
+    from: PlainType,
+    to: PlainType,
+    stored: &[u8],
+    settings: &Settings,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), ValueError> {
+    convert::convert(Conversion { cast: Cast::Explicit, from, to, settings }, stored, out)
+}
+
+/// [`cast`] is that of PostgreSQL between these types: of numbers, and from numbers, truth values and intervals to text.
+pub fn casts(from: PlainType, to: PlainType) -> bool {
+    let text = matches!(to, PlainType::Text | PlainType::Varchar);
+    let shown = convert::is_number(from) || matches!(from, PlainType::Bool | PlainType::Interval);
+    from == to || (convert::is_number(from) && convert::is_number(to)) || (text && shown)
+}
+
+/// The type that COALESCE of an expression of the first type and a constant of the second has, for numbers and truth values.
+pub fn common_type(first: PlainType, constant: PlainType) -> Option<PlainType> {
+    use PlainType::*;
+    Some(match (first, constant) {
+        (Bool, Bool) => Bool,
+        (Float4 | Float8, Int4 | Int8 | Numeric) => first,
+        (Int2 | Int4, Int4) => Int4,
+        (Int2 | Int4, Int8) | (Int8, Int4 | Int8) => Int8,
+        (Int2 | Int4 | Int8, Numeric) | (Numeric, Int4 | Int8 | Numeric) => Numeric,
+        _ => return None,
+    })
 }
 
 /// Appends what PostgreSQL would print or send for a stored value.

@@ -10,10 +10,10 @@ use super::error::{Result, ValueError};
 use super::scan::trim;
 use crate::wire::sqlstate::SqlState;
 
-const NEGATIVE: u16 = 0x4000;
-const NAN: u16 = 0xC000;
-const INFINITY: u16 = 0xD000;
-const MINUS_INFINITY: u16 = 0xF000;
+pub(super) const NEGATIVE: u16 = 0x4000;
+pub(super) const NAN: u16 = 0xC000;
+pub(super) const INFINITY: u16 = 0xD000;
+pub(super) const MINUS_INFINITY: u16 = 0xF000;
 /// What PostgreSQL sends as the scale of an infinity.
 const INFINITY_SCALE: u16 = 32;
 const MAX_SCALE: i64 = 0x3FFF;
@@ -29,10 +29,10 @@ pub struct Digits {
 }
 
 /// A numeric in its stored form.
-struct View<'a> {
-    sign: u16,
-    weight: i32,
-    dscale: u16,
+pub(super) struct View<'a> {
+    pub(super) sign: u16,
+    pub(super) weight: i32,
+    pub(super) dscale: u16,
     digits: &'a [u8],
 }
 
@@ -47,13 +47,13 @@ impl<'a> View<'a> {
         Some(View { sign: word(4), weight, dscale: word(6), digits })
     }
 
-    fn stored(bytes: &'a [u8]) -> Result<View<'a>> {
+    pub(super) fn stored(bytes: &'a [u8]) -> Result<View<'a>> {
         View::of(bytes)
             .filter(|v| v.dscale <= MAX_SCALE as u16 && valid_sign(v.sign) && v.groups().all(|g| g < 10_000))
             .ok_or_else(|| ValueError::corrupt(PlainType::Numeric))
     }
 
-    fn groups(&self) -> impl Iterator<Item = u16> + 'a {
+    pub(super) fn groups(&self) -> impl Iterator<Item = u16> + 'a {
         self.digits.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]]))
     }
 
@@ -73,7 +73,7 @@ fn overflow() -> ValueError {
     ValueError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
-fn push_special(sign: u16, out: &mut Vec<u8>) {
+pub(super) fn push_special(sign: u16, out: &mut Vec<u8>) {
     let scale = if sign == NAN { 0 } else { INFINITY_SCALE };
     for word in [0, 0, sign, scale] {
         out.extend_from_slice(&word.to_be_bytes());
@@ -81,7 +81,13 @@ fn push_special(sign: u16, out: &mut Vec<u8>) {
 }
 
 /// Writes a stored form, stripping zero digits at both ends. Checks ranges.
-fn push(sign: u16, weight: i64, dscale: i64, groups: impl Iterator<Item = u16>, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn push(
+    sign: u16,
+    weight: i64,
+    dscale: i64,
+    groups: impl Iterator<Item = u16>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER]);
     let mut weight = weight;

@@ -86,7 +86,8 @@ pub fn ordering_operand(
     Ok(Place::At)
 }
 
-fn append(plain: PlainType, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
+/// Appends the ordering bytes of a value of any length.
+pub(super) fn append(plain: PlainType, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     use PlainType::*;
     match plain {
         Bool => out.push(u8::from(number::load_bool(stored)?)),

@@ -1,5 +1,6 @@
 //! Makes scripts: the same text for both sides, only the tables' types differ.
 
+mod aggregates;
 mod arrays;
 mod computed;
 mod equality;
@@ -167,7 +168,8 @@ impl<'v> Generator<'v> {
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..12 => self.step(Generator::select),
+                0..9 => self.step(Generator::select),
+                9..12 => self.step(Generator::aggregated),
                 12..16 => self.step(Generator::listed),
                 16..22 => self.step(Generator::searched),
                 22..31 => self.step(Generator::ordered),

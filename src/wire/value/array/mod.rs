@@ -177,6 +177,63 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The elements of a one-dimensional array in binary form, one after another, so that a long one can be left and taken up again.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements {
+    at: usize,
+    left: usize,
+}
+
+impl Elements {
+    /// Of an array from its first element on, and the OID of their type.
+    ///
+    /// # Errors
+    /// The form is not that of an array of at most one dimension.
+    pub fn of(array: &[u8]) -> std::result::Result<(Oid, Elements), ValueError> {
+        let mut bytes = array;
+        let (dimensions, flags) = (word(&mut bytes)?, word(&mut bytes)?);
+        let element = word(&mut bytes)? as Oid;
+        let left = match (dimensions, flags) {
+            (0, 0) => 0,
+            (1, 0 | 1) => {
+                let (length, _) = (word(&mut bytes)?, word(&mut bytes)?);
+                usize::try_from(length).map_err(|_| ValueError::number_range("integer"))?
+            }
+            _ => return Err(invalid("invalid number of dimensions")),
+        };
+        if left > bytes.len() / 4 || (left == 0 && !bytes.is_empty()) {
+            return Err(ValueError::short());
+        }
+        Ok((element, Elements { at: array.len() - bytes.len(), left }))
+    }
+
+    /// The next element of the same array, and whether it is NULL. `None`: there is no other.
+    ///
+    /// # Errors
+    /// The array ends too early or too late.
+    pub fn next<'a>(&mut self, array: &'a [u8]) -> std::result::Result<Option<Option<&'a [u8]>>, ValueError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut bytes = array.get(self.at..).ok_or_else(ValueError::short)?;
+        let length = word(&mut bytes)?;
+        let item = match usize::try_from(length) {
+            Ok(length) => {
+                let (item, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
+                bytes = rest;
+                Some(item)
+            }
+            Err(_) => None,
+        };
+        self.at = array.len() - bytes.len();
+        self.left -= 1;
+        match self.left == 0 && !bytes.is_empty() {
+            true => Err(invalid("incorrect binary data format for an array")),
+            false => Ok(Some(item)),
+        }
+    }
+}
+
 fn read_binary(plain: PlainType, element: Option<Oid>, bytes: &[u8], settings: &Settings) -> Result<Array> {
     let parts = Parts::parse(bytes)?;
     let oid = parts.element;
@@ -334,6 +391,34 @@ mod tests {
         write_array(PlainType::Int8, &array, Format::Binary, &settings, &mut wide).expect("array");
         let narrow = read_array(PlainType::Int4, 1016, Format::Binary, &wide, &settings).expect("array");
         assert!(narrow.iter().eq([Some(&7i32.to_be_bytes()[..]), Some(&8i32.to_be_bytes()[..])]));
+    }
+
+    #[test]
+    fn elements_are_taken_one_by_one() {
+        let words = |words: &[i32]| words.iter().flat_map(|w| w.to_be_bytes()).collect::<Vec<_>>();
+        let all = |bytes: &[u8]| -> std::result::Result<Vec<Option<Vec<u8>>>, ValueError> {
+            let (_, mut elements) = Elements::of(bytes)?;
+            let mut found = Vec::new();
+            while let Some(item) = elements.next(bytes)? {
+                found.push(item.map(<[u8]>::to_vec));
+            }
+            Ok(found)
+        };
+        assert_eq!(all(&words(&[0, 0, 17])), Ok(vec![]));
+        assert_eq!(all(&words(&[1, 1, 17, 3, 1, 4, 7, -1, 0])), Ok(vec![Some(words(&[7])), None, Some(vec![])]));
+        for forged in [
+            &[][..],
+            &[1, 0, 17],
+            &[2, 0, 17, 1, 1, 1, 1, 0],
+            &[1, 2, 17, 0, 1],
+            &[1, 0, 17, -1, 1],
+            &[1, 0, 17, i32::MAX, 1],
+            &[1, 0, 17, 1, 1, 8, 0],
+            &[1, 0, 17, 1, 1, 0, 0],
+            &[0, 0, 17, 0],
+        ] {
+            assert!(all(&words(forged)).is_err(), "{forged:?}");
+        }
     }
 
     #[test]

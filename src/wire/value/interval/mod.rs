@@ -29,7 +29,7 @@ impl Interval {
         })
     }
 
-    fn store(self, out: &mut Vec<u8>) {
+    pub(crate) fn store(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.micros.to_be_bytes());
         out.extend_from_slice(&self.days.to_be_bytes());
         out.extend_from_slice(&self.months.to_be_bytes());

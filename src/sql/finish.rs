@@ -1,0 +1,269 @@
+//! Aggregates that the proxy computes: the server gathers the group's ciphertexts, and the values are taken together once they
+//! are opened.
+//!
+//! ```text
+//! sum(e) FILTER (WHERE c)   =>   array_agg((e).c) FILTER (WHERE c)
+//! COALESCE(avg(e), 0)       =>   COALESCE(array_agg((e).c), '{}')
+//! ```
+//!
+//! Such a column goes through subqueries, CTEs and LATERAL to the output; any other use of it is refused.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AConst, CoalesceExpr, FuncCall, Node, ResTarget, TypeCast, a_const};
+
+use super::analyzer::Analyzer;
+use super::built::{Built, Kind, Made, only_selected};
+use super::expr::{Enc, Val};
+use super::lex;
+use super::literal;
+use super::plan::{Finish, Then};
+use super::refuse::{self, Detail, Result};
+use super::scope::{ColVal, Found, Scope};
+use super::tree;
+use super::types::{self, Named};
+use crate::wire::value::{self, Aggregate, Format, Function, Gives, PlainType, Settings};
+
+/// The function that a call names, if it is an aggregate that the proxy computes.
+pub(super) fn aggregate(call: &FuncCall) -> Option<Function> {
+    let name = match tree::strings(&call.funcname).as_slice() {
+        [name] | ["pg_catalog", name] => *name,
+        _ => return None,
+    };
+    let odd = call.func_variadic || call.agg_within_group || call.agg_star || call.args.len() != 1;
+    Function::named(name).filter(|_| !odd)
+}
+
+/// Surely such an aggregate of an encrypted column, casts and COALESCE around it aside.
+pub(super) fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
+    match tree::kind(node) {
+        Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first().and_then(tree::kind)) {
+            (None | Some(Function::Min | Function::Max), _) => false,
+            (_, Some(NodeEnum::ColumnRef(column))) => {
+                matches!(scope.named(column), Some(Ok(Found { val: ColVal::Enc(..), .. })))
+            }
+            _ => false,
+        },
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| finishes(arg, scope)),
+        Some(NodeEnum::CoalesceExpr(expr)) => expr.args.first().is_some_and(|arg| finishes(arg, scope)),
+        _ => false,
+    }
+}
+
+impl Analyzer<'_> {
+    /// A call of an aggregate that the proxy computes of encrypted values.
+    pub(super) fn aggregated_here(&mut self, call: &FuncCall, function: Function, scope: &Scope<'_>) -> Result<Made> {
+        let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
+        self.note_call(call, name, true);
+        let around = scope.group.inside.replace(true);
+        let made = self.aggregate_of(call, (name, function), scope);
+        scope.group.inside.set(around);
+        made
+    }
+
+    fn aggregate_of(&mut self, call: &FuncCall, (name, function): (&str, Function), scope: &Scope<'_>) -> Result<Made> {
+        let [arg] = call.args.as_slice() else { return Ok(Made::Val(Val::Plain)) };
+        let enc = match self.expr(arg, scope)? {
+            Val::Enc(enc) => enc,
+            val => {
+                self.plain_vals(&[val])?;
+                self.aggregate_order(call, scope)?;
+                self.call_tail(call, scope)?;
+                return Ok(Made::Val(Val::Plain));
+            }
+        };
+        let extreme = matches!(function, Function::Min | Function::Max);
+        if enc.ty.is_array() {
+            return Err(function_refusal(name, call.agg_distinct, &enc));
+        }
+        let (plain, at) = (enc.ty.def.plain, enc.span.0 as i32);
+        let gives = function.gives(plain);
+        if extreme && (enc.ty.def.terms.ord || !matches!(gives, Gives::Type(_))) {
+            return self.extreme(call, name, enc, scope).map(Made::Val);
+        }
+        match gives {
+            Gives::Type(_) => {}
+            Gives::Nothing => {
+                let message = format!("function {name}({}) does not exist", plain.sql_name());
+                return Err(refuse::with(refuse::UNDEFINED_FUNCTION, message).at(at));
+            }
+            Gives::Other => {
+                let construct = format!("function {name} of {}", plain.sql_name());
+                return Err(refuse::on_column(&construct, &enc.column).hint("Compute it on the values read.").at(at));
+            }
+        }
+        if call.over.is_some() {
+            return Err(refuse::on_column(&format!("{name} OVER (...)"), &enc.column)
+                .hint("Without OVER it works, also with GROUP BY and FILTER.")
+                .at(at));
+        }
+        if call.agg_distinct && (!function.takes_distinct(plain) || !call.agg_order.is_empty()) {
+            return Err(refuse::on_column(&format!("this form of {name}(DISTINCT ...)"), &enc.column)
+                .hint("Select the distinct values, and compute on them.")
+                .at(at));
+        }
+        self.gather(call, (name, function), enc, scope)
+    }
+
+    /// What gathers the values.
+    fn gather(
+        &mut self,
+        call: &FuncCall,
+        (name, function): (&str, Function),
+        enc: Enc,
+        scope: &Scope<'_>,
+    ) -> Result<Made> {
+        self.aggregate_order(call, scope)?;
+        self.call_tail(call, scope)?;
+        let first = self.token(call.location)?;
+        let name_end = self.name_end(first);
+        self.edits.both(self.span(first, name_end), "pg_catalog.array_agg");
+        if call.agg_distinct {
+            // The values that are equal are told once they are opened.
+            self.edits.both(self.span(name_end + 2, name_end + 2), "");
+        }
+        self.kept(&enc);
+        self.edits.wrap(enc.span, "(", ").c");
+        let aggregate = Aggregate { function, plain: enc.ty.def.plain, distinct: call.agg_distinct };
+        let column = format!("{name}({})", enc.column);
+        let finish = Finish { value: enc.ty, aggregate, then: Vec::new(), column: column.clone() };
+        self.finishes.push(finish);
+        let kind = Kind::Finished(self.finishes.len() - 1);
+        Ok(Made::Built(Built { kind, column: enc.column }))
+    }
+
+    /// `sum(e)::int`: done by the proxy. What is cast is one of [`finishes`].
+    pub(super) fn finished_cast(&mut self, cast: &TypeCast, scope: &Scope<'_>) -> Result<Made> {
+        let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else {
+            return Ok(Made::Val(Val::Plain));
+        };
+        let (built, at) = self.finished_part(arg, scope)?;
+        let to = match types::named(name, self.catalog, self.session) {
+            Named::Builtin { plain, array: false, modified: false, .. } => plain,
+            _ => return Err(other_cast(&built).at(self.here(tree::location(arg)))),
+        };
+        if !value::casts(self.finishes[at].result(), to) {
+            return Err(other_cast(&built).at(self.here(tree::location(arg))));
+        }
+        for span in self.cast_tokens(cast, name)? {
+            self.edits.both(span, "");
+        }
+        self.finishes[at].then.push(Then::Cast(to));
+        Ok(Made::Built(built))
+    }
+
+    /// `COALESCE(sum(e), 0)`: what is given for a group without values.
+    pub(super) fn finished_or_other(&mut self, expr: &CoalesceExpr, scope: &Scope<'_>) -> Result<Made> {
+        let [arg, other] = expr.args.as_slice() else {
+            let column = self.finished_part(expr.args.first().unwrap_or(&Node::default()), scope)?.0;
+            return Err(other_default(&column).at(self.here(expr.location)));
+        };
+        let (built, at) = self.finished_part(arg, scope)?;
+        let place = self.here(tree::location(other));
+        let refused = || other_default(&built).at(place);
+        let constant = match tree::kind(other) {
+            Some(NodeEnum::AConst(constant)) if !constant.isnull => constant,
+            Some(NodeEnum::TypeCast(cast)) if cast.location < 0 => match cast.arg.as_deref().and_then(tree::kind) {
+                Some(NodeEnum::AConst(constant @ AConst { val: Some(a_const::Val::Boolval(_)), .. })) => constant,
+                _ => return Err(refused()),
+            },
+            _ => return Err(refused()),
+        };
+        let (read, text, span) = self.constant_of(constant).ok_or_else(refused)?;
+        let result = self.finishes[at].result();
+        let common = value::common_type(result, read).ok_or_else(refused)?;
+        let mut stored = Vec::new();
+        value::read(common, 0, None, Format::Text, text.as_bytes(), &Settings::default(), &mut stored)
+            .map_err(|_| refused())?;
+        self.edits.both(span, "'{}'");
+        if common != result {
+            self.finishes[at].then.push(Then::Cast(common));
+        }
+        self.finishes[at].then.push(Then::Otherwise(stored.into()));
+        Ok(Made::Built(built))
+    }
+
+    /// A number or a truth value: its type, its text and where it stands. The plan is one for this value alone.
+    fn constant_of(&mut self, constant: &AConst) -> Option<(PlainType, String, super::scope::Span)> {
+        let first = self.token(constant.location).ok()?;
+        if let Some(a_const::Val::Boolval(value)) = &constant.val {
+            return Some((PlainType::Bool, value.boolval.to_string(), self.span(first, first)));
+        }
+        let negative = self.literal(first).is_none() && self.is(first, "-");
+        let at = first + usize::from(negative);
+        let number = self.literal(at)?;
+        let token = self.lexed.tokens[at];
+        let digits = match token.kind {
+            lex::Kind::Int | lex::Kind::Float => literal::value(self.text, &token)?,
+            _ => return None,
+        };
+        let text = if negative { format!("-{digits}") } else { digits.into_owned() };
+        let plain = match (token.kind, text.parse::<i64>()) {
+            (lex::Kind::Int, Ok(n)) if i32::try_from(n).is_ok() => PlainType::Int4,
+            (lex::Kind::Int, Ok(_)) => PlainType::Int8,
+            _ => PlainType::Numeric,
+        };
+        self.fixed.push(number);
+        Some((plain, text, self.span(first, at)))
+    }
+
+    fn finished_part(&mut self, node: &Node, scope: &Scope<'_>) -> Result<(Built, usize)> {
+        match self.made(node, scope)? {
+            Made::Built(built) => match built.kind {
+                Kind::Finished(at) => Ok((built, at)),
+                _ => Err(only_selected(&built)),
+            },
+            Made::Val(_) => Err(refuse::unsupported("this use of an aggregate of encrypted values is not supported")),
+        }
+    }
+
+    /// A column of which an aggregate is computed.
+    pub(super) fn finished_column(&self) -> Option<&str> {
+        self.finishes.first().map(|finish| finish.column.as_str())
+    }
+
+    /// Gives a column the name that PostgreSQL takes of its aggregate.
+    pub(super) fn name_finished(&mut self, target: &ResTarget, name: &str) -> Result<()> {
+        let Some(node) = tree::child(&target.val) else { return Ok(()) };
+        let mut core = node;
+        while let Some(NodeEnum::TypeCast(cast)) = tree::kind(core) {
+            let Some(arg) = tree::child(&cast.arg) else { return Ok(()) };
+            core = arg;
+        }
+        let Some(NodeEnum::FuncCall(call)) = tree::kind(core) else { return Ok(()) };
+        let span = self.span(self.token(call.location)?, self.call_end(call)?);
+        let at = self.target_end(target, span)?;
+        self.edits.both((at, at), format!(" AS {}", types::always_quoted(name)));
+        Ok(())
+    }
+}
+
+fn other_cast(built: &Built) -> Box<super::plan::Refusal> {
+    refuse::on_column("this cast of an aggregate", &built.column).hint("Cast the value read.")
+}
+
+fn other_default(built: &Built) -> Box<super::plan::Refusal> {
+    refuse::on_column("this COALESCE of an aggregate", &built.column)
+        .hint("COALESCE(sum(column), 0), with a number, works.")
+}
+
+/// A function of an encrypted value that nothing computes.
+pub(super) fn function_refusal(name: &str, distinct: bool, enc: &Enc) -> Box<super::plan::Refusal> {
+    let construct = if distinct { format!("{name}(DISTINCT ...)") } else { format!("function {name}") };
+    if enc.ty.is_array() {
+        let hint = "Of arrays cardinality, array_length, array_append, array_cat, array_position, unnest and their like work; take others of the arrays read.";
+        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
+    }
+    if matches!(name, "lower" | "upper") && enc.ty.def.plain.has_match() {
+        let hint = "In comparisons, as in lower(column) = lower($1) and LIKE, it works on the left side of a column with term match.";
+        return refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32);
+    }
+    let hint = match Function::named(name) {
+        Some(_) => {
+            "Aggregates of encrypted values can be selected, and nothing else; compute with the values that are read."
+        }
+        None => {
+            "Of encrypted values count, array_agg, sum, avg, bool_and, bool_or, stddev and variance work, and min and max; compute others on the values read."
+        }
+    };
+    refuse::on_column(&construct, &enc.column).hint(hint).at(enc.span.0 as i32)
+}
