@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use super::roles::Sight;
 use crate::schema::catalog::EncType;
+use crate::sql::plan::Written;
 use crate::wire::value::{self, DateForm, Format, PlainType, Settings, ValueError};
 
 /// What values in JSON begin with: hexadecimal digits of a random number, the session's own.
@@ -28,6 +29,8 @@ pub(super) struct Value {
     pub(super) sight: Sight,
     /// For errors.
     pub(super) column: String,
+    /// How it is written.
+    pub(super) written: Written,
 }
 
 /// A value where it stands.
@@ -46,19 +49,20 @@ pub(super) struct Token<'b> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Forged;
 
-/// The first value in what is left of a column. `None`: there is none.
-pub(super) fn next<'b>(mark: &Mark, body: &'b [u8]) -> Result<Option<Token<'b>>, Forged> {
+/// The first value in what is left of a column. `None`: there is none. `quoted`: each is a string of JSON.
+pub(super) fn next<'b>(mark: &Mark, body: &'b [u8], quoted: bool) -> Result<Option<Token<'b>>, Forged> {
     let Some(at) = memmem::find(body, mark) else { return Ok(None) };
+    let quote = usize::from(quoted);
     let token = || {
-        let before = body.get(..at.checked_sub(1)?)?;
+        let before = body.get(..at.checked_sub(quote)?)?;
         let inner = body.get(at + mark.len()..)?;
         let end = inner.iter().position(|b| *b == b';')?;
         let (number, envelope) = inner[..end].split_first_chunk::<2>()?;
         let mut value = [0];
         hex::decode_to_slice(number, &mut value).ok()?;
-        let quoted = body[at - 1] == b'"' && inner.get(end + 1) == Some(&b'"');
+        let fits = !quoted || (body[at - 1] == b'"' && inner.get(end + 1) == Some(&b'"'));
         let rest = &inner[end..];
-        quoted.then(|| Token { before, value: value[0].into(), envelope, rest: &rest[2..] })
+        fits.then(|| Token { before, value: value[0].into(), envelope, rest: &rest[1 + quote..] })
     };
     token().map(Some).ok_or(Forged)
 }
@@ -70,15 +74,23 @@ pub(super) fn settings(session: &Settings) -> Settings {
     settings
 }
 
-/// Appends an opened value as JSON. `text`: scratch, wiped by its owner.
+/// Appends an opened value as it is to be written. `text`: scratch, wiped by its owner.
 pub(super) fn write(
-    enc: &EncType,
+    value: &Value,
     stored: &[u8],
     settings: &Settings,
     text: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<(), ValueError> {
     use PlainType::*;
+    let enc = &*value.enc;
+    match value.written {
+        Written::Json => {}
+        Written::Output | Written::Given => {
+            return value::write_as(enc.shown, (enc.def.plain, stored), Format::Text, settings, out);
+        }
+        Written::Cast => return value::cast(enc.def.plain, Text, stored, settings, out),
+    }
     text.clear();
     value::write_as(enc.shown, (enc.def.plain, stored), Format::Text, settings, text)?;
     match enc.shown {
@@ -151,17 +163,29 @@ mod tests {
     #[test]
     fn values_are_found_where_they_stand() {
         let bytes = body("\x01[01, \"#00ab;\", \"#01;\"]");
-        let first = next(&MARK, &bytes).expect("well formed").expect("one");
+        let first = next(&MARK, &bytes, true).expect("well formed").expect("one");
         assert_eq!((first.before, first.value, first.envelope), (&b"\x01[01, "[..], 0, &b"ab"[..]));
-        let second = next(&MARK, first.rest).expect("well formed").expect("another");
+        let second = next(&MARK, first.rest, true).expect("well formed").expect("another");
         assert_eq!((second.before, second.value, second.envelope, second.rest), (&b", "[..], 1, &b""[..], &b"]"[..]));
-        assert_eq!(next(&MARK, second.rest).map(|t| t.is_none()), Ok(true));
+        assert_eq!(next(&MARK, second.rest, true).map(|t| t.is_none()), Ok(true));
     }
 
     #[test]
     fn what_no_statement_makes_is_refused() {
         for odd in ["#00ab;", "\"x#00ab;\"", "\"#00ab;x\"", "\"#00ab", "\"#zz;\"", "\"#0;\"", "\"#", "#"] {
-            assert!(next(&MARK, &body(odd)).is_err(), "{odd}");
+            assert!(next(&MARK, &body(odd), true).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn in_text_nothing_stands_around_them() {
+        let bytes = body("\"#00ab;#01;x");
+        let first = next(&MARK, &bytes, false).expect("well formed").expect("one");
+        assert_eq!((first.before, first.value, first.envelope), (&b"\""[..], 0, &b"ab"[..]));
+        let second = next(&MARK, first.rest, false).expect("well formed").expect("another");
+        assert_eq!((second.before, second.value, second.rest), (&b""[..], 1, &b"x"[..]));
+        for odd in ["#00ab", "#zz;", "#0;", "#", "x#00"] {
+            assert!(next(&MARK, &body(odd), false).is_err(), "{odd}");
         }
     }
 

@@ -14,6 +14,7 @@ const BOOL: Oid = 16;
 const BYTEA_ARRAY: Oid = 1001;
 const UUID_ARRAY: Oid = 2951;
 const TEXT: Oid = 25;
+const VARCHAR: Oid = 1043;
 const TEXT_ARRAY: Oid = 1009;
 const INT4_ARRAY: Oid = 1007;
 const RECORD_ARRAY: Oid = 2287;
@@ -152,6 +153,9 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
         }
         let result = finish.result();
         return Ok(Field { type_oid: result.oid(), typlen: result.typlen(), typmod: -1, format: 0, ..field });
+    }
+    if matches!(column, OutColumn::Joined(_)) && !matches!(field.type_oid, TEXT | VARCHAR) {
+        return Err(errors::disagreement("the type of a result column"));
     }
     match column.enc() {
         None if may_be_encrypted(field.type_oid, catalog) => Err(errors::disagreement("the type of a result column")),

@@ -22,7 +22,7 @@ use crate::sql;
 use crate::sql::execute::Execute;
 use crate::sql::own::Wish;
 use crate::sql::pattern::Search;
-use crate::sql::plan::{Action, Analysis, Effects, OutColumn, Param, Plan, Source};
+use crate::sql::plan::{Action, Analysis, BuiltValue, Effects, OutColumn, Param, Plan, Source, Written};
 use crate::telemetry::metrics::{Command, Kind, Spent};
 use crate::wire::client::{self, tag};
 use crate::wire::error::PgError;
@@ -344,7 +344,14 @@ where
         if let Some(search) = plan.searches.iter().find(hidden) {
             return Some(errors::unreadable_for(&viewer.role, &search.column, &search.enc.def.name));
         }
-        if let Some(value) = plan.built.iter().find(|value| viewer.rule.sight(&value.enc).is_none()) {
+        // In text that is joined a NULL in place of a value could not make it NULL, and what the client gave is no value to mask.
+        let hidden = |value: &&BuiltValue| match viewer.rule.sight(&value.enc) {
+            None => true,
+            Some(Sight::Whole) => false,
+            Some(Sight::Hidden) => value.written != Written::Json,
+            Some(Sight::Masked(_)) => value.written == Written::Given,
+        };
+        if let Some(value) = plan.built.iter().find(hidden) {
             return Some(errors::unreadable_for(&viewer.role, &value.column, &value.enc.def.name));
         }
         plan.columns.iter().flatten().find_map(|column| match column {

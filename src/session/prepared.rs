@@ -250,10 +250,12 @@ pub(super) enum Cell {
     },
     /// An aggregate that is computed of values.
     Finished(Finished),
-    /// JSON that holds values.
+    /// JSON or text that holds values.
     Built {
         /// As their marks number them.
         values: Vec<built::Value>,
+        /// It is JSON, in which values are strings.
+        quoted: bool,
         /// As values are printed there.
         settings: Arc<value::Settings>,
         /// For errors.

@@ -139,10 +139,8 @@ impl Opener<'_> {
             Cell::Sealed { enc, sight, composite, column, .. } => (enc, sight, composite, column),
             Cell::Plain => return Ok(Seen::AsSent),
             Cell::Finished(finished) => return self.finished((index, finished), value, plaintext),
-            Cell::Built { values, settings, column } => {
-                return value.map_or(Ok(Seen::AsSent), |json| {
-                    self.built(json, (values.as_slice(), &**settings, column.as_str()), plaintext)
-                });
+            cell @ Cell::Built { .. } => {
+                return value.map_or(Ok(Seen::AsSent), |built| self.built(built, cell, plaintext));
             }
         };
         let Some(bytes) = value else {
@@ -197,19 +195,15 @@ impl Opener<'_> {
     }
 
     /// Puts values in place of their marks; `plaintext` is then the whole column.
-    fn built(
-        &mut self,
-        json: &[u8],
-        (values, settings, column): (&[built::Value], &value::Settings, &str),
-        plaintext: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Seen, RowFault> {
+    fn built(&mut self, json: &[u8], cell: &Cell, plaintext: &mut Zeroizing<Vec<u8>>) -> Result<Seen, RowFault> {
+        let Cell::Built { values, quoted, settings, column } = cell else { return Ok(Seen::AsSent) };
         let row = self.row;
         let unreadable = || RowFault::from(errors::unreadable(column, row));
         let Some(mark) = self.state.mark else { return Ok(Seen::AsSent) };
         let mut rest = json;
         let mut out = Zeroizing::new(Vec::with_capacity(json.len()));
         let (mut envelope, mut text) = (Vec::new(), Zeroizing::new(Vec::new()));
-        while let Some(token) = built::next(&mark, rest).map_err(|_| unreadable())? {
+        while let Some(token) = built::next(&mark, rest, *quoted).map_err(|_| unreadable())? {
             out.extend_from_slice(token.before);
             rest = token.rest;
             let value = values.get(token.value).ok_or_else(unreadable)?;
@@ -223,7 +217,7 @@ impl Opener<'_> {
             if let Sight::Masked(mask) = value.sight {
                 roles::mask(mask, plaintext);
             }
-            built::write(&value.enc, plaintext, settings, &mut text, &mut out)
+            built::write(value, plaintext, settings, &mut text, &mut out)
                 .map_err(|fault| errors::unprintable(&fault, &value.column, row))?;
         }
         out.extend_from_slice(rest);
@@ -352,7 +346,9 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
 fn names(cell: &Cell, mark: Option<&Mark>, bytes: &[u8]) -> Vec<Missing> {
     let (enc, composite, sight) = match cell {
         Cell::Sealed { enc, composite, sight, .. } => (enc, composite, sight),
-        Cell::Built { values, .. } => return mark.map_or_else(Vec::new, |mark| built_names(values, mark, bytes)),
+        Cell::Built { values, quoted, .. } => {
+            return mark.map_or_else(Vec::new, |mark| built_names((values, *quoted), mark, bytes));
+        }
         Cell::Plain | Cell::Finished(_) => return Vec::new(),
     };
     let envelopes = match (*sight == Sight::Hidden, enc.is_array()) {
@@ -369,9 +365,9 @@ fn names(cell: &Cell, mark: Option<&Mark>, bytes: &[u8]) -> Vec<Missing> {
 }
 
 /// The keys that values within JSON need. What is odd there is told when the row is opened.
-fn built_names(values: &[built::Value], mark: &Mark, mut json: &[u8]) -> Vec<Missing> {
+fn built_names((values, quoted): (&[built::Value], bool), mark: &Mark, mut json: &[u8]) -> Vec<Missing> {
     let mut names = Vec::new();
-    while let Ok(Some(token)) = built::next(mark, json) {
+    while let Ok(Some(token)) = built::next(mark, json, quoted) {
         json = token.rest;
         let seen = values.get(token.value).is_some_and(|value| value.sight != Sight::Hidden);
         let header = hex::decode(token.envelope).ok().filter(|_| seen).and_then(|e| Header::parse(&e).ok());

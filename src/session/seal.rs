@@ -246,8 +246,13 @@ fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError>
 /// The types of values in JSON, as the role may see them.
 fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Vec<built::Value>, PgError> {
     let one = |value: &BuiltValue| {
-        let BuiltValue { enc, column } = value;
-        Ok(built::Value { enc: Arc::clone(enc), sight: sight(viewer, enc, column)?, column: column.clone() })
+        let BuiltValue { enc, column, written } = value;
+        Ok(built::Value {
+            enc: Arc::clone(enc),
+            sight: sight(viewer, enc, column)?,
+            column: column.clone(),
+            written: *written,
+        })
     };
     plan.built.iter().map(one).collect()
 }
@@ -270,7 +275,14 @@ fn open_portal(
         OutColumn::Plain => Ok(Cell::Plain),
         OutColumn::Built(column) => Ok(Cell::Built {
             values: built_values(&prepared.plan, viewer)?,
+            quoted: true,
             settings: Arc::new(built::settings(settings)),
+            column: column.clone(),
+        }),
+        OutColumn::Joined(column) => Ok(Cell::Built {
+            values: built_values(&prepared.plan, viewer)?,
+            quoted: false,
+            settings: Arc::clone(settings),
             column: column.clone(),
         }),
         OutColumn::Finished(finish) => Ok(Cell::Finished(Finished {

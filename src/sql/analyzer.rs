@@ -43,6 +43,8 @@ pub(super) enum TopColumn {
     Open(Rc<[usize]>),
     /// JSON that holds encrypted values.
     Built(Rc<str>),
+    /// Text that holds encrypted values.
+    Joined(Rc<str>),
     /// Computed by the proxy, as the statement's list of such says.
     Finished(usize),
 }

@@ -19,8 +19,9 @@ use super::analyzer::{Analyzer, TopColumn};
 use super::expr::{Enc, Open, Val};
 use super::finish;
 use super::group::is_aggregate;
+use super::joined;
 use super::outputs::Target;
-use super::plan::{BuiltValue, Param, Refusal, Role, Source};
+use super::plan::{BuiltValue, Param, Refusal, Role, Source, Written};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Columns, Found, Item, Scope, Seen, Span};
 use super::tree;
@@ -40,6 +41,8 @@ pub(super) enum Kind {
     Jsonb,
     /// JSON that was cast to text.
     Text,
+    /// No JSON, but text of values as they are.
+    Joined,
     /// No JSON, but an aggregate that the proxy computes, by its number.
     Finished(usize),
 }
@@ -47,7 +50,7 @@ pub(super) enum Kind {
 impl Kind {
     /// It can become a part of JSON.
     fn is_part(self) -> bool {
-        !matches!(self, Kind::Text | Kind::Finished(_))
+        !matches!(self, Kind::Text | Kind::Joined | Kind::Finished(_))
     }
 }
 
@@ -64,6 +67,7 @@ impl Built {
     pub(super) fn top(&self) -> TopColumn {
         match self.kind {
             Kind::Finished(at) => TopColumn::Finished(at),
+            Kind::Joined => TopColumn::Joined(self.column.clone()),
             _ => TopColumn::Built(self.column.clone()),
         }
     }
@@ -81,7 +85,7 @@ impl Made {
     }
 
     /// The encrypted column that it is of.
-    fn column(&self) -> Option<Rc<str>> {
+    pub(super) fn column(&self) -> Option<Rc<str>> {
         match self {
             Made::Val(Val::Enc(Enc { column, .. })) | Made::Built(Built { column, .. }) => Some(Rc::clone(column)),
             Made::Val(_) => None,
@@ -122,8 +126,8 @@ pub(super) struct Marked {
 }
 
 enum Place {
-    /// A value in the text.
-    Value { span: Span, orders: (usize, usize), value: usize },
+    /// A value in the text. `text`: what is built is text, and the value of this type.
+    Value { span: Span, orders: (usize, usize), value: usize, text: Option<PlainType> },
     /// A whole row.
     Row { span: Span, alias: String, columns: Vec<RowColumn> },
 }
@@ -173,6 +177,8 @@ impl Analyzer<'_> {
         let keys = !scope.group.computed.is_empty();
         match tree::kind(node) {
             _ if self.frame.is_some() => {}
+            _ if joined::joins(node, scope) => return self.joined_text(node, scope),
+            Some(NodeEnum::TypeCast(cast)) if self.shows_text(cast, scope) => return self.joined_cast(cast, scope),
             Some(NodeEnum::ColumnRef(reference)) => {
                 if let Some(built) = self.built_column(reference, scope)? {
                     return Ok(Made::Built(built));
@@ -261,7 +267,7 @@ impl Analyzer<'_> {
                 Made::Val(Val::Open(open)) => self.decide_firm(&open.sites)?,
                 Made::Val(Val::Enc(enc)) if !takes.value(index) => return Err(key(&enc.column, enc.span.0 as i32)),
                 Made::Val(Val::Enc(enc)) => {
-                    self.mark_value(&enc, name)?;
+                    self.mark_value(&enc, name, Written::Json)?;
                     column.get_or_insert(enc.column);
                 }
                 Made::Built(built) if !takes.value(index) => return Err(key(&built.column, self.here(call.location))),
@@ -280,7 +286,7 @@ impl Analyzer<'_> {
     }
 
     /// The client gives a value there, which is neither NULL nor true or false.
-    fn is_given(&self, open: &Open) -> bool {
+    pub(super) fn is_given(&self, open: &Open) -> bool {
         let given = |site: &usize| !matches!(self.sites[*site].source, None | Some(Source::Bool(_)));
         open.sites.iter().any(given)
     }
@@ -351,32 +357,33 @@ impl Analyzer<'_> {
     }
 
     /// The type of a value that JSON is to hold, in the statement's list of them.
-    fn value_of(&mut self, ty: &Arc<EncType>, column: &str, construct: &str) -> Result<usize> {
+    fn value_of(&mut self, ty: &Arc<EncType>, column: &str, construct: &str, written: Written) -> Result<usize> {
         if ty.is_array() {
             return Err(refuse::on_column(construct, column).hint("Select the array by itself."));
         }
         let values = &mut self.marked.values;
-        if let Some(at) = values.iter().position(|v| v.enc.oid == ty.oid) {
+        if let Some(at) = values.iter().position(|v| v.enc.oid == ty.oid && v.written == written) {
             return Ok(at);
         }
         if values.len() == MAX_VALUES {
             return Err(refuse::on_column("so many encrypted types in JSON", column));
         }
-        values.push(BuiltValue { enc: Arc::clone(ty), column: column.to_owned() });
+        values.push(BuiltValue { enc: Arc::clone(ty), column: column.to_owned(), written });
         Ok(values.len() - 1)
     }
 
-    fn mark_value(&mut self, enc: &Enc, name: &str) -> Result<()> {
+    pub(super) fn mark_value(&mut self, enc: &Enc, name: &str, written: Written) -> Result<()> {
         let at = enc.span.0 as i32;
-        let construct = format!("function {name}");
+        let construct = if name.is_empty() { "text that is joined".to_owned() } else { format!("function {name}") };
         if enc.grouped {
             return Err(refuse::on_column(&format!("{construct} of a key of GROUP BY"), &enc.column)
                 .hint("Group in a subquery in FROM, and build of its columns.")
                 .at(at));
         }
-        let value = self.value_of(&enc.ty, &enc.column, &construct).map_err(|r| r.at(at))?;
+        let value = self.value_of(&enc.ty, &enc.column, &construct, written).map_err(|r| r.at(at))?;
         let orders = (self.edits.next_order(), self.edits.next_order());
-        self.marked.places.push(Place::Value { span: enc.span, orders, value });
+        let text = (written != Written::Json).then_some(enc.ty.def.plain);
+        self.marked.places.push(Place::Value { span: enc.span, orders, value, text });
         Ok(())
     }
 
@@ -394,7 +401,7 @@ impl Analyzer<'_> {
                 ColVal::Enc(ty, name) => {
                     self.usable(&ty).map_err(|r| r.at(at))?;
                     self.touched = true;
-                    let value = self.value_of(&ty, &name, "a whole row").map_err(|r| r.at(at))?;
+                    let value = self.value_of(&ty, &name, "a whole row", Written::Json).map_err(|r| r.at(at))?;
                     column.get_or_insert(name);
                     Some(value)
                 }
@@ -443,6 +450,9 @@ impl Analyzer<'_> {
         if matches!(built.kind, Kind::Finished(_)) && target.name.is_empty() {
             self.name_finished(target, &name)?;
         }
+        if built.kind == Kind::Joined && target.name.is_empty() {
+            self.name_joined(target, &name)?;
+        }
         let top = built.top();
         Ok(Target::new(name, ColVal::Built(built), top))
     }
@@ -453,7 +463,8 @@ impl Analyzer<'_> {
         let Some(first) = values.first() else { return Ok(values) };
         // Numbers and documents that jsonb writes in its own way.
         let own = |value: &&BuiltValue| {
-            matches!(value.enc.def.plain, PlainType::Float4 | PlainType::Float8 | PlainType::Json)
+            value.written == Written::Json
+                && matches!(value.enc.def.plain, PlainType::Float4 | PlainType::Float8 | PlainType::Json)
         };
         if binary && let Some(value) = values.iter().find(own) {
             return Err(refuse::on_column("jsonb that holds a value of this type", &value.column)
@@ -469,9 +480,16 @@ impl Analyzer<'_> {
         let after = ").c, 'hex') OPERATOR(pg_catalog.||) ';'::pg_catalog.text)";
         for place in places {
             match place {
-                Place::Value { span, orders, value } => {
-                    self.edits.insert_each(span.0, orders.0, Some("ROW(".into()), Some(before(value)));
-                    self.edits.insert_each(span.1, orders.1, Some(format!(", {mark})")), Some(after.into()));
+                Place::Value { span, orders, value, text } => {
+                    let described = match text {
+                        None => ("ROW(".into(), format!(", {mark})")),
+                        Some(plain) => (
+                            "CASE WHEN ROW(".into(),
+                            format!(", {mark}) IS NULL THEN NULL::pg_catalog.{} END", server_name(plain)),
+                        ),
+                    };
+                    self.edits.insert_each(span.0, orders.0, Some(described.0), Some(before(value)));
+                    self.edits.insert_each(span.1, orders.1, Some(described.1), Some(after.into()));
                 }
                 Place::Row { span, alias, columns } => {
                     let one = |c: RowColumn| {
@@ -490,6 +508,14 @@ impl Analyzer<'_> {
             }
         }
         Ok(values)
+    }
+}
+
+/// A type of PostgreSQL's own that stands for a plaintext type.
+fn server_name(plain: PlainType) -> &'static str {
+    match plain {
+        PlainType::Citext | PlainType::Enum => "text",
+        other => other.name(),
     }
 }
 
@@ -532,6 +558,10 @@ pub(super) fn only_selected(built: &Built) -> Box<Refusal> {
         return refuse::on_column("another use of an aggregate", &built.column).hint(
             "Aggregates of encrypted values can be selected, and nothing else; compute with the values that are read.",
         );
+    }
+    if built.kind == Kind::Joined {
+        return refuse::on_column("another use of text built", &built.column)
+            .hint("What is joined of encrypted values can be selected, and nothing else.");
     }
     refuse::on_column("another use of JSON built", &built.column)
         .hint("What is built of encrypted values can be selected and put into other JSON, and nothing else.")

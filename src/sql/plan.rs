@@ -127,7 +127,7 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Conditions that the proxy decides before the statement runs.
     pub searches: Vec<Search>,
-    /// Types of values that result columns hold within JSON, as their marks number them.
+    /// Types of values that result columns hold within JSON and text, as their marks number them.
     pub built: Vec<BuiltValue>,
     /// The statement declares this cursor: the result columns are its rows'.
     pub cursor: Option<Cursor>,
@@ -391,6 +391,8 @@ pub enum OutColumn {
     Composite(Arc<EncType>, String),
     /// JSON of the server's own, with marked values in it. The string names a column for errors.
     Built(String),
+    /// Text of the server's own, likewise.
+    Joined(String),
     /// An array of envelopes (`bytea[]`), of which the proxy computes the value.
     Finished(Arc<Finish>),
 }
@@ -440,13 +442,28 @@ pub struct BuiltValue {
     pub enc: Arc<EncType>,
     /// Names a column of it for errors.
     pub column: String,
+    /// How it is written there.
+    pub written: Written,
+}
+
+/// How a value is written into what is built of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// As JSON.
+    Json,
+    /// As text that its type prints.
+    Output,
+    /// As a cast to text gives it.
+    Cast,
+    /// It is a text that the client gave.
+    Given,
 }
 
 impl OutColumn {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            OutColumn::Plain | OutColumn::Built(_) | OutColumn::Finished(_) => None,
+            OutColumn::Plain | OutColumn::Built(_) | OutColumn::Joined(_) | OutColumn::Finished(_) => None,
             OutColumn::Envelope(t, _) | OutColumn::Composite(t, _) => Some(t),
         }
     }

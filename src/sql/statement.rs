@@ -312,6 +312,7 @@ impl Analyzer<'_> {
         match column {
             TopColumn::Plain => OutColumn::Plain,
             TopColumn::Built(name) => OutColumn::Built(name.to_string()),
+            TopColumn::Joined(name) => OutColumn::Joined(name.to_string()),
             TopColumn::Finished(at) => OutColumn::Finished(Arc::new(self.finishes[at].clone())),
             TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
             TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),

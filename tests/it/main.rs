@@ -33,6 +33,7 @@ mod handshake;
 mod harness;
 mod keyserver;
 mod leaks;
+mod joined;
 mod managed;
 mod matching;
 mod observe;

@@ -98,6 +98,33 @@ fn each_role_sees_what_its_rule_says() {
     }
 }
 
+/// An aggregate tells of values no more than they would themselves.
+#[test]
+fn aggregates_and_text_follow_the_rules() {
+    let twin = twin();
+    let sum = "SELECT sum(pin), count(pin), COALESCE(avg(pin)::int, 0), max(pin) FROM cards";
+    let list = "SELECT string_agg(pan, plain ORDER BY id), max(plain) FROM cards";
+    let seen = |role: &str, sql: &str| as_role(&twin, role).rows(sql);
+    assert_eq!(seen("app", sum), ["5945|2|2973|4711"]);
+    assert_eq!(seen("app", list), ["4111111111111234p25500|p3"]);
+    for role in ["analyst", "support", "clerk", "half"] {
+        assert_eq!(seen(role, sum), ["∅|2|0|∅"], "{role}");
+    }
+    assert_eq!(seen("support", list), ["************1234p2****|p3"]);
+    assert_eq!(seen("clerk", list), ["********p2********|p3"]);
+    let given = "SELECT pan || '!' FROM cards WHERE id = 1";
+    assert_eq!(seen("app", given), ["4111111111111234!"]);
+    for (role, sql) in [
+        ("auditor", sum),
+        ("boss", list),
+        ("analyst", list),
+        ("support", given),
+        ("clerk", "SELECT pin::text FROM cards"),
+    ] {
+        assert_eq!(as_role(&twin, role).error(sql).code, "42501", "{role}: {sql}");
+    }
+}
+
 #[test]
 fn elements_of_arrays_are_masked_one_by_one() {
     let twin = twin();

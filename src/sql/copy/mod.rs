@@ -246,7 +246,8 @@ impl Analyzer<'_> {
         let column = |column: &TopColumn| match column {
             TopColumn::Plain => true,
             TopColumn::Open(sites) => sites.iter().all(|&site| plain(site)),
-            TopColumn::Envelope(..) | TopColumn::Composite(..) | TopColumn::Built(_) | TopColumn::Finished(_) => false,
+            TopColumn::Envelope(..) | TopColumn::Composite(..) | TopColumn::Built(_) => false,
+            TopColumn::Joined(_) | TopColumn::Finished(_) => false,
         };
         self.edits.is_empty() && (0..self.sites.len()).all(plain) && self.columns.iter().flatten().all(column)
     }

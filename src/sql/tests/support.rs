@@ -330,6 +330,7 @@ fn column(c: &OutColumn) -> String {
     match c {
         OutColumn::Plain => "plain".into(),
         OutColumn::Built(name) => format!("built {name}"),
+        OutColumn::Joined(name) => format!("joined {name}"),
         OutColumn::Finished(finish) => format!("{} of {}", finish.column, finish.value.def.name),
         OutColumn::Envelope(t, name) => format!("envelope {} {name}", t.def.name),
         OutColumn::Composite(t, name) if t.is_array() => format!("array {} {name}", t.def.name),

@@ -168,8 +168,9 @@ impl<'v> Generator<'v> {
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
-                0..9 => self.step(Generator::select),
-                9..12 => self.step(Generator::aggregated),
+                0..8 => self.step(Generator::select),
+                8..11 => self.step(Generator::aggregated),
+                11..12 => self.step(Generator::joined),
                 12..16 => self.step(Generator::listed),
                 16..22 => self.step(Generator::searched),
                 22..31 => self.step(Generator::ordered),

@@ -1,4 +1,4 @@
-//! Aggregates that the proxy computes.
+//! Aggregates that the proxy computes, and text that is built of values.
 
 use super::{A, C, Column, Generator, O, Table};
 
@@ -43,6 +43,39 @@ impl Generator<'_> {
             3 if number => format!("COALESCE({call}, -1.50)"),
             _ => call,
         }
+    }
+}
+
+impl Generator<'_> {
+    /// Text that is built of values.
+    pub(super) fn joined(&mut self) -> (String, bool) {
+        let table = *self.random.pick(&[&A, &C, &C, &O]);
+        // What pads them is no part of their values.
+        let known: Vec<&'static Column> = table.columns.iter().filter(|c| c.kind != "bpchar").collect();
+        let simple = |kind: &str| !["json", "jsonb", "bytea"].contains(&kind);
+        let texts: Vec<&'static Column> =
+            known.iter().copied().filter(|c| ["text", "varchar"].contains(&c.kind)).collect();
+        let others: Vec<&'static Column> = known.iter().copied().filter(|c| simple(c.kind)).collect();
+        let (text, other) = (self.random.pick(&texts).name, self.random.pick(&others).name);
+        let (any, shown) = (self.random.pick(&known).name, self.random.pick(&known).name);
+        let given = self.some_value("text");
+        let condition = self.condition(table, "x", 1);
+        let output = match self.random.below(5) {
+            0 => format!("x.{text} || ', ' || x.{other}, x.{other} || x.{text}"),
+            1 => format!("concat(x.{any}, x.id, x.{shown}), concat_ws('-', x.{any}, x.grp, x.{text})"),
+            2 => format!("x.{shown}::text, x.{any}::text AS k"),
+            3 => format!("COALESCE(x.{text}, 'none') || x.id || '!'"),
+            _ => format!("x.{text} || {given}"),
+        };
+        let name = table.name;
+        let sql = match self.random.below(4) {
+            0 => format!(
+                "SELECT x.grp, string_agg(x.{text}, ', ' ORDER BY x.id) FROM {name} x WHERE {condition} GROUP BY x.grp ORDER BY x.grp"
+            ),
+            1 => format!("SELECT * FROM (SELECT x.id, {output} FROM {name} x) q ORDER BY id"),
+            _ => format!("SELECT x.id, {output} FROM {name} x WHERE {condition} ORDER BY x.id"),
+        };
+        (sql, true)
     }
 }
 
