@@ -300,11 +300,14 @@ impl Analyzer<'_> {
             let span = self.span(first, self.partner(first + 1)?);
             return self.combine(vals, span, "COALESCE").map(Made::Val);
         };
+        if matches!(built.kind, Kind::Joined | Kind::Finished(_)) {
+            return Err(only_selected(&built).at(self.here(expr.location)));
+        }
         for part in parts {
             match part {
                 Made::Val(Val::Plain) => {}
                 Made::Val(Val::Open(open)) => self.decide_firm(&open.sites)?,
-                Made::Built(other) if other.kind == built.kind && !matches!(built.kind, Kind::Finished(_)) => {}
+                Made::Built(other) if other.kind == built.kind => {}
                 Made::Val(Val::Enc(_)) | Made::Built(_) => {
                     return Err(only_selected(&built).at(self.here(expr.location)));
                 }
