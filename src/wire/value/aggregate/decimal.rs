@@ -119,7 +119,7 @@ impl Decimal {
         if first(self) <= first(&by) {
             weight -= 1;
         }
-        (MIN_SIGNIFICANT - weight * WIDTH).max(self.scale).max(0).min(MAX_DISPLAY)
+        (MIN_SIGNIFICANT - weight * WIDTH).max(self.scale).clamp(0, MAX_DISPLAY)
     }
 
     /// The square root of a positive number, at its own scale.
