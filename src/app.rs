@@ -153,7 +153,7 @@ impl App {
             shutdown.clone(),
         );
         let gate = Arc::new(gate.ring(Arc::clone(&ring)));
-        let keyset_by_sql = session.policy.keyset_by_sql;
+        let (keyset_by_sql, introspection) = (session.policy.keyset_by_sql, session.policy.introspection);
         let (keystore, handovers) = mpsc::channel(HANDOVERS);
         let sink = open_sink(&config.audit, keystore).await?;
         let audit = Audit::new(&config.audit, ring.client(), Arc::clone(&metrics));
@@ -162,7 +162,8 @@ impl App {
         let limits = session.limits;
         let slow = SlowLimit::new(config.telemetry.slow_statement);
         let (tracer, waiting) = config.telemetry.traces.as_ref().map(|t| Tracer::new(t.sample, &metrics.spans)).unzip();
-        let shared = Shared { ring, plans, catalogs, metrics, keyset_by_sql, roles, audit, limits, slow, tracer };
+        let shared =
+            Shared { ring, plans, catalogs, metrics, keyset_by_sql, introspection, roles, audit, limits, slow, tracer };
         let shared = Arc::new(shared);
         if let Some((_, scrape)) = &health {
             sample(scrape, &shared);
@@ -292,7 +293,7 @@ async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToke
         peer: login.peer,
         parameters: login.parameters,
         replication: login.opening.replication,
-        keyset: login.opening.keyset,
+        chosen: login.opening.chosen,
     };
     match session::serve(login, shared, drain).await {
         Ok(()) => tracing::debug!(database, ?peer, "connection ended"),

@@ -73,6 +73,7 @@ pub const KEYS: &[Known] = &[
     plain("policy.trusted_functions"),
     plain("policy.unsigned_types"),
     plain("policy.keyset_scope"),
+    plain("policy.introspection"),
     plain("policy.roles.<role>.decrypt"),
     plain("policy.roles.<role>.types"),
     plain("policy.roles.<role>.mask"),

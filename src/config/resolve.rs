@@ -11,7 +11,7 @@ use crate::keys::settings::Settings as Keys;
 use crate::net::settings::{Pem, ServerTls};
 use crate::net::target::is_loopback;
 use crate::schema::pins::is_column_name;
-use crate::session::settings::{AuthMode, Limits, Policy, Settings as Session};
+use crate::session::settings::{AuthMode, Introspection, Limits, Policy, Settings as Session};
 use crate::telemetry::log::check_level;
 use crate::telemetry::settings::{LogFormat, Settings as Telemetry, Traces};
 use crate::telemetry::traces::check_endpoint;
@@ -231,9 +231,17 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
     check_names(reader, "policy.trusted_functions", &trusted_functions, is_function_name, "schema.function");
     let scopes = [("session", true), ("startup", false)];
     let keyset_by_sql = reader.choice("policy.keyset_scope", &scopes).unwrap_or(true);
+    let introspection = reader.choice("policy.introspection", &Introspection::ALL).unwrap_or_default();
     let choices = [("refuse", false), ("adopt", true)];
     let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
-    Policy { encrypted, trusted_functions, keyset_by_sql, adopt_unsigned_types, roles: policy::roles(reader) }
+    Policy {
+        encrypted,
+        trusted_functions,
+        keyset_by_sql,
+        introspection,
+        adopt_unsigned_types,
+        roles: policy::roles(reader),
+    }
 }
 
 /// A list in which one item cannot be read would protect less than it says.

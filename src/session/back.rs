@@ -380,18 +380,20 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
     match state.ledger.front() {
         Some(Entry { what: Await::Poison(ours) | Await::PoisonQuery(ours), .. }) if poisoned => ours.write(out.client),
         Some(Entry { statement: Some(Statement::Plan(prepared, _)), .. }) => {
-            errors::translate(view, Some(prepared), &state.view.catalog, out.client).map_err(|_| unexpected(frame))?;
+            errors::translate(view, Some(prepared), None, &state.view.catalog, out.client)
+                .map_err(|_| unexpected(frame))?;
         }
         Some(Entry { what: Await::Execute(Some(portal)), .. }) => {
-            errors::translate(view, Some(&portal.prepared), &state.view.catalog, out.client)
+            errors::translate(view, Some(&portal.prepared), None, &state.view.catalog, out.client)
                 .map_err(|_| unexpected(frame))?;
         }
         Some(Entry { what: Await::Step(_), .. }) => {
             state.surplus.push(STEP.into());
             errors::translate_step(view, out.client).map_err(|_| unexpected(frame))?;
         }
-        Some(_) if !state.view.catalog.is_plain() => {
-            errors::translate(view, None, &state.view.catalog, out.client).map_err(|_| unexpected(frame))?;
+        Some(entry) if !state.view.catalog.is_plain() => {
+            errors::translate(view, None, entry.edited.as_ref(), &state.view.catalog, out.client)
+                .map_err(|_| unexpected(frame))?;
         }
         _ => out.client.extend_from_slice(frame.raw),
     }

@@ -1,5 +1,5 @@
-//! Which keyset a session has chosen, followed as PostgreSQL follows a setting: through transactions, savepoints, SET
-//! LOCAL and RESET.
+//! What a session has chosen, its keyset and how it sees catalogs, followed as PostgreSQL follows a setting: through transactions,
+//! savepoints, SET LOCAL and RESET.
 //!
 //! The server is never asked: a statement takes effect here when its answer comes, and only if that is the answer it
 //! must have. Where the server says what cannot be, the choice is lost until the session chooses again.
@@ -10,6 +10,7 @@ use super::errors;
 use crate::crypto::KeysetId;
 use crate::keys::{KeysError, Ring};
 use crate::sql::Act;
+use crate::sql::introspect::Introspection;
 use crate::sql::own::Spelling;
 use crate::wire::error::PgError;
 use crate::wire::server::TransactionStatus;
@@ -50,6 +51,7 @@ impl Pick {
             Spelling::Keyset => true,
             Spelling::Id => by_id == Some(id),
             Spelling::Name => ring.name_of(id).as_deref() == Some(value),
+            Spelling::Introspection => false,
         };
         if !fits {
             return Err(errors::keys(&KeysError::NoGrant { keyset: value.to_owned() }, ""));
@@ -69,21 +71,30 @@ impl Pick {
     }
 }
 
+/// What a setting is set to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Setting {
+    /// The keyset.
+    Keyset(Pick),
+    /// How catalogs are seen.
+    Introspection(Introspection),
+}
+
 /// What one statement does, once its answer comes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
     /// What words tell.
     Act(Act),
     /// SET: the value and whether it is LOCAL.
-    Set(Pick, bool),
-    /// RESET, or SET TO DEFAULT: whether it is LOCAL.
-    Reset(bool),
+    Set(Setting, bool),
+    /// RESET, or SET TO DEFAULT: the value that holds then and whether it is LOCAL.
+    Reset(Setting, bool),
 }
 
 impl Turn {
     /// It sets the choice in any case.
     pub(super) fn sets(&self) -> bool {
-        matches!(self, Turn::Set(..) | Turn::Reset(_) | Turn::Act(Act::ResetAll | Act::DiscardAll))
+        matches!(self, Turn::Set(..) | Turn::Reset(..) | Turn::Act(Act::ResetAll | Act::DiscardAll))
     }
 
     /// It takes back what was set in the transaction, or keeps it.
@@ -94,23 +105,39 @@ impl Turn {
 
 /// What is chosen, and how.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Value {
-    pick: Pick,
+struct Value<P> {
+    pick: P,
     /// By SET, not by RESET.
     by_set: bool,
 }
 
-/// Values of a setting at one level of a transaction.
+/// All that is chosen.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Chosen {
+    keyset: Value<Pick>,
+    introspection: Value<Introspection>,
+}
+
+impl Chosen {
+    fn put(&mut self, setting: Setting, by_set: bool) {
+        match setting {
+            Setting::Keyset(pick) => self.keyset = Value { pick, by_set },
+            Setting::Introspection(pick) => self.introspection = Value { pick, by_set },
+        }
+    }
+}
+
+/// Values of the settings at one level of a transaction.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Values {
     /// Now.
-    active: Value,
+    active: Chosen,
     /// After the transaction commits.
-    lasting: Value,
+    lasting: Chosen,
 }
 
-impl From<Value> for Values {
-    fn from(value: Value) -> Self {
+impl From<Chosen> for Values {
+    fn from(value: Chosen) -> Self {
         Values { active: value.clone(), lasting: value }
     }
 }
@@ -119,10 +146,10 @@ impl From<Value> for Values {
 #[derive(Default, Debug)]
 pub(super) struct Choice {
     /// What RESET goes back to.
-    reset: Pick,
+    reset: Chosen,
     now: Values,
     /// What a rollback goes back to.
-    before: Value,
+    before: Chosen,
     /// Savepoints by name, with the values at their beginning.
     saves: Vec<(Box<str>, Values)>,
     /// A transaction block is open.
@@ -135,14 +162,29 @@ pub(super) struct Choice {
 
 impl Choice {
     /// A session that begins with this.
-    pub(super) fn new(reset: Pick) -> Self {
-        let before = Value { pick: reset.clone(), by_set: false };
-        Choice { now: before.clone().into(), before, reset, ..Choice::default() }
+    pub(super) fn new(keyset: Pick, introspection: Introspection) -> Self {
+        let (keyset, introspection) =
+            (Value { pick: keyset, by_set: false }, Value { pick: introspection, by_set: false });
+        let reset = Chosen { keyset, introspection };
+        Choice { now: reset.clone().into(), before: reset.clone(), reset, ..Choice::default() }
     }
 
-    /// The choice now.
+    /// The keyset now.
     pub(super) fn active(&self) -> &Pick {
-        &self.now.active.pick
+        &self.now.active.keyset.pick
+    }
+
+    /// How catalogs are seen now.
+    pub(super) fn introspection(&self) -> Introspection {
+        self.now.active.introspection.pick
+    }
+
+    /// What RESET of a setting goes back to.
+    pub(super) fn reset(&self, spelling: Spelling) -> Setting {
+        match spelling {
+            Spelling::Introspection => Setting::Introspection(self.reset.introspection.pick),
+            Spelling::Keyset | Spelling::Id | Spelling::Name => Setting::Keyset(self.reset.keyset.pick.clone()),
+        }
     }
 
     /// The end of the transaction may change it.
@@ -159,13 +201,12 @@ impl Choice {
             return;
         }
         match turn {
-            Turn::Set(pick, local) => self.set(pick.clone(), *local, true),
-            Turn::Reset(local) => self.set(self.reset.clone(), *local, false),
-            // PostgreSQL passes over settings that are at their default now, whatever lies below a SET LOCAL.
-            Turn::Act(Act::ResetAll) if !self.now.active.by_set => {}
-            Turn::Act(Act::ResetAll) => self.set(self.reset.clone(), false, false),
+            Turn::Set(setting, local) => self.set(setting, *local, true),
+            Turn::Reset(setting, local) => self.set(setting, *local, false),
+            Turn::Act(Act::ResetAll) => self.reset_all(),
             Turn::Act(Act::DiscardAll) => {
-                self.set(self.reset.clone(), false, false);
+                self.touched = true;
+                self.now = self.reset.clone().into();
                 self.commit(false);
             }
             Turn::Act(Act::Begin) => self.block = true,
@@ -223,18 +264,29 @@ impl Choice {
         }
     }
 
-    fn set(&mut self, pick: Pick, local: bool, by_set: bool) {
+    fn set(&mut self, setting: &Setting, local: bool, by_set: bool) {
         self.touched = true;
-        let value = Value { pick, by_set };
-        match local {
-            true => self.now.active = value,
-            false => self.now = value.into(),
+        self.now.active.put(setting.clone(), by_set);
+        if !local {
+            self.now.lasting.put(setting.clone(), by_set);
         }
     }
 
+    /// PostgreSQL passes over settings that are at their default now, whatever lies below a SET LOCAL.
+    fn reset_all(&mut self) {
+        let Chosen { keyset, introspection } = &self.now.active;
+        let (keyset, introspection) = (keyset.by_set, introspection.by_set);
+        if keyset {
+            self.set(&self.reset(Spelling::Keyset), false, false);
+        }
+        if introspection {
+            self.set(&self.reset(Spelling::Introspection), false, false);
+        }
+    }
+
+    /// Of the keyset; how catalogs are seen decides nothing that matters.
     fn lose(&mut self) {
-        self.touched = true;
-        self.now = Value { pick: Pick::Lost, by_set: true }.into();
+        self.set(&Setting::Keyset(Pick::Lost), false, true);
     }
 
     fn commit(&mut self, chain: bool) {
@@ -279,7 +331,7 @@ impl Choice {
 fn fits(turn: &Turn, tag: &[u8]) -> bool {
     let allowed: &[&[u8]] = match turn {
         Turn::Set(..) => &[b"SET"],
-        Turn::Reset(_) => &[b"SET", b"RESET"],
+        Turn::Reset(..) => &[b"SET", b"RESET"],
         Turn::Act(Act::ResetAll) => &[b"RESET"],
         Turn::Act(Act::DiscardAll) => &[b"DISCARD ALL"],
         Turn::Act(Act::Begin) => &[b"BEGIN", b"START TRANSACTION"],
@@ -308,11 +360,11 @@ mod tests {
     }
 
     fn set(choice: &mut Choice, n: u8, local: bool) {
-        choice.completed(&Turn::Set(pick(n), local), b"SET");
+        choice.completed(&Turn::Set(Setting::Keyset(pick(n)), local), b"SET");
     }
 
     fn begun() -> Choice {
-        let mut choice = Choice::new(Pick::Configured);
+        let mut choice = Choice::new(Pick::Configured, Introspection::Sealed);
         set(&mut choice, 1, false);
         choice.ready(TransactionStatus::Idle);
         act(&mut choice, Act::Begin, "BEGIN");
@@ -355,7 +407,7 @@ mod tests {
             |c| c.ready(TransactionStatus::Idle),
             |c| act(c, Act::Savepoint("a".into()), "ROLLBACK"),
             |c| act(c, Act::ResetAll, "DISCARD ALL"),
-            |c| c.completed(&Turn::Set(pick(3), false), b"SELECT 1"),
+            |c| c.completed(&Turn::Set(Setting::Keyset(pick(3)), false), b"SELECT 1"),
         ];
         for (n, lie) in lies.into_iter().enumerate() {
             let mut choice = begun();
@@ -370,8 +422,26 @@ mod tests {
     }
 
     #[test]
+    fn one_setting_does_not_move_the_other() {
+        let mut choice = begun();
+        let seen = |choice: &mut Choice, mode| {
+            choice.completed(&Turn::Set(Setting::Introspection(mode), true), b"SET");
+        };
+        seen(&mut choice, Introspection::Plain);
+        set(&mut choice, 2, false);
+        assert_eq!((choice.active().clone(), choice.introspection()), (pick(2), Introspection::Plain));
+        act(&mut choice, Act::Commit(false), "COMMIT");
+        assert_eq!((choice.active().clone(), choice.introspection()), (pick(2), Introspection::Sealed));
+        seen(&mut choice, Introspection::Plain);
+        choice.completed(&Turn::Reset(choice.reset(Spelling::Keyset), false), b"RESET");
+        assert_eq!((choice.active().clone(), choice.introspection()), (Pick::Configured, Introspection::Plain));
+        act(&mut choice, Act::ResetAll, "RESET");
+        assert_eq!(choice.introspection(), Introspection::Sealed);
+    }
+
+    #[test]
     fn discarding_all_needs_no_end_of_transaction() {
-        let mut choice = Choice::new(pick(9));
+        let mut choice = Choice::new(pick(9), Introspection::Sealed);
         set(&mut choice, 1, false);
         choice.ready(TransactionStatus::Idle);
         act(&mut choice, Act::DiscardAll, "DISCARD ALL");
@@ -382,7 +452,7 @@ mod tests {
 
     #[test]
     fn what_a_call_did_to_an_open_choice_is_not_known() {
-        let mut choice = Choice::new(Pick::Configured);
+        let mut choice = Choice::new(Pick::Configured, Introspection::Sealed);
         set(&mut choice, 1, false);
         act(&mut choice, Act::Call, "CALL");
         assert_eq!(*choice.active(), Pick::Lost);

@@ -7,6 +7,7 @@ use super::cell::SealFault;
 use super::prepared::Prepared;
 use crate::keys::KeysError;
 use crate::schema::catalog::Catalog;
+use crate::sql::PositionMap;
 use crate::sql::plan::Refusal;
 use crate::wire::error::{Edit, ErrorView, PgError, field};
 use crate::wire::frame::BuildError;
@@ -472,7 +473,7 @@ pub(super) fn internal(what: &str) -> PgError {
     PgError::error(SqlState::INTERNAL_ERROR, what)
 }
 
-/// Hands on an error of the server. Of a statement that was rewritten, positions become the client's, and what shows
+/// Hands on an error of the server. Of a statement that was rewritten or `edited`, positions become the client's, and what shows
 /// stored terms or rows is dropped or said in the client's words.
 ///
 /// # Errors
@@ -480,13 +481,15 @@ pub(super) fn internal(what: &str) -> PgError {
 pub(super) fn translate(
     view: ErrorView<'_>,
     prepared: Option<&Prepared>,
+    edited: Option<&PositionMap>,
     catalog: &Catalog,
     out: &mut Vec<u8>,
 ) -> Result<(), BuildError> {
     view.rewrite(out, tag::ERROR_RESPONSE, |code, text| match code {
-        field::POSITION => match prepared {
-            Some(prepared) => position(prepared, text),
-            None => Edit::Keep,
+        field::POSITION => match (prepared, edited) {
+            (Some(prepared), _) => position(text, |sent| prepared.to_client(sent)),
+            (None, Some(edited)) => position(text, |sent| edited.to_client(sent)),
+            (None, None) => Edit::Keep,
         },
         field::DETAIL if is_row(text) && row_is_plain(&view, prepared.is_none(), catalog) => Edit::Keep,
         field::DETAIL => detail(text),
@@ -520,9 +523,9 @@ fn copy_context<'e>(text: &[u8]) -> Edit<'e> {
     Edit::Replace(last[..end].to_vec().into())
 }
 
-fn position<'e>(prepared: &Prepared, text: &[u8]) -> Edit<'e> {
+fn position<'e>(text: &[u8], to_client: impl Fn(u32) -> Option<u32>) -> Edit<'e> {
     let sent = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
-    match sent.and_then(|p| prepared.to_client(p)) {
+    match sent.and_then(to_client) {
         Some(original) => Edit::Replace(original.to_string().into_bytes().into()),
         None => Edit::Drop,
     }

@@ -172,6 +172,9 @@ fn query(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
         state.ledger.expect(Await::Query);
         return Verdict::Forward;
     }
+    if state.may_introspect(message.sql) {
+        return Verdict::Look;
+    }
     match untouched(state, plans, message.sql, &[]) {
         Some(effects) if !effects.copies && !waits(state, effects) => {
             state.runs(effects);
@@ -193,6 +196,9 @@ pub(super) fn waits(state: &State, effects: Effects) -> bool {
 
 fn parse(state: &mut State, plans: &PlanCache, body: &[u8]) -> Verdict {
     let Ok(message) = client::Parse::parse(body) else { return Verdict::Look };
+    if state.may_introspect(message.sql) {
+        return Verdict::Look;
+    }
     let effects = if message.oids.is_empty() {
         untouched(state, plans, message.sql, &[])
     } else {

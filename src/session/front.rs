@@ -12,6 +12,7 @@ use super::back::POISON;
 use super::built;
 use super::confirm;
 use super::fast::{self, may_read_otherwise};
+use super::introspect::Introspected;
 use super::ledger::{Await, Reader};
 use super::own::Answer;
 use super::prepared::{Bound, Prepared, Statement, Turning};
@@ -75,8 +76,7 @@ where
 {
     /// Handles the message of `total` bytes at the start of the client's input.
     pub(super) async fn look(&mut self, total: usize) -> Result<(), Fault> {
-        let raw = self.pipe.client.input.split_to(total).freeze();
-        let body = raw.slice(HEADER..);
+        let mut raw = self.pipe.client.input.split_to(total).freeze();
         let simple = matches!(raw[0], tag::QUERY | tag::FUNCTION_CALL);
         if simple && self.state.in_batch {
             // An error before it makes the server skip it; else it ends the batch.
@@ -84,17 +84,19 @@ where
                 return Ok(());
             }
         }
-        let done = match raw[0] {
-            tag::QUERY => self.query(&raw, &body).await,
-            tag::PARSE => self.parse(&raw, &body).await,
-            tag::BIND => self.bind(&raw, &body).await,
-            tag::EXECUTE => self.execute(&raw, &body).await,
-            tag::DESCRIBE => self.describe_cursor(&raw, &body).await,
-            tag::CLOSE => self.close_statement(&raw, &body).await,
-            tag::SYNC => self.sync().await,
-            tag::FUNCTION_CALL => self.function_call(&raw, &body).await,
-            _ => Err(Fault::Malformed),
-        };
+        match self.introspected(&raw).await {
+            Ok(Introspected::Unchanged) => {}
+            Ok(Introspected::Rewritten(message)) => raw = message,
+            Ok(Introspected::Answered) => {
+                self.state.in_batch &= !simple;
+                return Ok(());
+            }
+            // What is wrong with it is told below.
+            Err(Fault::Malformed) => {}
+            Err(fault) => return Err(fault),
+        }
+        let done = self.handle(&raw).await;
+        self.state.ledger.edited = None;
         let done = match done {
             Err(Fault::Malformed) if simple => self.poison_query(errors::malformed()),
             Err(Fault::Malformed) => self.poison(errors::malformed()),
@@ -105,6 +107,21 @@ where
             self.state.in_batch = false;
         }
         done
+    }
+
+    async fn handle(&mut self, raw: &Bytes) -> Result<(), Fault> {
+        let body = raw.slice(HEADER..);
+        match raw[0] {
+            tag::QUERY => self.query(raw, &body).await,
+            tag::PARSE => self.parse(raw, &body).await,
+            tag::BIND => self.bind(raw, &body).await,
+            tag::EXECUTE => self.execute(raw, &body).await,
+            tag::DESCRIBE => self.describe_cursor(raw, &body).await,
+            tag::CLOSE => self.close_statement(raw, &body).await,
+            tag::SYNC => self.sync().await,
+            tag::FUNCTION_CALL => self.function_call(raw, &body).await,
+            _ => Err(Fault::Malformed),
+        }
     }
 
     /// What analysis says of a text. `None`: the client already has an error.

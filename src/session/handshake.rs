@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use super::link::{Link, Patience};
-use super::startup::keyset;
+use super::startup::{Chosen, chosen};
 use crate::net::acceptor::Acceptor;
 use crate::net::stream::{Socket, Stream};
-use crate::sql::own::Wish;
 use crate::wire::client::tag;
 use crate::wire::error::PgError;
 use crate::wire::frame::BuildError;
@@ -76,8 +75,8 @@ pub struct Opening {
     pub database: String,
     /// Kind of connection.
     pub replication: Replication,
-    /// The keyset that the session begins with, if one is named.
-    pub keyset: Option<Wish>,
+    /// What the session begins with.
+    pub chosen: Chosen,
 }
 
 impl Opening {
@@ -247,7 +246,7 @@ fn opening(startup: &Startup<'_>) -> Result<Opening, PgError> {
         user,
         database,
         replication: replication(startup),
-        keyset: keyset(startup)?,
+        chosen: chosen(startup)?,
     })
 }
 

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::choice::Turn;
 use super::prepared::{Bound, Forwarded, Portal, Seen, Source, Statement};
 use crate::schema::catalog::Oid;
+use crate::sql::PositionMap;
 use crate::wire::error::PgError;
 
 /// Who reads the answer.
@@ -86,6 +87,8 @@ pub(super) struct Entry {
     pub(super) statement: Option<Statement>,
     /// What its statements do to the choice of keyset once they are complete, the next one last.
     pub(super) turns: Vec<Turn>,
+    /// Of a text that was edited on its way, from its places to the client's.
+    pub(super) edited: Option<PositionMap>,
     /// Its answer may change the choice.
     moves: bool,
 }
@@ -261,6 +264,8 @@ pub(super) struct Ledger {
     pub(super) skipping: bool,
     /// The open transaction holds a choice of keyset that its end may change.
     pub(super) choice_open: bool,
+    /// The client's message at hand was edited: for the entry that its text is of.
+    pub(super) edited: Option<PositionMap>,
     /// Entries whose answer may change the choice.
     moving: usize,
 }
@@ -291,7 +296,9 @@ impl Ledger {
         let ends = what.ends_ready() || turns.iter().any(Turn::ends);
         let moves = turns.iter().any(Turn::sets) || (ends && (self.choice_open || self.moving > 0));
         self.moving += usize::from(moves);
-        self.queue.push_back(Entry { what, reader, statement, turns, moves });
+        let is_text = reader == Reader::Client && matches!(what, Await::Query | Await::Parse(_));
+        let edited = if is_text { self.edited.take() } else { None };
+        self.queue.push_back(Entry { what, reader, statement, turns, edited, moves });
     }
 
     /// The choice of keyset may be another once everything sent is answered.

@@ -34,6 +34,7 @@ mod finish;
 mod front;
 pub mod handshake;
 mod identity;
+mod introspect;
 mod ledger;
 mod link;
 pub mod listen;
@@ -78,11 +79,12 @@ use self::handshake::Replication;
 use self::pipe::{HIGH_WATER, Pipe, Side, Want};
 use self::roles::{Roles, Viewer};
 use self::settings::Limits;
+use self::startup::Chosen;
 use self::state::State;
 use crate::keys::access::MAX_NAME;
 use crate::keys::{KeysError, Ring};
 use crate::sql::PlanCache;
-use crate::sql::own::Wish;
+use crate::sql::introspect::Introspection;
 use crate::telemetry::metrics::{Connected, Metrics, Spent};
 use crate::telemetry::slow::SlowLimit;
 use crate::telemetry::traces::{Context, Tracer};
@@ -110,6 +112,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Statements may choose the keyset, not the startup packet alone.
     pub keyset_by_sql: bool,
+    /// How sessions see catalogs, unless they choose.
+    pub introspection: Introspection,
     /// What roles may read.
     pub roles: Roles,
     /// Who read what.
@@ -138,8 +142,8 @@ pub struct Login<C, S> {
     pub parameters: HashMap<String, String>,
     /// What kind of replication connection it is, if one.
     pub replication: Replication,
-    /// The choice of keyset that the startup packet makes.
-    pub keyset: Option<Wish>,
+    /// What the startup packet chooses.
+    pub chosen: Chosen,
 }
 
 /// Why a session ended early.
@@ -200,8 +204,10 @@ where
     }
     let connection = (shared.tracer.as_ref().map(Tracer::begin).unwrap_or_default(), Instant::now().into_std());
     let slot = shared.catalogs.slot(&login.database);
-    let pick = startup::pick(&shared.ring, login.keyset.as_ref());
-    let mut state = State::new(slot, Choice::new(pick.clone().unwrap_or_default()), shared.watched());
+    let pick = startup::pick(&shared.ring, login.chosen.keyset.as_ref());
+    let introspection = login.chosen.introspection.unwrap_or(shared.introspection);
+    let choice = Choice::new(pick.clone().unwrap_or_default(), introspection);
+    let mut state = State::new(slot, choice, shared.watched());
     state.most_gathered = shared.limits.gathered;
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {

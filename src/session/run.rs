@@ -6,15 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::choice::{Pick, Turn};
+use super::choice::{Pick, Setting, Turn};
 use super::fast;
 use super::front::{Part, Verdict, utf8};
+use super::introspect;
 use super::ledger::{Await, Reader};
 use super::own::Answer;
 use super::prepared::{Bound, Forwarded, Source, Statement, Turning};
 use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::Oid;
-use crate::sql::own::Wish;
+use crate::sql::introspect::Introspection;
+use crate::sql::own::{Spelling, Wish};
 use crate::sql::{Act, names_ours};
 use crate::wire::client::{self, Kind};
 use crate::wire::error::PgError;
@@ -190,14 +192,17 @@ where
         Ok(())
     }
 
-    /// What SET or RESET of the keyset does, if it may.
+    /// What SET or RESET of a setting does, if it may.
     pub(super) fn wished(&self, wish: &Wish) -> Result<Turn, PgError> {
-        let pick = match &wish.value {
-            None => return Ok(Turn::Reset(wish.local)),
-            Some(_) if !self.shared.keyset_by_sql => return Err(errors::keyset_at_startup()),
-            Some(value) => Pick::wanted(&self.shared.ring, wish.spelling, value)?,
+        let setting = match (&wish.value, wish.spelling) {
+            (None, spelling) => return Ok(Turn::Reset(self.state.choice.reset(spelling), wish.local)),
+            (Some(value), Spelling::Introspection) => {
+                Setting::Introspection(Introspection::of(value).ok_or_else(introspect::unknown)?)
+            }
+            (Some(_), _) if !self.shared.keyset_by_sql => return Err(errors::keyset_at_startup()),
+            (Some(value), spelling) => Setting::Keyset(Pick::wanted(&self.shared.ring, spelling, value)?),
         };
-        Ok(Turn::Set(pick, wish.local))
+        Ok(Turn::Set(setting, wish.local))
     }
 
     /// COPY FROM changes what the server makes of the messages that follow: it is awaited.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::roles::Roles;
 use crate::net::settings::{ServerTls, Target};
 use crate::net::target::is_loopback;
+pub use crate::sql::introspect::Introspection;
 
 /// Most bytes of a row with aggregates that the proxy computes, unless the settings say otherwise.
 const GATHERED: usize = 256 << 20;
@@ -89,6 +90,8 @@ pub struct Policy {
     pub trusted_functions: Vec<String>,
     /// Statements may choose the keyset of a session; else only its startup packet may.
     pub keyset_by_sql: bool,
+    /// How sessions see catalogs, unless they choose.
+    pub introspection: Introspection,
     /// Unsigned types are adopted at first use (development) instead of refused.
     pub adopt_unsigned_types: bool,
     /// What database roles may read.
@@ -131,6 +134,7 @@ impl Default for Policy {
             encrypted: Vec::new(),
             trusted_functions: Vec::new(),
             keyset_by_sql: true,
+            introspection: Introspection::Sealed,
             adopt_unsigned_types: false,
             roles: Roles::default(),
         }

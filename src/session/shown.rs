@@ -20,6 +20,7 @@ impl<C, S> Session<C, S> {
         });
         Ok(match show {
             None => None,
+            Some(Show::Keyset(Spelling::Introspection)) => Some(self.state.choice.introspection().name().to_owned()),
             Some(Show::Keyset(spelling)) => Some(self.keyset(spelling)?),
             Some(Show::Version) => Some(env!("CARGO_PKG_VERSION").to_owned()),
             Some(Show::Status) => Some(json!([self.status()?]).to_string()),
@@ -37,7 +38,7 @@ impl<C, S> Session<C, S> {
             Pick::Lost => return Err(errors::lost_choice()),
         };
         Ok(match (spelling, self.chosen()) {
-            (Spelling::Keyset, _) => given.to_owned(),
+            (Spelling::Keyset | Spelling::Introspection, _) => given.to_owned(),
             (Spelling::Id, id) => id.map(|id| id.to_string()).unwrap_or_default(),
             (Spelling::Name, id) => id.and_then(|id| self.shared.ring.name_of(id)).unwrap_or_default(),
         })

@@ -1,7 +1,10 @@
-//! The keyset that a startup packet names: as a parameter of its own, or within `options`, as PostgreSQL reads them.
+//! The keyset and other settings of ours that a startup packet names: as parameters of their own, or within `options`, as PostgreSQL
+//! reads them.
 
 use super::choice::Pick;
+use super::introspect;
 use crate::keys::Ring;
+use crate::sql::introspect::Introspection;
 use crate::sql::own::{Spelling, Wish};
 use crate::sql::{holds_ours, names_ours};
 use crate::wire::error::{PgError, Severity};
@@ -14,29 +17,53 @@ pub(super) fn pick(ring: &Ring, wish: Option<&Wish>) -> Result<Pick, PgError> {
     Pick::wanted(ring, *spelling, value).map_err(|error| PgError { severity: Severity::Fatal, ..error })
 }
 
-/// The keyset named; the last one holds, and parameters come after `options`.
-pub(super) fn keyset(startup: &Startup<'_>) -> Result<Option<Wish>, PgError> {
-    let mut wish = None;
+/// What a startup packet chooses.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Chosen {
+    /// The keyset that the session begins with, if one is named.
+    pub keyset: Option<Wish>,
+    /// How it sees catalogs, if that is said.
+    pub introspection: Option<Introspection>,
+}
+
+impl Chosen {
+    fn put(&mut self, name: &str, value: &str) -> Result<(), PgError> {
+        let wish = wished(name, value)?;
+        if wish.spelling != Spelling::Introspection {
+            self.keyset = Some(wish);
+            return Ok(());
+        }
+        let unknown = || PgError { severity: Severity::Fatal, ..introspect::unknown() };
+        self.introspection = Some(Introspection::of(value).ok_or_else(unknown)?);
+        Ok(())
+    }
+}
+
+/// What is named; the last one holds, and parameters come after `options`.
+pub(super) fn chosen(startup: &Startup<'_>) -> Result<Chosen, PgError> {
+    let mut chosen = Chosen::default();
     let options = startup.parameters().filter(|(name, _)| *name == b"options").last();
     if let Some((_, options)) = options {
         for (name, value) in settings(&split(&String::from_utf8_lossy(options)))? {
-            wish = Some(wished(&name, &value)?);
+            chosen.put(&name, &value)?;
         }
     }
     for (name, value) in startup.parameters().filter(|(name, _)| *name != b"options") {
         let name = String::from_utf8_lossy(name);
         if names_ours(&name) {
-            wish = Some(wished(&name, &String::from_utf8_lossy(value))?);
+            chosen.put(&name, &String::from_utf8_lossy(value))?;
         }
     }
-    Ok(wish)
+    Ok(chosen)
 }
 
 fn wished(name: &str, value: &str) -> Result<Wish, PgError> {
     let Some(spelling) = Spelling::of(name) else {
         let name: String = name.chars().take(63).collect();
         let message = format!("parameter \"{name}\" cannot be given when a session begins");
-        return Err(PgError::fatal(SqlState("42704"), message).hint("Use columnseal.keyset."));
+        return Err(
+            PgError::fatal(SqlState("42704"), message).hint("Use columnseal.keyset or columnseal.introspection.")
+        );
     };
     Ok(Wish { spelling, value: Some(value.to_owned()), local: false })
 }
@@ -77,8 +104,11 @@ fn settings(words: &[String]) -> Result<Vec<(String, String)>, PgError> {
 }
 
 fn unread() -> PgError {
-    PgError::fatal(SqlState::FEATURE_NOT_SUPPORTED, "startup options that name a keyset are not understood")
-        .hint("Write options=-c columnseal.keyset=NAME.")
+    PgError::fatal(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "startup options that name a setting of the proxy are not understood",
+    )
+    .hint("Write options=-c columnseal.keyset=NAME.")
 }
 
 #[cfg(test)]
@@ -91,7 +121,21 @@ mod tests {
         let bytes = parameters.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
         put_startup(&mut out, 0, bytes).expect("small");
         let Ok(Some((Packet::Startup(startup), _))) = packet(&out) else { panic!("not a startup packet") };
-        Ok(keyset(&startup)?.map(|wish| (wish.spelling, wish.value.unwrap_or_default())))
+        Ok(chosen(&startup)?.keyset.map(|wish| (wish.spelling, wish.value.unwrap_or_default())))
+    }
+
+    #[test]
+    fn how_catalogs_are_seen_is_another_setting() {
+        let read = |options: &str| {
+            let mut out = Vec::new();
+            put_startup(&mut out, 0, [(&b"options"[..], options.as_bytes())]).expect("small");
+            let Ok(Some((Packet::Startup(startup), _))) = packet(&out) else { panic!("not a startup packet") };
+            chosen(&startup)
+        };
+        let both = read("-c columnseal.introspection=PLAIN -c columnseal.keyset=a").expect("understood");
+        assert_eq!((both.introspection, both.keyset.is_some()), (Some(Introspection::Plain), true));
+        assert_eq!(read("-c columnseal.keyset=a").expect("understood").introspection, None);
+        assert!(read("-c columnseal.introspection=clear").is_err());
     }
 
     #[test]

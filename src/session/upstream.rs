@@ -236,7 +236,7 @@ impl<'a> Login<'a> {
                     step @ (Step::Ready | Step::Over) => {
                         if matches!(step, Step::Ready) {
                             // Who is not logged in is told nothing of keysets.
-                            self.gate.allows(self.opening.keyset.as_ref())?;
+                            self.gate.allows(self.opening.chosen.keyset.as_ref())?;
                         }
                         client.send(&self.to_client).await?;
                         return match step {

@@ -21,7 +21,7 @@ const CANNOT_CHANGE: SqlState = SqlState("55P02");
 /// `invalid_parameter_value`.
 const INVALID_VALUE: SqlState = SqlState("22023");
 
-/// Spellings of the setting that chooses a keyset.
+/// Settings that a session can choose: the keyset, in its spellings, and how catalogs are seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Spelling {
     /// `columnseal.keyset`: name or id.
@@ -30,6 +30,8 @@ pub enum Spelling {
     Id,
     /// `cipherstash.keyset_name`.
     Name,
+    /// `columnseal.introspection`, which is another setting.
+    Introspection,
 }
 
 impl Spelling {
@@ -39,12 +41,13 @@ impl Spelling {
             "columnseal.keyset" => Some(Spelling::Keyset),
             "cipherstash.keyset_id" => Some(Spelling::Id),
             "cipherstash.keyset_name" => Some(Spelling::Name),
+            "columnseal.introspection" => Some(Spelling::Introspection),
             _ => None,
         }
     }
 }
 
-/// A choice of keyset as a statement words it.
+/// A choice as a statement words it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wish {
     /// How the setting is named.
@@ -58,7 +61,7 @@ pub struct Wish {
 /// What SHOW can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Show {
-    /// The choice of keyset, in one of its spellings.
+    /// A choice.
     Keyset(Spelling),
     /// Client, key service, keyset.
     Status,
@@ -109,6 +112,7 @@ impl Show {
             Show::Keyset(Spelling::Keyset) => "columnseal.keyset",
             Show::Keyset(Spelling::Id) => "cipherstash.keyset_id",
             Show::Keyset(Spelling::Name) => "cipherstash.keyset_name",
+            Show::Keyset(Spelling::Introspection) => "columnseal.introspection",
             Show::Status => "columnseal.status",
             Show::Version => "columnseal.version",
             Show::Keysets => "columnseal.keysets",
@@ -165,7 +169,7 @@ pub(super) fn show(name: &str) -> Result<Show> {
 fn unknown(name: &str) -> Box<Refusal> {
     let name: String = name.chars().take(63).collect();
     refuse::with(UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\"")).hint(
-        "There are columnseal.keyset, which can be set, and columnseal.status, .version, .keysets and .types to show.",
+        "There are columnseal.keyset and .introspection, which can be set, and columnseal.status, .version, .keysets and .types to show.",
     )
 }
 
@@ -213,7 +217,7 @@ impl Analyzer<'_> {
         let value = match set.kind() {
             VariableSetKind::VarSetDefault | VariableSetKind::VarReset => None,
             VariableSetKind::VarSetValue => Some(match &set.args[..] {
-                [one] => constant(one).ok_or_else(|| invalid(&set.name))?,
+                [one] => constant(one).ok_or_else(|| invalid(&set.name, spelling))?,
                 _ => return Err(refuse::with(INVALID_VALUE, format!("SET {} takes only one argument", set.name))),
             }),
             _ => return Err(not_followed("SET ... FROM CURRENT")),
@@ -222,9 +226,12 @@ impl Analyzer<'_> {
     }
 }
 
-fn invalid(name: &str) -> Box<Refusal> {
-    refuse::with(INVALID_VALUE, format!("invalid value for parameter \"{name}\""))
-        .hint("Write the keyset's name or id as a string.")
+fn invalid(name: &str, spelling: Spelling) -> Box<Refusal> {
+    let hint = match spelling {
+        Spelling::Introspection => "It is sealed or plain.",
+        _ => "Write the keyset's name or id as a string.",
+    };
+    refuse::with(INVALID_VALUE, format!("invalid value for parameter \"{name}\"")).hint(hint)
 }
 
 /// The value as SET reads it: a string, a word or a number.

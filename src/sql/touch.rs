@@ -10,22 +10,46 @@ use super::untouched::runs_sql;
 
 /// Names found in a tree.
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     /// (schema, name) of every relation.
     relations: Vec<(String, String)>,
+    /// Where relations stand is wanted.
+    placed: bool,
+    /// Items of FROM lists that name a relation.
+    pub(super) items: Vec<Item>,
+    /// Names of common table expressions.
+    pub(super) ctes: Vec<String>,
+    /// Rows are locked.
+    pub(super) locks: bool,
     /// Names of types and functions, by their parts.
     others: Vec<Vec<String>>,
     /// Parts of the name that is read.
     parts: Vec<String>,
 }
 
+/// An item of a FROM list that names a relation.
+#[derive(Default)]
+pub(super) struct Item {
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) location: i32,
+    pub(super) aliased: bool,
+    /// ONLY.
+    pub(super) only: bool,
+}
+
+impl Names {
+    /// All names of a tree. `placed`: and the items of FROM.
+    pub(super) fn of(node: &impl Serialize, placed: bool) -> Option<Names> {
+        let mut names = Names { placed, ..Names::default() };
+        node.serialize(Walker { names: &mut names, collect: false, item: false }).ok().map(|()| names)
+    }
+}
+
 impl Analyzer<'_> {
     /// Whether any relation, type or function that the tree names is (or may be) of the closure.
     pub(super) fn touches(&self, node: &impl Serialize) -> bool {
-        let mut names = Names::default();
-        if node.serialize(Walker { names: &mut names, collect: false }).is_err() {
-            return true;
-        }
+        let Some(names) = Names::of(node, false) else { return true };
         let relation = |(schema, name): &(String, String)| {
             let found = lookup(self.catalog, self.session, schema, name);
             found.map_or_else(|| self.catalog.touching_names.contains(name), |r| r.touching)
@@ -53,6 +77,8 @@ struct Walker<'n> {
     names: &'n mut Names,
     /// Strings below are parts of a type's or function's name.
     collect: bool,
+    /// It is an element of a list: a relation is an item of FROM.
+    item: bool,
 }
 
 /// A struct (or sequence) being walked.
@@ -60,8 +86,8 @@ struct Fields<'n> {
     names: &'n mut Names,
     collect: bool,
     of: &'static str,
-    schema: String,
-    relation: String,
+    item: bool,
+    found: Item,
 }
 
 /// Serialisation cannot fail.
@@ -132,14 +158,14 @@ impl<'n> ser::Serializer for Walker<'n> {
         self,
         _: &'static str,
         _: u32,
-        _: &'static str,
+        variant: &'static str,
         value: &T,
     ) -> Result<(), Never> {
-        value.serialize(self)
+        value.serialize(Walker { item: variant == "RangeVar", ..self })
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Fields<'n>, Never> {
-        Ok(Fields { names: self.names, collect: self.collect, of: "", schema: String::new(), relation: String::new() })
+        Ok(Fields { names: self.names, collect: self.collect, of: "", item: false, found: Item::default() })
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Never> {
@@ -165,7 +191,8 @@ impl<'n> ser::Serializer for Walker<'n> {
     }
 
     fn serialize_struct(self, of: &'static str, _: usize) -> Result<Fields<'n>, Never> {
-        Ok(Fields { names: self.names, collect: self.collect, of, schema: String::new(), relation: String::new() })
+        self.names.locks |= of == "LockingClause";
+        Ok(Fields { names: self.names, collect: self.collect, of, item: self.item, found: Item::default() })
     }
 
     fn serialize_struct_variant(
@@ -182,8 +209,12 @@ impl<'n> ser::Serializer for Walker<'n> {
 impl Fields<'_> {
     fn capture<T: Serialize + ?Sized>(value: &T) -> Result<String, Never> {
         let mut names = Names::default();
-        value.serialize(Walker { names: &mut names, collect: true })?;
+        value.serialize(Walker { names: &mut names, collect: true, item: false })?;
         Ok(names.parts.pop().unwrap_or_default())
+    }
+
+    fn number<T: Serialize + ?Sized>(value: &T) -> i32 {
+        serde_json::to_value(value).ok().and_then(|n| n.as_i64()).and_then(|n| n.try_into().ok()).unwrap_or(-1)
     }
 }
 
@@ -193,13 +224,18 @@ impl ser::SerializeStruct for Fields<'_> {
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Never> {
         match (self.of, key) {
-            ("RangeVar", "schemaname") => self.schema = Self::capture(value)?,
-            ("RangeVar", "relname") => self.relation = Self::capture(value)?,
+            ("RangeVar", "schemaname") => self.found.schema = Self::capture(value)?,
+            ("RangeVar", "relname") => self.found.name = Self::capture(value)?,
+            ("RangeVar", _) if !self.names.placed => {}
+            ("RangeVar", "location") => self.found.location = Self::number(value),
+            ("RangeVar", "alias") => self.found.aliased = serde_json::to_value(value).is_ok_and(|v| !v.is_null()),
+            ("RangeVar", "inh") => self.found.only = serde_json::to_value(value).is_ok_and(|v| v == false),
             ("RangeVar", _) => {}
+            ("CommonTableExpr", "ctename") => self.names.ctes.push(Self::capture(value)?),
             _ => {
                 let naming = matches!((self.of, key), ("TypeName", "names") | (_, "funcname"));
                 let collect = naming || (self.collect && matches!(self.of, "Node" | "String" | ""));
-                value.serialize(Walker { names: self.names, collect })?;
+                value.serialize(Walker { names: self.names, collect, item: false })?;
                 if naming {
                     let name = std::mem::take(&mut self.names.parts);
                     // `relation.column%TYPE` is written as a type's name.
@@ -216,7 +252,10 @@ impl ser::SerializeStruct for Fields<'_> {
 
     fn end(self) -> Result<(), Never> {
         if self.of == "RangeVar" {
-            self.names.relations.push((self.schema, self.relation));
+            self.names.relations.push((self.found.schema.clone(), self.found.name.clone()));
+            if self.item && self.names.placed {
+                self.names.items.push(self.found);
+            }
         }
         Ok(())
     }
@@ -227,7 +266,7 @@ impl ser::SerializeSeq for Fields<'_> {
     type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Never> {
-        value.serialize(Walker { names: self.names, collect: self.collect })
+        value.serialize(Walker { names: self.names, collect: self.collect, item: false })
     }
 
     fn end(self) -> Result<(), Never> {

@@ -31,6 +31,7 @@ mod flow;
 mod fuzz;
 mod handshake;
 mod harness;
+mod introspection;
 mod joined;
 mod keyserver;
 mod leaks;

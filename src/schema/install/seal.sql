@@ -344,6 +344,155 @@ BEGIN
 END
 $seal$;
 
+-- Introspection. Where a session reads the catalogs as plain (columnseal.introspection), the proxy asks these what they would say of indexes over
+-- terms if the columns were of their plaintext types. Nothing else calls them.
+
+-- The plaintext type of an encrypted type, or of an array of one; NULL of other types.
+CREATE OR REPLACE FUNCTION seal.plain_type(type pg_catalog.oid) RETURNS pg_catalog.oid
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  element oid;
+  plain oid;
+BEGIN
+  SELECT t.typelem INTO element FROM pg_type t WHERE t.oid = type AND t.typlen = -1 AND t.typelem <> 0;
+  SELECT CASE t.plain WHEN 'enum' THEN 'text'::regtype
+      WHEN 'citext' THEN COALESCE((SELECT min(c.oid) FROM pg_type c WHERE c.typname = 'citext' AND c.typtype = 'b'), 'text'::regtype)
+      ELSE to_regtype('pg_catalog.' || t.plain)::oid END INTO plain
+    FROM pg_type e JOIN seal.types t ON t.name = e.typname::text
+    WHERE e.oid = COALESCE(element, type) AND e.typnamespace = 'seal'::regnamespace;
+  RETURN CASE WHEN element IS NULL THEN plain ELSE (SELECT p.typarray FROM pg_type p WHERE p.oid = plain) END;
+END
+$seal$;
+
+-- What every attribute of an index is of: the column, or the term of an encrypted column and how the index says that. No column: of anything else.
+CREATE OR REPLACE FUNCTION seal.plain_keys(index pg_catalog.oid)
+RETURNS TABLE (n pg_catalog.int4, attnum pg_catalog.int2, name pg_catalog.name, type pg_catalog.oid, term pg_catalog.text, written pg_catalog.text)
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE ROWS 3 SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  i record;
+BEGIN
+  SELECT x.indrelid, x.indkey, x.indnatts INTO i FROM pg_index x WHERE x.indexrelid = index;
+  FOR k IN 1 .. COALESCE(i.indnatts, 0) LOOP
+    n := k;
+    written := CASE i.indkey[k - 1] WHEN 0 THEN pg_get_indexdef(index, k, false) END;
+    SELECT a.attnum, a.attname, a.atttypid, t.term INTO attnum, name, type, term
+      FROM pg_attribute a CROSS JOIN (VALUES ('eq', '((%I).eq)'), ('ord', '((%I).ord)'), ('m', '((%I).m)'), ('array', 'seal.eq(%I)'), ('array', 'seal.ord(%I)'))
+        AS t(term, form)
+      WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped AND format(t.form, a.attname) = written;
+    IF written IS NULL THEN
+      SELECT a.attnum, a.attname, a.atttypid INTO attnum, name, type FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1];
+    ELSIF seal.plain_type(type) IS NULL THEN
+      SELECT NULL, NULL, NULL, NULL INTO attnum, name, type, term;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$seal$;
+
+-- Columns of pg_index, where every expression of the index is a term: else NULL.
+CREATE OR REPLACE FUNCTION seal.plain_indkey(index pg_catalog.oid) RETURNS pg_catalog.int2vector
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT CASE WHEN bool_and(k.attnum IS NOT NULL) THEN string_agg(k.attnum::text, ' ' ORDER BY k.n)::int2vector END FROM seal.plain_keys(index) AS k);
+END
+$seal$;
+CREATE OR REPLACE FUNCTION seal.plain_indclass(index pg_catalog.oid) RETURNS pg_catalog.oidvector
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT string_agg(COALESCE(x.oid, i.indclass[k.n - 1])::text, ' ' ORDER BY k.n)::oidvector
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid CROSS JOIN LATERAL seal.plain_keys(i.indexrelid) AS k
+      LEFT JOIN LATERAL (SELECT min(o.oid) AS oid FROM pg_opclass o WHERE k.term IS NOT NULL AND o.opcmethod = c.relam
+        AND CASE k.term WHEN 'm' THEN o.opcname = 'gin_trgm_ops' WHEN 'array' THEN o.opcname = 'array_ops'
+          ELSE o.opcdefault AND o.opcintype = CASE seal.plain_type(k.type) WHEN 'varchar'::regtype THEN 'text'::regtype
+            WHEN 'cidr'::regtype THEN 'inet'::regtype ELSE seal.plain_type(k.type) END END) AS x ON true
+    WHERE i.indexrelid = index AND k.n <= i.indnkeyatts);
+END
+$seal$;
+CREATE OR REPLACE FUNCTION seal.plain_indcollation(index pg_catalog.oid) RETURNS pg_catalog.oidvector
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT string_agg(CASE WHEN k.term IS NULL THEN i.indcollation[k.n - 1] ELSE t.typcollation END::text, ' ' ORDER BY k.n)::oidvector
+    FROM pg_index i CROSS JOIN LATERAL seal.plain_keys(i.indexrelid) AS k LEFT JOIN pg_type t ON t.oid = seal.plain_type(k.type)
+    WHERE i.indexrelid = index AND k.n <= i.indnkeyatts);
+END
+$seal$;
+
+-- Of an attribute of an index that is a term: the column's name; and its plaintext type, or the elements', where the index keeps that.
+CREATE OR REPLACE FUNCTION seal.plain_key_name(index pg_catalog.oid, attnum pg_catalog.int2) RETURNS pg_catalog.name
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT k.name FROM seal.plain_keys(index) AS k WHERE k.n = plain_key_name.attnum AND k.term IS NOT NULL AND seal.plain_indkey(index) IS NOT NULL);
+END
+$seal$;
+CREATE OR REPLACE FUNCTION seal.plain_key_type(index pg_catalog.oid, attnum pg_catalog.int2) RETURNS pg_catalog.oid
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT CASE k.term WHEN 'array' THEN (SELECT t.typelem FROM pg_type t WHERE t.oid = seal.plain_type(k.type)) ELSE seal.plain_type(k.type) END
+    FROM seal.plain_keys(index) AS k JOIN pg_class c ON c.oid = index JOIN pg_am m ON m.oid = c.relam
+    WHERE k.n = plain_key_type.attnum AND (k.term = 'array' OR k.term IN ('eq', 'ord') AND m.amname = 'btree') AND seal.plain_indkey(index) IS NOT NULL);
+END
+$seal$;
+
+-- Which constraint a unique index over terms stands for, as its name tells: p, u, or NULL where that says index.
+CREATE OR REPLACE FUNCTION seal.plain_contype(index pg_catalog.oid) RETURNS pg_catalog."char"
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  RETURN (SELECT CASE WHEN NOT i.indisunique OR i.indexprs IS NULL OR i.indpred IS NOT NULL THEN NULL
+      WHEN seal.plain_indkey(i.indexrelid) IS NULL THEN NULL
+      WHEN c.relname ~ '_pkey$' THEN 'p' WHEN c.relname !~* 'index|idx|^ix_' THEN 'u' END::"char"
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indexrelid = index);
+END
+$seal$;
+
+-- Those constraints. Without settings of its own, so that conditions on the relation enter it.
+CREATE OR REPLACE FUNCTION seal.plain_constraints()
+RETURNS TABLE (oid pg_catalog.oid, name pg_catalog.name, namespace pg_catalog.oid, type pg_catalog."char", relation pg_catalog.oid, keys pg_catalog.int2[])
+LANGUAGE sql STABLE PARALLEL SAFE AS $seal$
+  SELECT i.indexrelid, c.relname, c.relnamespace, seal.plain_contype(i.indexrelid), i.indrelid,
+    ARRAY(SELECT k.attnum FROM seal.plain_keys(i.indexrelid) AS k WHERE k.n OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.n)
+  FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+  WHERE i.indisunique AND i.indexprs IS NOT NULL AND seal.plain_contype(i.indexrelid) IS NOT NULL
+$seal$;
+
+-- The text of an index as PostgreSQL prints it, over the columns.
+CREATE OR REPLACE FUNCTION seal.plain_text(index pg_catalog.oid, def pg_catalog.text) RETURNS pg_catalog.text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  k record;
+  shown text := def;
+  made text;
+BEGIN
+  IF seal.plain_indkey(index) IS NULL THEN
+    RETURN def;
+  END IF;
+  FOR k IN SELECT * FROM seal.plain_keys(index) AS p WHERE p.term IS NOT NULL LOOP
+    made := quote_ident(k.name) || CASE k.term WHEN 'm' THEN ' gin_trgm_ops' ELSE '' END;
+    shown := replace(shown, k.written, made);
+    IF k.term = 'array' THEN
+      shown := replace(shown, replace(k.written, 'seal.', ''), made);
+    END IF;
+  END LOOP;
+  RETURN shown;
+END
+$seal$;
+CREATE OR REPLACE FUNCTION seal.pg_get_indexdef(index pg_catalog.oid) RETURNS pg_catalog.text LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
+  'SELECT seal.plain_text($1, pg_catalog.pg_get_indexdef($1))';
+CREATE OR REPLACE FUNCTION seal.pg_get_indexdef(index pg_catalog.oid, n pg_catalog.int4, pretty pg_catalog.bool) RETURNS pg_catalog.text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS
+  'SELECT CASE $2 WHEN 0 THEN seal.plain_text($1, pg_catalog.pg_get_indexdef($1, 0, $3))
+    ELSE COALESCE(pg_catalog.quote_ident(seal.plain_key_name($1, $2::pg_catalog.int2)), pg_catalog.pg_get_indexdef($1, $2, $3)) END';
+
+-- The text of a constraint, also of one that an index stands for.
+CREATE OR REPLACE FUNCTION seal.pg_get_constraintdef(con pg_catalog.oid, pretty pg_catalog.bool DEFAULT false) RETURNS pg_catalog.text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $seal$
+  SELECT COALESCE(pg_catalog.pg_get_constraintdef($1, $2), (SELECT pg_catalog.concat(
+      CASE c.type WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, pg_catalog."substring"(pg_catalog.pg_get_indexdef(c.oid), ' NULLS NOT DISTINCT'),
+      ' (', pg_catalog.string_agg(pg_catalog.quote_ident(k.name), ', ' ORDER BY k.n) FILTER (WHERE k.n OPERATOR(pg_catalog.<=) i.indnkeyatts),
+      ') INCLUDE (' || pg_catalog.string_agg(pg_catalog.quote_ident(k.name), ', ' ORDER BY k.n) FILTER (WHERE k.n OPERATOR(pg_catalog.>) i.indnkeyatts), ')')
+    FROM seal.plain_constraints() AS c JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
+      CROSS JOIN LATERAL seal.plain_keys(c.oid) AS k WHERE c.oid OPERATOR(pg_catalog.=) $1 GROUP BY c.oid, c.type))
+$seal$;
+
 -- Ready-made types. Their ids are version 5 uuids of their names, the same in every database.
 DO $seal$
 BEGIN

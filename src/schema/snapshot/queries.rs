@@ -93,7 +93,9 @@ FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_ca
   LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid OPERATOR(pg_catalog.=) p.oid \
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) \
   AND NOT (n.nspname OPERATOR(pg_catalog.=) 'seal' AND p.proname OPERATOR(pg_catalog.=) ANY ('{version,unsupported,by_proxy,changed,operators,\
-equip_type,define_type,create_type,open_to_public,eq,ord,whole_of,whole,eq_whole,eq_placed,eq_distinct,ord_whole,ord_placed,ord_distinct,ord_smaller,ord_larger,ord_min,ord_max,op_equal,op_not_equal,op_less,op_less_equal,op_greater,op_greater_equal,op_like,\
+equip_type,define_type,create_type,open_to_public,eq,ord,whole_of,whole,eq_whole,eq_placed,eq_distinct,ord_whole,ord_placed,ord_distinct,\
+plain_type,plain_keys,plain_indkey,plain_indclass,plain_indcollation,plain_key_name,plain_key_type,plain_contype,plain_constraints,plain_text,pg_get_indexdef,\
+pg_get_constraintdef,ord_smaller,ord_larger,ord_min,ord_max,op_equal,op_not_equal,op_less,op_less_equal,op_greater,op_greater_equal,op_like,\
 op_not_like,op_ilike,op_not_ilike,op_regex,op_not_regex,op_iregex,op_not_iregex,op_starts_with,op_search,op_contains,\
 op_contained}'))";
 
