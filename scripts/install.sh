@@ -23,6 +23,10 @@ if [ "$what" = test ]; then
   need_command java default-jdk-headless
   need_command javac default-jdk-headless
   need libpostgresql-jdbc-java
+  need libhikaricp-java
+  need libslf4j-java
+  need ruby-activerecord
+  need ruby-pg
   need_command node nodejs
   need_command npm npm
   need haproxy

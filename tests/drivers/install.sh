@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what tests/drivers needs and is missing. Idempotent; as root it may use apt-get, else it says what to install.
+# Installs what tests/drivers and tests/orm need and is missing. Idempotent; as root it may use apt-get, else it says what to install.
 set -eu
 cd "$(dirname "$0")/../.."
 drivers=$PWD/tests/drivers
+orm=$PWD/tests/orm
 target=${CARGO_TARGET_DIR:-$PWD/target}/drivers
 mkdir -p "$target"
 
@@ -23,11 +24,13 @@ apt() {
 
 missing=
 command -v psql >/dev/null || missing="$missing postgresql-client"
+[ -f /usr/share/java/HikariCP.jar ] || missing="$missing libhikaricp-java libslf4j-java"
 [ -f /usr/share/java/postgresql.jar ] || missing="$missing libpostgresql-jdbc-java"
 command -v javac >/dev/null || missing="$missing openjdk-17-jdk-headless"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+ruby -e 'require "active_record"; require "pg"' 2>/dev/null || missing="$missing ruby-activerecord ruby-pg"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt $missing
 
@@ -38,14 +41,45 @@ if ! fresh venv "$drivers/requirements.txt"; then
 fi
 
 if ! fresh node "$drivers/package-lock.json"; then
+    rm -f "$target/prisma.done"
     mkdir -p "$target/node"
     cp "$drivers/package.json" "$drivers/package-lock.json" "$target/node/"
     (cd "$target/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     finished node "$drivers/package-lock.json"
 fi
 
+# Mappers need a newer Node than Debian 12 has.
+node=$(command -v node)
+if ! node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor >= 2019 ? 0 : 1)'; then
+    newer=node-linux-$(node -p process.arch)
+    [ -x "$target/newer/node_modules/$newer/bin/node" ] ||
+        npm install --prefix "$target/newer" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$newer@20.20.2"
+    node=$target/newer/node_modules/$newer/bin/node
+fi
+ln -sfn "$node" "$target/node.bin"
+
+# Prisma's client is generated. The engine of its CLI, which that does not need, would be fetched from elsewhere.
+if ! fresh prisma "$orm/prisma/schema.prisma"; then
+    rm -rf "$target/node/prisma"
+    mkdir "$target/node/prisma"
+    cp "$orm/prisma/schema.prisma" "$orm/prisma/prisma.config.mjs" "$target/node/prisma/"
+    (
+        cd "$target/node/prisma"
+        export PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_HIDE_UPDATE_MESSAGE=1 CHECKPOINT_DISABLE=1
+        "$target/node.bin" ../node_modules/prisma/build/index.js generate >generate.log 2>&1 || { cat generate.log >&2; exit 1; }
+        ../node_modules/.bin/esbuild client/client.ts --bundle --platform=node --format=esm --packages=external --outfile=client.mjs --log-level=error
+    )
+    finished prisma "$orm/prisma/schema.prisma"
+fi
+
 if ! fresh java "$drivers/Main.java"; then
     mkdir -p "$target/java"
     javac -cp /usr/share/java/postgresql.jar -d "$target/java" "$drivers/Main.java"
     finished java "$drivers/Main.java"
+fi
+
+if ! fresh orm "$orm/jdbc/Shop.java"; then
+    mkdir -p "$target/orm"
+    javac -cp /usr/share/java/postgresql.jar:/usr/share/java/HikariCP.jar -d "$target/orm" "$orm/jdbc/Shop.java"
+    finished orm "$orm/jdbc/Shop.java"
 fi

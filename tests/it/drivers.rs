@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
 }
 
 /// Where `install.sh` puts things.
-fn installed(path: &str) -> PathBuf {
+pub fn installed(path: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("tmp lies in the target directory");
     let found = target.join("drivers").join(path);
     assert!(found.exists(), "{} is missing: run tests/drivers/install.sh", found.display());

@@ -39,6 +39,7 @@ mod managed;
 mod matching;
 mod observe;
 mod order;
+mod orms;
 mod pipelines;
 mod plain;
 mod prepared;
