@@ -48,6 +48,8 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         max_connections: size(reader.number("keyserver.max_connections", 10_000, 1..=1_000_000)),
         request_timeout: reader.span("keyserver.request_timeout", 10 * SECOND, SECOND..=600 * SECOND),
         shutdown_timeout: reader.span("keyserver.shutdown_timeout", 30 * SECOND, Duration::ZERO..=HOUR),
+        dashboard: reader.flag("keyserver.dashboard").unwrap_or(true),
+        session: reader.span("keyserver.session", 15 * 60 * SECOND, SECOND..=24 * HOUR),
         client_rate: rate(reader.number("keyserver.client_rate", 500, 1..=1_000_000)),
         failure_rate: rate(reader.number("keyserver.failure_rate", 20, 1..=1_000_000)),
     }

@@ -69,6 +69,8 @@ pub const KEYS: &[Known] = &[
     plain("keyserver.client_rate"),
     plain("keyserver.failure_rate"),
     plain("keyserver.devices"),
+    plain("keyserver.dashboard"),
+    plain("keyserver.session"),
     plain("policy.encrypted"),
     plain("policy.trusted_functions"),
     plain("policy.unsigned_types"),

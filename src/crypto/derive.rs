@@ -161,6 +161,10 @@ Domain {
     Act = b"columnseal act v1",
     /// A head of the audit chain.
     AuditHead = b"columnseal audit v1",
+    /// A key service lets an admin sign in to its page, once.
+    Ticket = b"columnseal ticket v1",
+    /// An admin is signed in to a page.
+    Session = b"columnseal session v1",
 });
 
 labels!(/// What a sealed message holds: its label is the HPKE `info`, before the caller's.

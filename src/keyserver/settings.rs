@@ -31,6 +31,10 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// After a signal to end, requests may go on for this long.
     pub shutdown_timeout: Duration,
+    /// The page for admins is served.
+    pub dashboard: bool,
+    /// An admin who does nothing there is signed out after this.
+    pub session: Duration,
     /// Requests a second of one client, over time; twice that at once.
     pub client_rate: u32,
     /// Requests a second of one address that are not signed by a known client; ten times that at once.

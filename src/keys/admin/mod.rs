@@ -5,6 +5,7 @@
 //! grant    admin draws c_i;  δ = a − c_i (sealed to the service);  service: s_i = s_A + δ, checks s_i·B = X − C_i
 //! ```
 
+mod activity;
 mod admins;
 mod clients;
 mod requests;
@@ -23,6 +24,9 @@ use super::error::KeysError;
 use super::permissions::Permissions;
 use super::service::{Revision, SealedShare};
 
+pub use activity::{
+    Activity, GetActivity, GetPresence, HOURS, HourCount, OpenSession, Presence, PresenceReport, SessionTicket,
+};
 pub use admins::{Again, Hello, MAX_ADMINS, SetAdmins};
 pub use clients::RotateClient;
 pub use requests::{

@@ -144,6 +144,7 @@ impl Engine {
             changes::by_admin(tx)?;
             run(tx, &permit, act)
         })?;
+        self.cut(act);
         // Shares go with grants, clients and dropped epochs.
         self.scrub();
         Ok(revoked)

@@ -2,10 +2,11 @@
 
 use schemars::{Schema, SchemaGenerator};
 
+use crate::crypto::ClientId;
 use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
-    Change, GetAudit, GetAuditChains, GetAuditPage, GetInventory, OfferEpoch, OfferKeyset, PublishEpoch, PublishKeyset,
-    PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset, Unseal,
+    Change, GetActivity, GetAudit, GetAuditChains, GetAuditPage, GetInventory, GetPresence, OfferEpoch, OfferKeyset,
+    OpenSession, PublishEpoch, PublishKeyset, PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset, Unseal,
 };
 use crate::keys::alarm::PinAlarms;
 use crate::keys::clock::wall_ms;
@@ -48,6 +49,23 @@ impl Route {
     }
 }
 
+/// How it is known who asks.
+pub(super) enum Asker {
+    /// By a signature.
+    Signed(Authorization),
+    /// By the session of an admin who is signed in to the page.
+    Session(ClientId),
+}
+
+impl Asker {
+    fn request<B: Body>(self, origin: Origin, body: &[u8]) -> Result<Request<B>, KeysError> {
+        match self {
+            Self::Signed(auth) => Request::read(auth, origin, body),
+            Self::Session(client) => Request::of_session(client, origin, body),
+        }
+    }
+}
+
 /// One list: what is dispatched is what the server routes and what its OpenAPI document names.
 macro_rules! requests {
     ($($body:ty => $method:ident, $summary:literal;)*) => {
@@ -67,8 +85,18 @@ macro_rules! requests {
                 origin: Origin,
                 body: &[u8],
             ) -> Result<Vec<u8>, KeysError> {
+                self.dispatch(path, Asker::Signed(auth), origin, body)
+            }
+
+            pub(super) fn dispatch(
+                &self,
+                path: &str,
+                asker: Asker,
+                origin: Origin,
+                body: &[u8],
+            ) -> Result<Vec<u8>, KeysError> {
                 match path {
-                    $(<$body>::PATH => self.answer::<$body>(Request::read(auth, origin, body)?, Self::$method),)*
+                    $(<$body>::PATH => self.answer::<$body>(asker.request(origin, body)?, Self::$method),)*
                     _ => Err(KeysError::invalid("there is no such request")),
                 }
             }
@@ -110,6 +138,9 @@ requests! {
     GetAudit => audit_tail, "The end of the audit trail";
     GetAuditChains => audit_chains, "The chains of the audit trail";
     GetAuditPage => audit_page, "Entries of one chain of the audit trail";
+    GetActivity => activity, "What the audit trail holds of the last hours, counted";
+    GetPresence => presence, "Clients that are connected to the answering server";
+    OpenSession => open_session, "A ticket with which an admin signs in to the page, once";
 }
 
 impl Engine {
@@ -125,7 +156,10 @@ impl Engine {
                 return Err(error);
             }
         };
-        self.saw(request.auth.client, request.origin);
+        // A browser says nothing of the device whose key signed in.
+        if !request.is_of_session() {
+            self.saw(request.auth.client, request.origin);
+        }
         serde_json::to_vec(&answer).map_err(|e| KeysError::unavailable(format!("an answer cannot be written: {e}")))
     }
 
@@ -134,6 +168,10 @@ impl Engine {
         let known = !OF_STRANGERS.contains(&path);
         let Some(result) = error.refusal().filter(|_| known) else { return };
         let Origin { address, version } = origin;
+        if path == GetState::PATH {
+            // Whoever may not even ask has no key left to use.
+            self.heard(auth.client, wall_ms());
+        }
         let entry = Entry::new(wall_ms(), auth.client, REFUSED, path);
         if let Err(error) = self.record(vec![Entry { result, address, version, ..entry }]) {
             tracing::warn!(%error, "a refusal could not be written down");

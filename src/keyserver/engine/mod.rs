@@ -1,6 +1,7 @@
 //! The key service itself: every call checks its request, does its work in one transaction, and leaves a line in the audit
 //! trail where keys are given or something changes. All methods block; [`service`] is the same for async callers.
 
+mod activity;
 mod admin;
 mod admins;
 mod backup;
@@ -10,9 +11,11 @@ mod enrol;
 mod epochs;
 mod fetch;
 mod inventory;
+mod presence;
 mod repeats;
 mod seen;
 mod service;
+mod session;
 mod state;
 mod trail;
 mod watch;
@@ -42,6 +45,7 @@ use trail::Trail;
 
 pub use admin::{TEST_KEY, TEST_TYPE};
 pub use dispatch::{ROUTES, Route};
+pub use presence::Streaming;
 pub use service::WATCH;
 pub use watch::{Overview, Watched};
 
@@ -68,6 +72,8 @@ struct Inner {
     trust: ArcSwapOption<(RootSigned, Arc<Trust>)>,
     /// When clients were seen, and what of it is still to be written.
     seen: Mutex<seen::Seen>,
+    /// Who is connected, and what they heard of what was taken from them.
+    watchers: presence::Watchers,
 }
 
 /// Where a store's root key lies if nothing else is said.
@@ -110,7 +116,8 @@ impl Engine {
         let (signing, opening) = open_service(&row, &record, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         let (service, trail, seen) = (row.service, Trail::new(&*store, row.service)?, Mutex::default());
-        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen };
+        let watchers = presence::Watchers::default();
+        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen, watchers };
         Ok(Self { inner: Arc::new(inner), policy: Policy::default() })
     }
 

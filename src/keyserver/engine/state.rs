@@ -26,7 +26,8 @@ const MAX_TYPES: usize = 10_000;
 impl Engine {
     /// Everything that concerns the asking client.
     pub fn state(&self, request: &Request<GetState>) -> Result<State, KeysError> {
-        store::read(self.store(), |tx| {
+        let began = wall_ms();
+        let state = store::read(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;
             let client = permit.client();
@@ -41,7 +42,9 @@ impl Engine {
                 revoked: revoked(tx, client)?,
                 types: definitions(tx, &trust, client)?,
             })
-        })
+        })?;
+        self.heard(request.auth.client, began);
+        Ok(state)
     }
 
     /// Grants of the asking client, with what they rest on.

@@ -22,6 +22,7 @@ use super::super::engine::ROUTES;
 use super::fault::Fault;
 use super::host::Host;
 use super::openapi;
+use super::pages::{PAGE, PageHost, Pages};
 use super::requests::{self, Peer, authorization, json};
 use super::rest::lend;
 
@@ -37,7 +38,7 @@ pub(super) struct Cause(pub(super) Arc<str>);
 const OTHERS: [&str; 7] = [SERVICE_PATH, Watch::PATH, OFFER_PATH, FOUND_PATH, "/openapi.json", "/healthz", "/readyz"];
 
 /// Every path.
-pub(super) fn router(host: &Arc<Host>) -> Router {
+pub(super) fn router(host: &Arc<Host>, pages: Option<Pages>) -> Router {
     let mut router = Router::new()
         .route(SERVICE_PATH, get(requests::service))
         .route(Watch::PATH, get(requests::events))
@@ -49,11 +50,12 @@ pub(super) fn router(host: &Arc<Host>) -> Router {
     for route in ROUTES {
         router = router.route(route.path, post(requests::ask));
     }
-    router
+    let api = router.with_state(Arc::clone(host));
+    let pages = pages.map_or_else(Router::new, |pages| pages(PageHost::of(host)));
+    api.merge(pages)
         .fallback(|| async { Fault::not_found() })
         .method_not_allowed_fallback(|| async { Fault::wrong_method() })
         .layer(from_fn_with_state(Arc::clone(host), around))
-        .with_state(Arc::clone(host))
 }
 
 async fn around(State(host): State<Arc<Host>>, request: Request, next: Next) -> Response {
@@ -110,5 +112,6 @@ async fn signed(host: &Host, question: &Question<'_>, response: Response) -> Res
 /// The path as metrics and log show it.
 fn known(path: &str) -> &'static str {
     let all = ROUTES.iter().map(|route| route.path).chain(OTHERS);
-    all.into_iter().find(|known| *known == path).unwrap_or("other")
+    let other = if path.starts_with("/v1/") { "other" } else { PAGE };
+    all.into_iter().find(|known| *known == path).unwrap_or(other)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use crate::net::acceptor::Acceptor;
 use crate::net::stream::{Socket, Stream};
 
-use super::around::router;
 use super::host::Host;
 use super::requests::Peer;
 
@@ -28,9 +28,9 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// Accepts until the shutdown, then waits for what is under way, within the time that settings give it.
-pub(super) async fn run(listener: TcpListener, acceptor: Option<Arc<Acceptor>>, host: Arc<Host>) {
+pub(super) async fn run(listener: TcpListener, acceptor: Option<Arc<Acceptor>>, host: Arc<Host>, router: Router) {
     let (tasks, slots) = (TaskTracker::new(), Arc::new(Semaphore::new(host.settings.max_connections)));
-    let service = TowerToHyperService::new(router(&host));
+    let service = TowerToHyperService::new(router);
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;

@@ -19,7 +19,7 @@ use crate::keys::signed::{Event, Question, sign_event};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::keyserver::Open;
 
-use super::super::engine::{Engine, Overview, WATCH, Watched};
+use super::super::engine::{Engine, Overview, Streaming, WATCH, Watched};
 
 /// A stream says that it lives this often.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -120,7 +120,7 @@ pub(super) struct Stream {
     pub(super) watched: Watched,
     pub(super) shutdown: CancellationToken,
     /// Held until the stream ends.
-    pub(super) _open: Open,
+    pub(super) _open: (Open, Streaming),
 }
 
 /// Why a stream ends.

@@ -8,6 +8,7 @@
 //! fault        what is told where there is no answer
 //! events       event streams           limits       how often one may ask
 //! openapi      the document            connections  TLS, slow clients, the end
+//! pages        pages that somebody else serves beside the API
 //! ```
 
 mod around;
@@ -17,6 +18,7 @@ mod fault;
 mod host;
 mod limits;
 mod openapi;
+mod pages;
 mod requests;
 mod rest;
 
@@ -40,6 +42,8 @@ use super::settings::Settings;
 use host::Host;
 
 pub use openapi::document;
+pub use pages::{PageHost, Pages};
+pub use requests::Peer;
 
 /// Certificate files are looked at this often.
 const RELOAD: Duration = Duration::from_secs(2);
@@ -68,6 +72,7 @@ pub struct Server {
     listener: TcpListener,
     acceptor: Option<Arc<Acceptor>>,
     host: Arc<Host>,
+    pages: Option<Pages>,
 }
 
 impl Server {
@@ -88,7 +93,13 @@ impl Server {
             .map_err(|why| ServeError::Listen { address: format!("{name}:{port}"), why })?;
         let opened = tokio::task::spawn_blocking(move || Host::open(settings, metrics, readiness, shutdown)).await;
         let host = opened.map_err(|error| KeysError::unavailable(error.to_string()))??;
-        Ok(Self { listener, acceptor, host: Arc::new(host) })
+        Ok(Self { listener, acceptor, host: Arc::new(host), pages: None })
+    }
+
+    /// Serves pages too.
+    #[must_use]
+    pub fn with_pages(self, pages: Pages) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// Where it listens.
@@ -109,7 +120,8 @@ impl Server {
             let (acceptor, shutdown) = (Arc::clone(acceptor), self.host.shutdown.clone());
             tasks.spawn(async move { shutdown.run_until_cancelled(reload(&acceptor)).await });
         }
-        connections::run(self.listener, self.acceptor, Arc::clone(&self.host)).await;
+        let router = around::router(&self.host, self.pages);
+        connections::run(self.listener, self.acceptor, Arc::clone(&self.host), router).await;
         tasks.close();
         tasks.wait().await;
         if let Some(engine) = self.host.engine() {

@@ -30,7 +30,7 @@ const MAX_VERSION: usize = 64;
 
 /// The other end of the connection.
 #[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// The header as a client key makes it.
 pub(super) fn authorization(headers: &HeaderMap) -> Option<Authorization> {
@@ -131,7 +131,7 @@ async fn stream(host: &Host, head: &Parts, auth: Option<Authorization>) -> Resul
     let before = host.hub.subscribe();
     let request = Signed::bare(auth, origin, Watch {});
     let watched = engine.blocking(move |engine| engine.watch(&request)).await?;
-    let (shutdown, open) = (host.shutdown.clone(), host.metrics.streaming());
+    let (shutdown, open) = (host.shutdown.clone(), (host.metrics.streaming(), engine.streaming(question.client)));
     let stream = Stream { engine: engine.clone(), question, watched, shutdown, _open: open };
     let mut response = host.hub.open(before, stream).into_response();
     let headers = response.headers_mut();

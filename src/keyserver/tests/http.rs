@@ -59,6 +59,8 @@ impl Served {
             max_connections: 100,
             request_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(10),
+            dashboard: true,
+            session: Duration::from_secs(900),
             client_rate: 1_000,
             failure_rate: 1_000,
             devices: true,

@@ -42,6 +42,8 @@ mod model;
 mod ring;
 #[path = "service.rs"]
 mod service;
+#[path = "sessions.rs"]
+mod sessions;
 #[path = "tamper.rs"]
 mod tamper;
 #[path = "trail.rs"]

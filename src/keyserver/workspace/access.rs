@@ -15,11 +15,12 @@ use super::super::engine::Engine;
 use super::super::policy::Policy;
 
 /// A key service.
+#[derive(Clone)]
 pub(super) enum Access {
     /// An embedded store.
     Here(Engine),
     /// A key server.
-    There(Arc<Remote>, Thread),
+    There(Arc<Remote>, Arc<Thread>),
 }
 
 impl Access {
@@ -28,7 +29,7 @@ impl Access {
         let thread = Thread::start()?;
         let (server, key) = (server.clone(), Arc::clone(key));
         let remote = thread.run(async move { Remote::connect(&server, key, root).await })?;
-        Ok(Self::There(Arc::new(remote), thread))
+        Ok(Self::There(Arc::new(remote), Arc::new(thread)))
     }
 
     /// The root that a key server says it belongs to. Not trusted: for those who have nothing better yet.

@@ -22,6 +22,7 @@ use super::super::engine::Engine;
 use super::super::files;
 use super::super::policy::Policy;
 use super::access::Access;
+use super::actor::Actor;
 use super::ledger::Deed;
 use super::view::View;
 use super::{InitOptions, Workspace, device_key, device_path};
@@ -142,7 +143,8 @@ impl Workspace {
             Access::Here(Engine::open_with(&options.store, &options.root_key, root.fingerprint())?.under(policy));
         let key = recovered_device(options, &root)?;
         let folder = device_path(&options.home).with_file_name("");
-        let workspace = Self { access, key: Arc::new(key), root: root.fingerprint(), folder };
+        let actor = Actor::Key(Arc::new(key));
+        let workspace = Self { access, actor, root: root.fingerprint(), folder, seen: None };
         workspace.name_this_device(&root, &options.device_name)?;
         let dismissed = workspace.change(|view| {
             let mine = workspace.device();
@@ -150,7 +152,7 @@ impl Workspace {
             let names = others.filter(|(record, _)| record.id() != mine).map(|(record, _)| record.name.clone());
             let names = names.collect::<Vec<_>>();
             if view.trust.admins().any(|admin| admin != mine) {
-                workspace.set_admins(&root, view, vec![workspace.key.public().clone()], true)?;
+                workspace.set_admins(&root, view, vec![workspace.key()?.public().clone()], true)?;
             }
             Ok(names)
         })?;
@@ -174,10 +176,10 @@ impl Workspace {
                 return Ok(());
             }
             let mut admins = trust.keys();
-            admins.push(self.key.public().clone());
+            admins.push(self.key()?.public().clone());
             let id = self.device().to_string();
             let record = ClientRecord {
-                public: self.key.public().clone(),
+                public: self.key()?.public().clone(),
                 // The lost device may have had the host's name.
                 name: format!("{name} ({})", &id[..8]),
                 kind: ClientKind::Device,
@@ -190,7 +192,7 @@ impl Workspace {
             let done = self.ask(&SetAdmins {
                 expected: hello.revision,
                 set: RootSigned::new(&set, root),
-                record: Some(Signed::new(&record, &self.key)),
+                record: Some(Signed::new(&record, self.key()?)),
                 again: Again::default(),
                 lost: true,
             });
@@ -223,7 +225,7 @@ impl Workspace {
         let set = AdminSet { version: view.trust.version() + 1, admins };
         let stays = |id: ClientId| set.admins.iter().any(|admin| admin.client_id() == id);
         let leaving = view.trust.admins().filter(|id| !stays(*id)).collect::<Vec<_>>();
-        let again = again(&self.key, &inventory, &leaving, set.version)?;
+        let again = again(self.key()?, &inventory, &leaving, set.version)?;
         // What changed since the admins were decided on is a conflict.
         let (expected, set) = (decided.revision, RootSigned::new(&set, root));
         let mut deeds = again.grants.iter().filter_map(Deed::gave).collect::<Vec<_>>();

@@ -94,7 +94,7 @@ impl Workspace {
             }
             let terms = terms(view, new.permissions, record.expires_ms);
             let grants = self.grants_of(view, public, &new.keysets, &terms)?;
-            let signed = Some(Signed::new(&record, &self.key));
+            let signed = Some(Signed::new(&record, self.key()?));
             let deeds = grants.iter().filter_map(|new: &NewGrant| Deed::gave(&new.grant)).collect::<Vec<_>>();
             self.ask(&PutClient { expected: view.revision, record: signed, grants })?;
             self.remember(deeds);
@@ -115,7 +115,7 @@ impl Workspace {
         keysets.sort_by_key(|keyset| keyset.record.id);
         keysets.dedup_by_key(|keyset| keyset.record.id);
         let seal = &view.service.seal;
-        let grant = |keyset: &&KeysetView| admin::grant(&self.key, &self.own(view, keyset)?, public, seal, terms);
+        let grant = |keyset: &&KeysetView| admin::grant(self.key()?, &self.own(view, keyset)?, public, seal, terms);
         keysets.iter().map(grant).collect()
     }
 
@@ -152,7 +152,7 @@ impl Workspace {
         permissions: Permissions,
         expires: Option<Duration>,
     ) -> Result<Vec<GrantInfo>, KeysError> {
-        let mut view = self.view()?;
+        let mut view = self.view_as_seen()?;
         let client = view.client(client)?.0.clone();
         let mut ids = keysets.iter().map(|name| Ok(view.keyset(name)?.record.id)).collect::<Result<Vec<_>, _>>()?;
         let mut seen = HashSet::new();
@@ -183,7 +183,7 @@ impl Workspace {
         let terms = terms(view, permissions, expires_ms);
         let grant = |id: &KeysetId| {
             let keyset = view.keyset_of(*id).ok_or_else(|| KeysError::UnknownKeyset { keyset: id.to_string() })?;
-            admin::grant(&self.key, &self.own(view, keyset)?, &client.public, &view.service.seal, &terms)
+            admin::grant(self.key()?, &self.own(view, keyset)?, &client.public, &view.service.seal, &terms)
         };
         let grants = keysets.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
         let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
@@ -242,7 +242,7 @@ impl Workspace {
                 expires_ms: update.expires.map_or(known.expires_ms, |lifetime| after(wall_ms(), lifetime)),
                 ..known
             };
-            let signed = Some(Signed::new(&record, &self.key));
+            let signed = Some(Signed::new(&record, self.key()?));
             self.ask(&PutClient { expected: view.revision, record: signed, grants: Vec::new() })?;
             Ok(record.id())
         })?;

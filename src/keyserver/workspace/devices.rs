@@ -79,6 +79,11 @@ impl Workspace {
         Ok(list)
     }
 
+    /// The devices that wait, and nothing done about them: none is answered.
+    pub fn waiting(&self) -> Result<Vec<DeviceInfo>, KeysError> {
+        Ok(self.ask(&ListEnrol {})?.iter().map(|entry| info(entry, entry.answered)).collect())
+    }
+
     /// Lets in the device that shows this code.
     pub fn approve_device(&self, code: &Code, how: &Approval) -> Result<ClientInfo, KeysError> {
         let mut book = Book::load(&self.folder)?;
@@ -149,7 +154,7 @@ impl Workspace {
         self.change(|view| {
             let terms = terms(view, Permissions::APPLICATION, record.expires_ms);
             let grants = self.grants_of(view, &record.public, &keysets, &terms)?;
-            let signed = Signed::new(&record, &self.key);
+            let signed = Signed::new(&record, self.key()?);
             let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
             self.ask(&ApproveEnrol { expected: view.revision, record: signed, grants })?;
             self.remember(deeds);

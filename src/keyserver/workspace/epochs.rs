@@ -84,7 +84,7 @@ impl Workspace {
                     && found.certificates.iter().any(|c| (c.split, c.epoch) == (split, epoch))
             };
             own.shares.retain(|share| live(share.split, share.epoch));
-            let new = admin::publish_epoch(&self.key, own, new, view.revision)?;
+            let new = admin::publish_epoch(self.key()?, own, new, view.revision)?;
             self.ask(&new)?;
             self.remember(Deed::gave(&new.grant));
             Ok(())
@@ -110,7 +110,7 @@ impl Workspace {
                     client.ok_or_else(|| KeysError::tampered(format!("the grant of client {}", grant.client)))?;
                 let Grant { permissions, expires_ms, .. } = ***grant;
                 let terms = Terms { permissions, expires_ms, types: grant.types.clone(), admins: view.trust.version() };
-                admin::grant(&self.key, &own, &client.public, &view.service.seal, &terms)
+                admin::grant(self.key()?, &own, &client.public, &view.service.seal, &terms)
             };
             let grants = lacking.iter().take(BATCH).map(new).collect::<Result<Vec<_>, _>>()?;
             let deeds = grants.iter().filter_map(|new| Deed::gave(&new.grant)).collect::<Vec<_>>();
@@ -122,7 +122,7 @@ impl Workspace {
 
     fn put_epochs(&self, view: &View, keyset: &KeysetView, epochs: Epochs) -> Result<(), KeysError> {
         let record = KeysetRecord { epochs, ..keyset.record.clone() };
-        self.act(view, Act::PutKeyset { record: Signed::new(&record, &self.key) }).map(drop)
+        self.act(view, Act::PutKeyset { record: Signed::new(&record, self.key()?) }).map(drop)
     }
 }
 

@@ -47,7 +47,7 @@ impl Workspace {
             .map_err(|_| KeysError::bad_answer("the proof of a new keyset does not hold"))?;
         let (name, epochs) = (name.to_owned(), Epochs::FIRST);
         let record = KeysetRecord { id: offer.keyset, name, created_ms: wall_ms(), epochs, development };
-        let new = admin::publish(&self.key, &own, &record, admins)?;
+        let new = admin::publish(self.key()?, &own, &record, admins)?;
         self.ask(&new)?;
         self.remember(Deed::gave(&new.grant));
         Ok(())
@@ -70,7 +70,7 @@ impl Workspace {
         valid_name(name)?;
         self.change(|view| {
             let record = KeysetRecord { name: name.to_owned(), ..view.keyset(keyset)?.record.clone() };
-            self.act(view, Act::PutKeyset { record: Signed::new(&record, &self.key) })
+            self.act(view, Act::PutKeyset { record: Signed::new(&record, self.key()?) })
         })?;
         self.keyset(name)
     }

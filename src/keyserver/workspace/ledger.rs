@@ -80,6 +80,9 @@ impl Deed {
 impl Workspace {
     /// Writes down what the key service has done at this device's word. That is done: failing here is told in the log.
     pub(super) fn remember(&self, deeds: impl IntoIterator<Item = Deed>) {
+        if self.key().is_err() {
+            return; // there is no device
+        }
         let deeds = deeds.into_iter().collect::<Vec<_>>();
         if let Err(error) = append(&self.ledger(), &deeds) {
             tracing::warn!(%error, "the device's list of grants could not be continued");

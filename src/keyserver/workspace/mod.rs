@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! access     the key service: embedded store or key server
+//! actor      who acts: a device's key, or an admin's session
 //! init       making a workspace
 //! clients    client keys and grants         keysets   keysets
 //! epochs     rotating keysets
@@ -15,6 +16,7 @@
 //! ```
 
 mod access;
+mod actor;
 mod admins;
 mod clients;
 mod devices;
@@ -38,11 +40,14 @@ use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::random;
 use crate::crypto::root::RootFingerprint;
-use crate::keys::admin::{self, Act, Change, GetInventory, OwnShare, OwnShares, Terms, Unseal};
+use crate::keys::admin::{
+    self, Act, Activity, Change, GetActivity, GetInventory, GetPresence, OpenSession, OwnShare, OwnShares,
+    PresenceReport, SessionTicket, Terms, Unseal,
+};
 use crate::keys::claims::{Certificate, name_fault};
 use crate::keys::error::KeysError;
 use crate::keys::permissions::Permissions;
-use crate::keys::request::{Body, Call};
+use crate::keys::request::{Body, Origin};
 use crate::keys::service::read_answer;
 use crate::keys::settings::{Server, Service, Settings};
 
@@ -52,9 +57,11 @@ use super::policy::Policy;
 use super::root_key::Source;
 use super::store::spec::StoreSpec;
 use access::Access;
+use actor::Actor;
 use view::{KeysetView, View};
 
 pub use crate::keys::claims::ClientKind;
+pub use actor::{Sight, stamp};
 pub use admins::{AdminInfo, AdminsInfo, RecoverReport};
 pub use clients::{ClientUpdate, CreatedClient, GRANTS, NewClient};
 pub use devices::{Approval, DeviceInfo};
@@ -90,13 +97,16 @@ pub struct InitOptions {
     pub root_key: Source,
 }
 
-/// A workspace and the admin's key to it.
+/// A workspace and the admin's key to it. Cheap to clone.
+#[derive(Clone)]
 pub struct Workspace {
     access: Access,
-    key: Arc<ClientKey>,
+    actor: Actor,
     root: RootFingerprint,
     /// Where the device keeps what is its own.
     folder: PathBuf,
+    /// What changes are made on condition of.
+    seen: Option<Sight>,
 }
 
 impl Workspace {
@@ -121,7 +131,8 @@ impl Workspace {
     pub fn open_with(home: &Path, store: &StoreSpec, root_key: &Source) -> Result<Self, KeysError> {
         let (key, root) = device_key(home)?;
         let access = Access::Here(Engine::open_with(store, root_key, root)?);
-        Ok(Self { access, key: Arc::new(key), root, folder: device_path(home).with_file_name("") })
+        let folder = device_path(home).with_file_name("");
+        Ok(Self { access, actor: Actor::Key(Arc::new(key)), root, folder, seen: None })
     }
 
     /// Asks a key server with the device key of `home`.
@@ -129,7 +140,21 @@ impl Workspace {
         let (key, root) = device_key(home)?;
         let key = Arc::new(key);
         let access = Access::connect(server, &key, root)?;
-        Ok(Self { access, key, root, folder: device_path(home).with_file_name("") })
+        let folder = device_path(home).with_file_name("");
+        Ok(Self { access, actor: Actor::Key(key), root, folder, seen: None })
+    }
+
+    /// As an admin who is signed in to the key server's page sees it, within the key server. No key is at hand: nothing can be
+    /// granted or made.
+    pub fn of_session(engine: &Engine, client: ClientId, origin: Origin) -> Self {
+        let (access, root) = (Access::Here(engine.clone()), engine.root());
+        Self { access, actor: Actor::Session(client, origin), root, folder: PathBuf::new(), seen: None }
+    }
+
+    /// The same workspace; a change is made only while what it concerns is as it was seen, and is a conflict otherwise.
+    #[must_use]
+    pub fn as_seen(&self, sight: Sight) -> Self {
+        Self { seen: Some(sight), ..self.clone() }
     }
 
     /// The workspace that settings name.
@@ -143,8 +168,8 @@ impl Workspace {
     /// Lets a restored store serve again. `false`: it was not sealed.
     pub fn unseal(&self) -> Result<bool, KeysError> {
         match &self.access {
-            Access::Here(engine) => engine.unseal(self.device()),
-            Access::There(..) => self.ask(&Unseal {}),
+            Access::Here(engine) if self.actor.key().is_ok() => engine.unseal(self.device()),
+            Access::Here(_) | Access::There(..) => self.ask(&Unseal {}),
         }
     }
 
@@ -161,7 +186,12 @@ impl Workspace {
 
     /// The device's client id.
     pub fn device(&self) -> ClientId {
-        self.key.client_id()
+        self.actor.client()
+    }
+
+    /// The device's key.
+    fn key(&self) -> Result<&ClientKey, KeysError> {
+        self.actor.key()
     }
 
     /// The public state of the workspace.
@@ -169,8 +199,33 @@ impl Workspace {
         self.view().map(View::export)
     }
 
+    /// The public state of the workspace, and when clients were last seen: in one look.
+    pub fn survey(&self) -> Result<Export, KeysError> {
+        self.view().map(View::survey)
+    }
+
+    /// The key service runs in this process, over a store of its own.
+    pub fn is_embedded(&self) -> bool {
+        matches!((&self.access, &self.actor), (Access::Here(_), Actor::Key(_)))
+    }
+
+    /// What the audit trail holds of the last hours, counted.
+    pub fn activity(&self, hours: u32) -> Result<Activity, KeysError> {
+        self.ask(&GetActivity { hours })
+    }
+
+    /// Who is connected to the answering server.
+    pub fn presence(&self) -> Result<PresenceReport, KeysError> {
+        self.ask(&GetPresence {})
+    }
+
+    /// A ticket with which this admin signs in to the key server's page.
+    pub fn open_session(&self) -> Result<SessionTicket, KeysError> {
+        self.ask(&OpenSession {})
+    }
+
     fn ask<B: Body>(&self, body: &B) -> Result<B::Answer, KeysError> {
-        read_answer::<B>(&self.access.call(Call::sign(self.access.id(), &self.key, body)?)?)
+        read_answer::<B>(&self.actor.ask(&self.access, body)?)
     }
 
     fn view(&self) -> Result<View, KeysError> {
@@ -180,7 +235,7 @@ impl Workspace {
     /// Decides on the workspace as it is and acts; again where another admin acted in between.
     fn change<T>(&self, decide: impl Fn(&View) -> Result<T, KeysError>) -> Result<T, KeysError> {
         for tried in 1..TRIES {
-            match decide(&self.view()?) {
+            match decide(&self.view_as_seen()?) {
                 Err(KeysError::Conflict) => {}
                 done => return done,
             }
@@ -188,7 +243,14 @@ impl Workspace {
             let most = PAUSE_MS * u64::from(tried.min(8));
             std::thread::sleep(Duration::from_millis(most * u64::from(chance) / 256));
         }
-        decide(&self.view()?)
+        decide(&self.view_as_seen()?)
+    }
+
+    /// The workspace, if what the change concerns is still as it was seen.
+    fn view_as_seen(&self) -> Result<View, KeysError> {
+        let view = self.view()?;
+        let same = self.seen.as_ref().map_or(Ok(true), |sight| sight.holds(&view))?;
+        if same { Ok(view) } else { Err(KeysError::Conflict) }
     }
 
     fn act(&self, view: &View, act: Act) -> Result<Vec<crate::crypto::KeysetId>, KeysError> {
@@ -210,7 +272,7 @@ impl Workspace {
             let opened = grant
                 .share(split, epoch)
                 .zip(sealed)
-                .and_then(|(share, sealed)| admin::open_share(&self.key, certificate, share, &sealed.sealed));
+                .and_then(|(share, sealed)| admin::open_share(self.key().ok()?, certificate, share, &sealed.sealed));
             if grant.share(split, epoch).is_none() && epoch > keyset.record.epochs.current {
                 let name = name();
                 return Err(KeysError::invalid(format!(

@@ -103,8 +103,8 @@ impl Workspace {
             }
             self.ask(&RotateClient {
                 expected: view.revision,
-                old: Signed::new(&old, &self.key),
-                new: Signed::new(&new, &self.key),
+                old: Signed::new(&old, self.key()?),
+                new: Signed::new(&new, self.key()?),
                 grants,
                 revoke: overlap.is_zero(),
             })?;
@@ -126,7 +126,7 @@ impl Workspace {
             let keyset = view.keyset(&grant.keyset.to_string())?;
             let (permissions, types) = (grant.permissions, grant.types.clone());
             let terms = Terms { permissions, types, expires_ms: grant.expires_ms, admins: view.trust.version() };
-            admin::grant(&self.key, &self.own(view, keyset)?, public, &view.service.seal, &terms)
+            admin::grant(self.key()?, &self.own(view, keyset)?, public, &view.service.seal, &terms)
         };
         live.map(moved).collect()
     }

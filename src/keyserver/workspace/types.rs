@@ -16,7 +16,7 @@ impl Workspace {
             return Err(KeysError::invalid(format!("a type definition is longer than {MAX_DEFINITION} bytes")));
         }
         let claim = TypeClaim { id, definition: definition.to_owned() };
-        self.ask(&PutType { signed: Signed::new(&claim, &self.key) })?;
+        self.ask(&PutType { signed: Signed::new(&claim, self.key()?) })?;
         let (signer, admin) = (self.device().to_string(), true);
         Ok(TypeInfo { id: id.to_string(), definition: claim.definition, signer, admin })
     }

@@ -187,13 +187,19 @@ impl View {
         }
     }
 
+    /// What was decided, not what happened.
     pub(super) fn export(self) -> Export {
+        let mut all = self.survey();
+        all.clients.iter_mut().for_each(|client| client.seen = None);
+        all
+    }
+
+    pub(super) fn survey(self) -> Export {
         Export {
             root: self.trust.root().to_string(),
             generation: self.revision.generation,
             revision: self.revision.revision,
-            // What was decided, not what happened.
-            clients: self.clients.iter().map(|client| ClientInfo { seen: None, ..self.client_info(client) }).collect(),
+            clients: self.clients.iter().map(|client| self.client_info(client)).collect(),
             keysets: self.keysets.iter().map(|keyset| self.keyset_info(keyset)).collect(),
             types: self.types,
             pins: self.pins,
