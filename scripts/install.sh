@@ -30,6 +30,8 @@ if [ "$what" = test ]; then
   need_command node nodejs
   need_command npm npm
   need haproxy
+  command -v google-chrome >/dev/null || need_command chromium chromium
+  need fonts-dejavu-core
   need pgbouncer
   need_command valgrind valgrind
 fi

@@ -12,6 +12,7 @@
 //! doctor    -> wire net schema sql  what in a database breaks with encrypted columns
 //! keys      -> crypto net telemetry  client side of keys: grants, data-key pool, decrypt cache, lease
 //! keyserver -> crypto keys net telemetry wire   key service: engine, store, HTTP
+//! dashboard -> crypto wire net schema keys keyserver   pages for admins
 //! session   -> wire crypto telemetry net schema sql keys   one connection
 //! config    -> Settings of every room
 //! app       -> all
@@ -20,6 +21,7 @@
 pub mod app;
 pub mod config;
 pub mod crypto;
+pub mod dashboard;
 pub mod doctor;
 pub mod keys;
 pub mod keyserver;

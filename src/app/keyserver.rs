@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::KeyServerConfig;
+use crate::dashboard;
 use crate::keyserver::http::{ServeError, Server};
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::keyserver::KeyServerMetrics;
@@ -37,6 +38,7 @@ impl KeyServer {
             None => None,
         };
         let server = Server::start(config.server, metrics, readiness.clone(), shutdown.clone()).await?;
+        let server = server.with_pages(dashboard::pages);
         Ok(Self { server, health, readiness, shutdown })
     }
 

@@ -6,6 +6,7 @@ mod auth;
 mod bench;
 mod client;
 mod completions;
+mod dashboard;
 mod db;
 mod device;
 mod doctor;
@@ -13,6 +14,7 @@ mod encrypt;
 mod init;
 mod keyserver;
 mod keyset;
+mod login;
 mod output;
 mod proxy;
 mod reload;
@@ -69,6 +71,10 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Run the key server
     Keyserver(keyserver::KeyServer),
+    /// Serve the dashboard on this machine, with its admin's key
+    Dashboard(dashboard::Dashboard),
+    /// Sign in to the page of the key server: prints an address that works once
+    Login(login::Login),
     /// Set up a workspace on this device, and the seal schema where a database is given
     Init(init::Init),
     /// Manage client keys and their grants
@@ -179,6 +185,8 @@ pub(crate) fn run(arguments: &Arguments, hygiene: std::io::Result<()>) -> ExitCo
     let outcome = match &arguments.command {
         Command::Proxy(command) => command.run(&context),
         Command::Keyserver(command) => command.run(&context),
+        Command::Dashboard(command) => command.run(&context),
+        Command::Login(command) => command.run(&context),
         Command::Init(command) => command.run(&context),
         Command::Client(command) => command.run(&context),
         Command::Device(command) => command.run(&context),

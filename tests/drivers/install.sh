@@ -23,6 +23,7 @@ apt() {
 }
 
 missing=
+command -v google-chrome >/dev/null || command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v psql >/dev/null || missing="$missing postgresql-client"
 [ -f /usr/share/java/HikariCP.jar ] || missing="$missing libhikaricp-java libslf4j-java"
 [ -f /usr/share/java/postgresql.jar ] || missing="$missing libpostgresql-jdbc-java"

@@ -23,6 +23,7 @@ mod clients;
 mod commands;
 mod copy;
 mod cursors;
+mod dashboard;
 mod differential;
 mod doctor;
 mod drivers;

@@ -22,6 +22,7 @@ pub struct KeyServer {
     /// Keeps store, certificates and log; it is the server's `COLUMNSEAL_HOME` too.
     home: Workspace,
     env: Vec<(String, String)>,
+    plain: bool,
     process: Tied,
 }
 
@@ -35,13 +36,31 @@ impl KeyServer {
     /// Starts one with further environment.
     #[track_caller]
     pub fn start_with(env: &[(&str, &str)]) -> KeyServer {
+        KeyServer::launch(env, false)
+    }
+
+    /// Starts one without TLS, so that what goes over the wire can be read.
+    #[track_caller]
+    pub fn start_plain() -> KeyServer {
+        KeyServer::launch(&[], true)
+    }
+
+    /// As [`start_plain`](Self::start_plain), with further environment.
+    #[track_caller]
+    pub fn start_plain_with(env: &[(&str, &str)]) -> KeyServer {
+        KeyServer::launch(env, true)
+    }
+
+    #[track_caller]
+    fn launch(env: &[(&str, &str)], plain: bool) -> KeyServer {
         let home = Workspace::empty();
         let authority = Authority::new(home.dir(), "key-server-ca");
         let issued = authority.issue("key-server", &["localhost", "127.0.0.1"]);
         let env: Vec<(String, String)> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (port, metrics_port) = (free_port(), free_port());
-        let process = launch(&home, &issued, (port, metrics_port), &env);
-        let mut server = KeyServer { port, metrics_port, authority, issued, home, env, process };
+        let certificate = (!plain).then_some(&issued);
+        let process = launch(&home, certificate, (port, metrics_port), &env);
+        let mut server = KeyServer { port, metrics_port, authority, issued, home, env, plain, process };
         server.wait_up();
         server
     }
@@ -50,7 +69,7 @@ impl KeyServer {
     #[track_caller]
     pub fn replica(&self) -> Replica {
         let ports = (free_port(), free_port());
-        let process = launch(&self.home, &self.issued, ports, &self.env);
+        let process = launch(&self.home, self.certificate(), ports, &self.env);
         eventually("the replica answers", || http_get(ports.1, "/healthz").filter(|(status, _)| *status == 200));
         Replica { port: ports.0, process }
     }
@@ -64,7 +83,7 @@ impl KeyServer {
     #[track_caller]
     pub fn restart(&mut self) {
         self.process.stop("KILL");
-        self.process = launch(&self.home, &self.issued, (self.port, self.metrics_port), &self.env);
+        self.process = launch(&self.home, self.certificate(), (self.port, self.metrics_port), &self.env);
         self.wait_up();
     }
 
@@ -88,7 +107,11 @@ impl KeyServer {
 
     /// `https://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", if self.plain { "http" } else { "https" }, self.port)
+    }
+
+    fn certificate(&self) -> Option<&Issued> {
+        (!self.plain).then_some(&self.issued)
     }
 
     /// The file with the token for the first admin.
@@ -144,17 +167,18 @@ impl Replica {
     }
 }
 
-fn launch(home: &Workspace, issued: &Issued, (port, metrics): (u16, u16), env: &[(String, String)]) -> Tied {
+fn launch(home: &Workspace, issued: Option<&Issued>, (port, metrics): (u16, u16), env: &[(String, String)]) -> Tied {
     let log = File::options().create(true).append(true).open(home.dir().join("keyserver.log")).unwrap();
     let mut command = home.command(&["keyserver"]);
     command
         .env("CS_KEYSERVER__LISTEN", format!("127.0.0.1:{port}"))
         .env("CS_METRICS__LISTEN", format!("127.0.0.1:{metrics}"))
-        .env("CS_TLS__CERTIFICATE", &issued.certificate)
-        .env("CS_TLS__PRIVATE_KEY", &issued.key)
         .envs(env.iter().map(|(k, v)| (k, v)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
+    if let Some(issued) = issued {
+        command.env("CS_TLS__CERTIFICATE", &issued.certificate).env("CS_TLS__PRIVATE_KEY", &issued.key);
+    }
     Tied::spawn(&mut command, "KILL", None)
 }

@@ -1,0 +1,60 @@
+//! What a stored value of a type tells a thief of the database, in one sentence.
+
+use crate::schema::catalog::TypeDef;
+use crate::wire::value::PlainType;
+
+/// The sentence.
+pub(super) fn sentence(of: &TypeDef) -> String {
+    let terms = of.terms;
+    let mut told = Vec::new();
+    if of.plain == PlainType::Bool && terms.eq {
+        return "A thief counts the two groups and can mostly tell which is which: close to readable.".to_owned();
+    }
+    if terms.ord {
+        told.push("the order of all values, so that guessable ones such as ages or salaries become readable");
+    }
+    if terms.matching {
+        told.push("which values share runs of three letters, so that names and addresses become readable in part");
+    }
+    if terms.json {
+        told.push("which paths and values of documents are equal");
+    }
+    if terms.eq {
+        told.push("which values are equal and how often each occurs");
+    }
+    match told.split_last() {
+        None => "A thief learns about how long each value is, and no more of it.".to_owned(),
+        Some((last, [])) => format!("A thief learns {last}."),
+        Some((last, rest)) => format!("A thief learns {}; and {last}.", rest.join("; ")),
+    }
+}
+
+/// How much that is: `little`, `some`, `much`.
+pub(super) fn weight(of: &TypeDef) -> &'static str {
+    let terms = of.terms;
+    match () {
+        () if terms.ord || terms.matching || of.plain == PlainType::Bool && terms.eq => "much",
+        () if terms.eq || terms.json => "some",
+        () => "little",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::registry::ready_made;
+
+    #[test]
+    fn every_ready_made_type_has_its_sentence() {
+        for of in ready_made() {
+            let text = sentence(of);
+            assert!(text.starts_with("A thief ") && text.ends_with('.'), "{}: {text}", of.name);
+            assert_eq!(text.contains("equal"), of.terms.eq && of.name != "bool_eq", "{}: {text}", of.name);
+            assert_eq!(text.contains("order"), of.terms.ord, "{}: {text}", of.name);
+        }
+        let named = |name: &str| ready_made().iter().find(|of| of.name == name).expect("it is ready-made");
+        assert_eq!(weight(named("text")), "little");
+        assert_eq!(weight(named("text_eq")), "some");
+        assert_eq!((weight(named("int4_ord")), weight(named("bool_eq"))), ("much", "much"));
+    }
+}
