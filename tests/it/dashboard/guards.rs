@@ -292,7 +292,7 @@ fn no_key_ever_reaches_the_key_server() {
         let seed = &bytes[..32];
         let forms = [
             secret.as_bytes().to_vec(),
-            secret["csck1_".len()..][..40].as_bytes().to_vec(),
+            secret.as_bytes()["csck1_".len()..][..40].to_vec(),
             seed.to_vec(),
             hex::encode(seed).into_bytes(),
             URL_SAFE_NO_PAD.encode(seed).into_bytes(),
