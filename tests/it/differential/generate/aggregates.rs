@@ -26,7 +26,7 @@ impl Generator<'_> {
 
     fn aggregate(&mut self, table: &'static Table) -> String {
         let known: Vec<&'static Column> = table.columns.iter().filter(|c| !functions(c).is_empty()).collect();
-        let column: &'static Column = *self.random.pick(&known);
+        let &column: &&'static Column = self.random.pick(&known);
         let function = *self.random.pick(functions(column));
         // Rows come in an order of their own on each side, and sums of floats depend on it.
         let order = if column.kind.starts_with("float") { " ORDER BY x.id" } else { "" };
