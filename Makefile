@@ -31,7 +31,7 @@ microbench: install-build
 regress: build
 	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/regress.sh $(SUITE)
 
-# The test suite of a driver, directly and through the proxy. DRIVER: psycopg, node-postgres or rust-postgres; SUITE: a clone of it. See docs/testing.md.
+# The test suite of a driver, directly and through the proxy. DRIVER: one of scripts/suites/*.sh; SUITE: a clone of it. See docs/testing.md.
 suite: build
 	COLUMNSEAL_BIN=$(CURDIR)/target/release/columnseal scripts/suites.sh $(DRIVER) $(SUITE)
 
