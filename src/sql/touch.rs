@@ -5,7 +5,7 @@
 use serde::ser::{self, Impossible, Serialize};
 
 use super::analyzer::{Analyzer, lookup};
-use super::types::is_builtin;
+use super::types::{is_builtin, is_plain};
 use super::untouched::runs_sql;
 
 /// Names found in a tree.
@@ -21,8 +21,10 @@ pub(super) struct Names {
     pub(super) ctes: Vec<String>,
     /// Rows are locked.
     pub(super) locks: bool,
-    /// Names of types and functions, by their parts.
-    others: Vec<Vec<String>>,
+    /// Names of types, by their parts.
+    types: Vec<Vec<String>>,
+    /// Names of functions, by their parts.
+    functions: Vec<Vec<String>>,
     /// Parts of the name that is read.
     parts: Vec<String>,
 }
@@ -68,7 +70,8 @@ impl Analyzer<'_> {
             !own && (types.contains(last) || types.contains(element) || self.catalog.touching_functions.contains(last))
                 || runs_sql(last)
         };
-        names.relations.iter().any(relation) || names.others.iter().any(other)
+        let of_type = |name: &Vec<String>| other(name) && !is_plain(name, self.catalog, self.session);
+        names.relations.iter().any(relation) || names.types.iter().any(of_type) || names.functions.iter().any(other)
     }
 }
 
@@ -233,7 +236,8 @@ impl ser::SerializeStruct for Fields<'_> {
             ("RangeVar", _) => {}
             ("CommonTableExpr", "ctename") => self.names.ctes.push(Self::capture(value)?),
             _ => {
-                let naming = matches!((self.of, key), ("TypeName", "names") | (_, "funcname"));
+                let of_type = (self.of, key) == ("TypeName", "names");
+                let naming = of_type || key == "funcname";
                 let collect = naming || (self.collect && matches!(self.of, "Node" | "String" | ""));
                 value.serialize(Walker { names: self.names, collect, item: false })?;
                 if naming {
@@ -243,7 +247,7 @@ impl ser::SerializeStruct for Fields<'_> {
                         let schema = before.last().cloned().unwrap_or_default();
                         self.names.relations.push((schema, relation.clone()));
                     }
-                    self.names.others.push(name);
+                    if of_type { &mut self.names.types } else { &mut self.names.functions }.push(name);
                 }
             }
         }

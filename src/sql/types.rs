@@ -93,6 +93,13 @@ pub(super) fn named(name: &TypeName, catalog: &Catalog, session: &SessionState<'
     }
 }
 
+/// Whether the name of a type that another has which touches means one that has nothing to do with encrypted types here.
+pub(super) fn is_plain(parts: &[String], catalog: &Catalog, session: &SessionState<'_>) -> bool {
+    let Some((name, qualifiers)) = parts.split_last() else { return false };
+    let schema = qualifiers.last().map(String::as_str);
+    matches!(touching(schema, name, false, catalog, session), None | Some(Named::Other))
+}
+
 /// What a name means that is (somewhere) the name of an encrypted type or of one that contains one. `None`: a type
 /// that has nothing to do with them.
 fn touching(

@@ -132,9 +132,26 @@ fn columns_of_the_extensions_citext_are_plain() {
         );
         assert_eq!(twin.sealed.sql(&sql), "1|Ann|sealed\nt|Ann\n", "{path}");
         assert_eq!(twin.stored("SELECT b FROM c"), "Ann\n", "{path}");
-        twin.sealed.sql("DROP TABLE c, d");
+        // Types and functions of it are plain too.
+        let made = format!(
+            "SET search_path = {path}; CREATE DOMAIN short AS citext CHECK (length(VALUE) < 9); CREATE TYPE pair AS (a citext, b citext[]);
+             CREATE TYPE span AS RANGE (SUBTYPE = citext);
+             CREATE FUNCTION same(citext) RETURNS citext LANGUAGE sql AS 'SELECT $1';
+             CREATE TABLE made (s short, p pair, r span, j citext); INSERT INTO made VALUES ('Ann', ('Ann', '{{Bo}}'), '[a,b)', '1');
+             SELECT s = 'ann', (p).a = 'ANN', p, r @> 'A'::citext, same(j) FROM made"
+        );
+        assert_eq!(twin.sealed.sql(&made), "t|t|(Ann,{Bo})|t|1\n", "{path}");
+        twin.sealed.sql("DROP TABLE c, d, made; DROP TYPE pair, span; DROP DOMAIN short; DROP FUNCTION same");
     }
     let of_seal = "SET search_path = seal, public; CREATE TABLE public.of_seal (b citext); INSERT INTO public.of_seal VALUES ('sealed'); SELECT b FROM public.of_seal";
     assert_eq!(twin.sealed.sql(of_seal), "sealed\n");
     assert!(!twin.stored("SELECT o::text FROM public.of_seal o").contains("sealed"));
+    let mut pair = Pair::new(&twin);
+    for made in ["DOMAIN d AS citext", "TYPE t AS (a citext)", "TYPE t AS RANGE (SUBTYPE = citext)"] {
+        assert_eq!(
+            pair.sealed.error(&format!("SET search_path = seal, public; CREATE {made}")).code,
+            "0A000",
+            "{made}"
+        );
+    }
 }
