@@ -27,6 +27,8 @@ use crate::wire::value::Letters;
 /// How often DDL that did not pass through the proxy is looked for.
 const PROBE_INTERVAL: Duration = Duration::from_millis(PROBE_MS);
 const PROBE_MS: u64 = 1000;
+/// Time of a look that whoever comes next does not rely on.
+const LONG_AGO: u64 = 1;
 
 /// How often it is looked whether the workspace changed.
 const KEYS_INTERVAL: Duration = Duration::from_millis(250);
@@ -68,6 +70,8 @@ pub(super) struct Slot {
     /// Held while a snapshot is read, so that sessions read it once. Whoever waits too long reads for itself.
     pub(super) reading: AsyncMutex<()>,
     watched: AtomicBool,
+    /// A session came since the watcher looked for one.
+    came: AtomicBool,
     started: Instant,
     /// Milliseconds from `started` to the last look for changes; 0: there was none.
     probed_at: AtomicU64,
@@ -92,6 +96,7 @@ impl Slot {
             epoch: AtomicU64::new(0),
             reading: AsyncMutex::new(()),
             watched: AtomicBool::new(false),
+            came: AtomicBool::new(true),
             started: Instant::now(),
             probed_at: AtomicU64::new(0),
             probe: Mutex::default(),
@@ -130,11 +135,29 @@ impl Slot {
     /// Nobody has looked for changes yet, or nobody watches this database and the last look is too long ago.
     pub(super) fn needs_probe(&self) -> bool {
         let at = self.probed_at.load(Ordering::Relaxed);
-        at == 0 || (!self.watched.load(Ordering::Relaxed) && self.clock().saturating_sub(at) >= PROBE_MS)
+        at <= LONG_AGO || (!self.watched.load(Ordering::Relaxed) && self.clock().saturating_sub(at) >= PROBE_MS)
+    }
+
+    /// Sessions have it, besides the list of slots and the watcher if there is one.
+    fn in_use(self: &Arc<Self>, watcher: bool) -> bool {
+        Arc::strong_count(self) > 1 + usize::from(watcher)
+    }
+
+    /// Sessions have it, or had it since the watcher asked before.
+    fn wanted(self: &Arc<Self>) -> bool {
+        self.came.swap(false, Ordering::AcqRel) || self.in_use(true)
+    }
+
+    /// A session comes. Where nobody was, a database of this name may be another one by now.
+    fn enter(self: &Arc<Self>, watcher: bool) {
+        self.came.store(true, Ordering::Release);
+        if !self.watched.load(Ordering::Acquire) && !self.in_use(watcher) {
+            self.probed_at.fetch_min(LONG_AGO, Ordering::AcqRel);
+        }
     }
 
     fn clock(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(LONG_AGO + 1)
     }
 
     /// Takes the answer of [`snapshot::CHANGE_PROBE`]. What differs from the answer before is a change.
@@ -182,6 +205,7 @@ impl Catalogs {
     pub(super) fn slot(self: &Arc<Self>, database: &str) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(database) {
+            slot.enter(self.target.user.is_some());
             return Arc::clone(slot);
         }
         let slot = Arc::new(Slot::new(database));
@@ -320,7 +344,8 @@ async fn follow_keys(catalogs: Arc<Catalogs>) {
     }
 }
 
-/// Looks for DDL that did not pass through the proxy, over a connection of its own, until shutdown.
+/// Looks for DDL that did not pass through the proxy, over a connection of its own, until shutdown. While no session uses the
+/// database there is no connection: it would keep the database from being dropped, renamed or copied.
 async fn watch(catalogs: Arc<Catalogs>, slot: Arc<Slot>) {
     let mut warned = false;
     loop {
@@ -329,7 +354,8 @@ async fn watch(catalogs: Arc<Catalogs>, slot: Arc<Slot>) {
             () = catalogs.shutdown.cancelled() => return,
             ended = attempt => ended,
         };
-        slot.watched.store(false, Ordering::Relaxed);
+        slot.watched.store(false, Ordering::Release);
+        let pause = if ended.is_ok() { PROBE_INTERVAL } else { PROBE_INTERVAL * 5 };
         if let Err(e) = ended
             && !std::mem::replace(&mut warned, true)
         {
@@ -337,16 +363,24 @@ async fn watch(catalogs: Arc<Catalogs>, slot: Arc<Slot>) {
         }
         tokio::select! {
             () = catalogs.shutdown.cancelled() => return,
-            () = tokio::time::sleep(PROBE_INTERVAL * 5) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn watch_once(catalogs: &Catalogs, slot: &Slot) -> Result<(), WatchError> {
+/// Watches while sessions come or stay.
+async fn watch_once(catalogs: &Catalogs, slot: &Arc<Slot>) -> Result<(), WatchError> {
+    if !slot.wanted() {
+        return Ok(());
+    }
     let client = connect(&catalogs.target, Some(&slot.name)).await?;
     let mut tick = tokio::time::interval(PROBE_INTERVAL);
     loop {
         tick.tick().await;
+        if !slot.wanted() {
+            slot.watched.store(false, Ordering::Release);
+            return Ok(());
+        }
         slot.probed(Some(database::change_probe(&client).await?));
         slot.watched.store(true, Ordering::Relaxed);
     }

@@ -155,3 +155,21 @@ fn columns_of_the_extensions_citext_are_plain() {
         );
     }
 }
+
+/// The proxy's own connection does not outlast its clients, as no other may be there then.
+#[test]
+fn a_database_that_clients_have_left_can_be_copied_renamed_and_dropped() {
+    let twin = Twin::start();
+    let superuser = |sql: &str| twin.cluster.superuser("postgres", sql);
+    assert_eq!(twin.sealed.sql("CREATE TABLE t (v text); INSERT INTO t VALUES ('plain'); SELECT v FROM t"), "plain\n");
+    superuser("CREATE DATABASE other TEMPLATE sealed OWNER app");
+    assert_eq!(twin.sealed.sql("SELECT v FROM t"), "plain\n");
+    // Another database gets the name, with another table of that name.
+    twin.cluster.superuser("other", "SET ROLE app; DROP TABLE t; CREATE TABLE t (v seal.text_eq)");
+    superuser("ALTER DATABASE sealed RENAME TO gone");
+    superuser("ALTER DATABASE other RENAME TO sealed");
+    assert_eq!(twin.sealed.sql("INSERT INTO t VALUES ('secret'); SELECT v FROM t"), "secret\n");
+    assert!(!twin.stored("SELECT t::text FROM t").contains("secret"));
+    superuser("DROP DATABASE sealed");
+    superuser("DROP DATABASE gone");
+}
