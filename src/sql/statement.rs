@@ -122,7 +122,7 @@ fn statements(text: &str, lexed: &Lexed, raw: &[RawStmt], around: Around<'_>) ->
 }
 
 /// What of a text can go on while a transaction has failed, judged by its words alone: `None` unless its first statement
-/// ends the transaction, or returns to a savepoint. All that follows must be analysed again once that has run.
+/// ends the transaction, or returns to a savepoint, or there is none: an empty text is answered as one. All that follows must be analysed again once that has run.
 pub fn after_failure(text: &str, standard_conforming_strings: bool) -> Option<Analysis> {
     let lexed = Lexed::new(text, standard_conforming_strings).ok()?;
     let catalog = Catalog::default();
@@ -138,7 +138,7 @@ pub fn after_failure(text: &str, standard_conforming_strings: bool) -> Option<An
         out.push(Statement { span, effects, action: Action::Forward, renew: !out.is_empty() });
     }
     match &out[..] {
-        [] => None,
+        [] => Some(Analysis::Untouched(Effects::default())),
         [one] => Some(Analysis::Untouched(one.effects)),
         _ => Some(Analysis::Statements(out.into())),
     }

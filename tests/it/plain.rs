@@ -1,5 +1,6 @@
 //! Plain tables in a database that has encrypted ones: what a client is told is what PostgreSQL says.
 
+use crate::support::raw::query;
 use crate::support::{Pair, Twin};
 
 const TABLES: &str = "
@@ -154,6 +155,14 @@ fn columns_of_the_extensions_citext_are_plain() {
             "{made}"
         );
     }
+}
+
+/// As drivers ask whether a connection is alive.
+#[test]
+fn an_empty_text_is_answered_in_a_failed_transaction() {
+    let twin = Twin::of("CREATE TABLE s (e seal.text_eq)");
+    let asked = ["BEGIN", "INVALID SQL", ";", "", "-- ping", "SELECT 1", "ROLLBACK", ";", "SELECT 1"];
+    twin.same(asked.map(|sql| (sql.to_string(), query(sql))));
 }
 
 /// The proxy's own connection does not outlast its clients, as no other may be there then.
