@@ -28,6 +28,7 @@ where
         }
         client::execute(&mut self.pipe.server.output, name, 0)?;
         self.state.batch.opens |= portal.prepared.opens();
+        self.state.batch.undoes |= portal.prepared.undoes();
         if portal.prepared.plan.cursor.is_some() {
             self.state.cursors.declares();
         }

@@ -291,6 +291,7 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
         }
         Some(Bound::Plan(portal)) => {
             state.batch.opens |= portal.prepared.opens();
+            state.batch.undoes |= portal.prepared.undoes();
             if portal.prepared.plan.cursor.is_some() {
                 state.cursors.declares();
             }

@@ -493,7 +493,8 @@ where
     /// Sync after results that may still fail here. Where something else depends on them, they are awaited first, so
     /// that a failure rolls back; else the session only stops taking more from the client.
     pub(super) async fn sync(&mut self) -> Result<(), Fault> {
-        if self.state.batch.opens && self.state.batch.runs > 1 && !self.state.ledger.is_empty() {
+        let depends = self.state.batch.runs > 1 || self.state.batch.undoes;
+        if self.state.batch.opens && depends && !self.state.ledger.is_empty() {
             self.settle().await?;
         }
         if self.state.dropping {

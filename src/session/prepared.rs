@@ -166,6 +166,12 @@ impl Prepared {
         self.plan.returned().is_some_and(|columns| columns.iter().any(|c| !matches!(c, OutColumn::Plain)))
     }
 
+    /// It writes, and an aggregate that is computed here may fail once that is done (`sum` out of range, a group too long).
+    pub(super) fn undoes(&self) -> bool {
+        let computed = |columns: &[OutColumn]| columns.iter().any(|c| matches!(c, OutColumn::Finished(_)));
+        self.effects.writes && self.plan.returned().is_some_and(computed)
+    }
+
     /// The client's declared type of its parameter `n` (from 0); 0 is unspecified.
     pub(super) fn declared(&self, n: usize) -> Oid {
         self.declared.get(n).copied().unwrap_or(0)

@@ -62,6 +62,8 @@ pub(super) struct Batch {
     pub(super) opens: bool,
     /// How many statements were run.
     pub(super) runs: u32,
+    /// A statement that writes was run with an aggregate that is computed here: it may fail when all is written.
+    pub(super) undoes: bool,
     /// A statement that ends a transaction, or returns to a savepoint, was run.
     pub(super) turns: bool,
 }

@@ -272,6 +272,33 @@ fn groups_are_bounded() {
     assert_eq!(raw.rows(small).len(), 2);
 }
 
+/// What a statement wrote is undone when the aggregate of it fails, which is told once the server is done.
+#[test]
+fn what_was_written_is_undone_with_the_aggregate() {
+    let twin = Twin::start_with(Options::default(), &ProxyOptions::default().with("CS_SERVER__MAX_AGGREGATE_MIB", "1"));
+    twin.create("CREATE TABLE t (id int, n seal.int4, f seal.float8)");
+    twin.sealed.sql("INSERT INTO t VALUES (1, 2147483647, 1e308), (2, 2147483647, 1e308)");
+    let mut raw = twin.raw_sealed();
+    for (sql, code) in [
+        ("WITH d AS (DELETE FROM t RETURNING f) SELECT sum(f) FROM d", "22003"),
+        ("WITH d AS (DELETE FROM t RETURNING n) SELECT sum(n)::int FROM d", "22003"),
+        ("WITH d AS (UPDATE t SET id = 3 RETURNING n) SELECT sum(n) FROM d, generate_series(1, 20000)", "54000"),
+        ("COPY (WITH d AS (DELETE FROM t RETURNING f) SELECT sum(f) FROM d) TO STDOUT", "22003"),
+    ] {
+        assert_eq!(raw.error(sql).code, code, "{sql}");
+        assert_eq!(raw.rows("SELECT id FROM t ORDER BY id"), ["1", "2"], "{sql}");
+        if sql.starts_with("COPY") {
+            continue;
+        }
+        let sent = [parse("", sql, &[]), bind("", "", &[]), execute("", 0), sync()].concat();
+        let answers = raw.ask(&sent);
+        assert_eq!(answers.iter().find_map(|m| m.error()).map(|e| e.code), Some(code.to_owned()), "{sql}");
+        assert_eq!(raw.rows("SELECT id FROM t ORDER BY id"), ["1", "2"], "{sql}");
+    }
+    assert_eq!(raw.rows("WITH d AS (DELETE FROM t RETURNING n) SELECT sum(n) FROM d"), ["4294967294"]);
+    assert_eq!(raw.rows("SELECT count(*) FROM t"), ["0"]);
+}
+
 /// The server sees neither values nor what is computed of them.
 #[test]
 fn the_server_sees_no_value() {
