@@ -62,6 +62,11 @@ impl Decimal {
         self.groups.len()
     }
 
+    /// Groups from its first one to its last place.
+    pub(super) fn extent(&self) -> i64 {
+        (self.weight + 1).max(0) + (self.scale + WIDTH - 1) / WIDTH
+    }
+
     /// Appends the stored form.
     ///
     /// # Errors

@@ -315,6 +315,9 @@ mod tests {
             ("stddev", Numeric, &["3"], "NULL"),
             ("stddev_pop", Numeric, &["inf"], "NaN"),
             ("variance", Numeric, &["NaN"], "NULL"),
+            // Longer than what is computed in passing.
+            ("stddev", Numeric, &["1e5000", "1"], "54000"),
+            ("variance", Numeric, &["1e9000", "1"], "54000"),
         ] {
             assert_eq!(of(name, plain, values, false), want, "{name} of {plain:?} {values:?}");
             assert_eq!(of(name, plain, &[], false), "NULL", "{name} of nothing");

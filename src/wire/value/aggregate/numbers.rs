@@ -10,6 +10,10 @@ use crate::wire::value::{PlainType, float, number};
 /// Most groups of four digits of a number whose square is taken.
 const MAX_SQUARED: usize = 500;
 
+/// Most groups of four digits of a sum whose square is taken, and of a variance whose root is: the time that it takes grows with
+/// their square.
+const MAX_SPREAD: i64 = 2_000;
+
 /// Of int2, int4 and int8.
 pub(super) struct Ints {
     count: u64,
@@ -74,8 +78,7 @@ impl Decimals {
                 let value = Decimal::of(&view);
                 if let Some(squares) = &mut self.squares {
                     if value.len() > MAX_SQUARED {
-                        let message = "a numeric of so many digits is too long for this function";
-                        return Err(ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+                        return Err(too_long());
                     }
                     squares.add_signed(&value.times(&value));
                 }
@@ -130,6 +133,9 @@ impl Sums {
         if self.count <= u64::from(sample) {
             return Ok(false);
         }
+        if self.total.len() as i64 > MAX_SPREAD {
+            return Err(too_long());
+        }
         let count = Decimal::of_int(self.count.into());
         let spread = count.times(&self.squares).minus(&self.total.times(&self.total));
         if !spread.is_positive() {
@@ -139,12 +145,19 @@ impl Sums {
         let count = u128::from(self.count);
         let variance = spread.over(count * (count - u128::from(sample)));
         if root {
+            if variance.extent() > MAX_SPREAD {
+                return Err(too_long());
+            }
             variance.root().store(out)?
         } else {
             variance.store(out)?
         }
         Ok(true)
     }
+}
+
+fn too_long() -> ValueError {
+    ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "a numeric of so many digits is too long for this function")
 }
 
 fn overflow() -> ValueError {
