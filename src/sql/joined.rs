@@ -96,6 +96,28 @@ pub(super) fn joins(node: &Node, scope: &Scope<'_>) -> bool {
     }
 }
 
+/// Whether an expression is computed of what the client gives, and of nothing else. `None`: something of the server is in it.
+fn of_given(node: &Node) -> Option<bool> {
+    match tree::kind(node)? {
+        NodeEnum::AConst(constant) => Some(!constant.isnull),
+        NodeEnum::ParamRef(_) => Some(true),
+        NodeEnum::TypeCast(cast) => of_given(tree::child(&cast.arg)?),
+        NodeEnum::CollateClause(clause) => of_given(tree::child(&clause.arg)?),
+        NodeEnum::AExpr(expr) => all_given(expr.lexpr.iter().chain(&expr.rexpr).map(|side| &**side)),
+        NodeEnum::FuncCall(call) if !call.args.is_empty() => all_given(&call.args),
+        NodeEnum::CoalesceExpr(expr) => all_given(&expr.args),
+        NodeEnum::MinMaxExpr(expr) => all_given(&expr.args),
+        NodeEnum::RowExpr(expr) => all_given(&expr.args),
+        NodeEnum::AArrayExpr(expr) => all_given(&expr.elements),
+        NodeEnum::List(list) => all_given(&list.items),
+        _ => None,
+    }
+}
+
+fn all_given<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Option<bool> {
+    nodes.into_iter().try_fold(false, |any, node| of_given(node).map(|given| any || given))
+}
+
 /// It has the look of an array, to which `||` adds.
 fn is_array(node: &Node, scope: &Scope<'_>) -> bool {
     match tree::kind(node) {
@@ -151,6 +173,13 @@ impl Analyzer<'_> {
             }
             None => {
                 let made = if joins(node, scope) { self.joined_text(node, scope)? } else { self.made(node, scope)? };
+                if matches!(made, Made::Val(Val::Plain)) && of_given(node) == Some(true) {
+                    return Err(refuse::unsupported(
+                        "what the server would compute of given values, in a text of encrypted ones, is not supported",
+                    )
+                    .hint("It would be sent in plain. Compute it, and give the result as a text.")
+                    .at(self.here(tree::location(node))));
+                }
                 out.push(Part { made, written });
                 Ok(())
             }
@@ -174,7 +203,7 @@ impl Analyzer<'_> {
                 }
                 Made::Val(Val::Enc(enc)) => self.mark_text(&enc, written)?,
                 Made::Val(Val::Open(open)) if self.is_given(&open) => {
-                    self.join_given(&open, text.as_ref(), &column)?;
+                    self.join_given(&open, text.as_ref(), &column, written)?;
                 }
                 Made::Val(Val::Open(open)) => self.decide_firm(&open.sites)?,
                 Made::Built(built) if built.kind == Kind::Joined => {}
@@ -185,9 +214,21 @@ impl Analyzer<'_> {
     }
 
     /// What the client gives is sealed as a value of the column beside it.
-    fn join_given(&mut self, open: &Open, text: Option<&Arc<EncType>>, column: &Rc<str>) -> Result<()> {
-        let number = open.sites.iter().any(|&site| self.sites[site].is_number);
-        let Some(ty) = text.filter(|_| !number) else {
+    fn join_given(
+        &mut self,
+        open: &Open,
+        text: Option<&Arc<EncType>>,
+        column: &Rc<str>,
+        written: Written,
+    ) -> Result<()> {
+        // The blanks at the end of a bpchar, which concat keeps, are none of a text.
+        let blank = |cast: &Named| matches!(cast, Named::Builtin { plain: PlainType::Bpchar, .. });
+        let other = open
+            .sites
+            .iter()
+            .map(|&site| &self.sites[site])
+            .any(|site| site.is_number || (written == Written::Output && site.casts.iter().any(blank)));
+        let Some(ty) = text.filter(|_| !other) else {
             return Err(refuse::on_column("a value of this kind given beside it in a text", column)
                 .hint("Give it as a text.")
                 .at(open.span.0 as i32));
