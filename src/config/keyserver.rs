@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use crate::keys::settings::{Server, Service};
-use crate::keyserver::settings::Settings;
+use crate::keyserver::settings::{CLIENT_RATE, MAX_CONNECTIONS, REQUEST_TIMEOUT, Settings};
 use crate::keyserver::store::spec::StoreSpec;
 use crate::net::target::is_loopback;
 
@@ -45,12 +45,12 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         tls,
         devices: devices(reader),
         max_body: size(reader.number("keyserver.max_body", 1 << 20, 1024..=1 << 26)),
-        max_connections: size(reader.number("keyserver.max_connections", 10_000, 1..=1_000_000)),
-        request_timeout: reader.span("keyserver.request_timeout", 10 * SECOND, SECOND..=600 * SECOND),
+        max_connections: size(reader.number("keyserver.max_connections", MAX_CONNECTIONS.into(), 1..=1_000_000)),
+        request_timeout: reader.span("keyserver.request_timeout", REQUEST_TIMEOUT, SECOND..=600 * SECOND),
         shutdown_timeout: reader.span("keyserver.shutdown_timeout", 30 * SECOND, Duration::ZERO..=HOUR),
         dashboard: reader.flag("keyserver.dashboard").unwrap_or(true),
         session: reader.span("keyserver.session", 15 * 60 * SECOND, SECOND..=24 * HOUR),
-        client_rate: rate(reader.number("keyserver.client_rate", 500, 1..=1_000_000)),
+        client_rate: rate(reader.number("keyserver.client_rate", CLIENT_RATE.into(), 1..=1_000_000)),
         failure_rate: rate(reader.number("keyserver.failure_rate", 20, 1..=1_000_000)),
     }
 }

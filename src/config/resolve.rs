@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use crate::keys::service::Revision;
-use crate::keys::settings::Settings as Keys;
+use crate::keys::settings::{KEY_LIFETIME, LEASE, POOL, Settings as Keys, VALUES_PER_KEY};
 use crate::net::settings::{Pem, ServerTls};
 use crate::net::target::is_loopback;
 use crate::schema::pins::is_column_name;
@@ -41,18 +41,18 @@ pub(super) fn keys(reader: &mut Reader<'_>) -> Keys {
     let home = reader.environment.home();
     let store = reader.path("keys.store").unwrap_or_else(|| home.join("store").join("keystore.db"));
     let keyset = reader.text("keys.keyset").unwrap_or_else(|| "default".to_owned());
-    let values_per_key = reader.number("keys.values_per_key", 65_536, 1..=65_536);
-    let pool = reader.number("keys.pool", 8, 1..=1_024);
+    let values_per_key = reader.number("keys.values_per_key", VALUES_PER_KEY.into(), 1..=65_536);
+    let pool = reader.number("keys.pool", POOL as u64, 1..=1_024);
     Keys {
         home,
         service,
         store,
         // Empty: every session must choose.
         keyset: Some(keyset).filter(|keyset| !keyset.is_empty()),
-        values_per_key: u32::try_from(values_per_key).unwrap_or(65_536),
-        key_lifetime: reader.span("keys.key_lifetime", 15 * 60 * SECOND, SECOND..=24 * HOUR),
-        lease: reader.span("keys.lease", 60 * SECOND, SECOND..=HOUR),
-        pool: usize::try_from(pool).unwrap_or(8),
+        values_per_key: u32::try_from(values_per_key).unwrap_or(VALUES_PER_KEY),
+        key_lifetime: reader.span("keys.key_lifetime", KEY_LIFETIME, SECOND..=24 * HOUR),
+        lease: reader.span("keys.lease", LEASE, SECOND..=HOUR),
+        pool: usize::try_from(pool).unwrap_or(POOL),
         min_revision: min_revision(reader),
         devices: keyserver::devices(reader),
     }

@@ -5,6 +5,15 @@ use std::time::Duration;
 
 use super::service::Revision;
 
+/// `keys.values_per_key` where nothing else is said.
+pub const VALUES_PER_KEY: u32 = 65_536;
+/// `keys.key_lifetime` where nothing else is said.
+pub const KEY_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// `keys.lease` where nothing else is said.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// `keys.pool` where nothing else is said.
+pub const POOL: usize = 8;
+
 /// Where keys come from and how long they are used.
 #[derive(Clone, Debug)]
 pub struct Settings {

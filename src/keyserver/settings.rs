@@ -8,6 +8,13 @@ use crate::net::settings::ServerTls;
 use super::root_key::Source;
 use super::store::spec::StoreSpec;
 
+/// `keyserver.max_connections` where nothing else is said.
+pub const MAX_CONNECTIONS: u32 = 10_000;
+/// `keyserver.request_timeout` where nothing else is said.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// `keyserver.client_rate` where nothing else is said.
+pub const CLIENT_RATE: u32 = 500;
+
 /// `[keyserver]`, and `[tls]` as it uses it.
 #[derive(Clone, Debug)]
 pub struct Settings {

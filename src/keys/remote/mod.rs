@@ -34,7 +34,9 @@ use super::signed::{Question, verify_answer};
 use pause::Pause;
 use transport::{Answer, Asked, Transport};
 
-pub use transport::post;
+pub use pause::{REST_FIRST, REST_LAST};
+pub use stream::{REOPEN_FIRST, REOPEN_LAST, SILENCE};
+pub use transport::{IDLE, MAX_ANSWER, REQUEST, post};
 
 /// A key server, as one client sees it.
 pub struct Remote {

@@ -8,9 +8,9 @@ use super::super::clock::jitter;
 use super::super::error::KeysError;
 
 /// After the second failure in a row, at most; doubled with each further one.
-const FIRST: Duration = Duration::from_millis(100);
+pub const REST_FIRST: Duration = Duration::from_millis(100);
 /// After each later one, at most.
-const LAST: Duration = Duration::from_secs(2);
+pub const REST_LAST: Duration = Duration::from_secs(2);
 
 /// Whether, and since when, questions fail.
 #[derive(Default)]
@@ -39,8 +39,8 @@ impl Pause {
         *failing = error.map(|error| {
             let (rest, next) = match &*failing {
                 // One failure may be a connection that died just then.
-                None => (Duration::ZERO, FIRST),
-                Some(before) => (jitter(before.next), (before.next * 2).min(LAST)),
+                None => (Duration::ZERO, REST_FIRST),
+                Some(before) => (jitter(before.next), (before.next * 2).min(REST_LAST)),
             };
             Failing { error: error.clone(), until: now + rest, next }
         });
@@ -61,14 +61,14 @@ mod tests {
         let failed: Result<(), _> = Err(KeysError::unavailable("gone"));
         pause.note(&failed, now);
         assert_eq!(pause.check(now), Ok(()), "one failure is none");
-        let mut most = FIRST;
+        let mut most = REST_FIRST;
         for _ in 0..10 {
             pause.note(&failed, now);
             let almost = now + most / 2 - Duration::from_millis(1);
             assert_eq!(pause.check(almost), failed);
             now += most;
             assert_eq!(pause.check(now), Ok(()), "after at most {most:?}");
-            most = (most * 2).min(LAST);
+            most = (most * 2).min(REST_LAST);
         }
         pause.note(&failed, now);
         assert_eq!(pause.check(now), failed);

@@ -22,11 +22,11 @@ use super::transport::Asked;
 use super::{Inner, Told};
 
 /// Silence for this long is a disconnect: the server speaks every two seconds.
-const SILENCE: Duration = Duration::from_secs(5);
+pub const SILENCE: Duration = Duration::from_secs(5);
 /// Before the first try to open the stream anew, at most; doubled with each try. All proxies lose it at the same moment.
-const FIRST: Duration = Duration::from_secs(1);
+pub const REOPEN_FIRST: Duration = Duration::from_secs(1);
 /// Before each later try, at most.
-const LAST: Duration = Duration::from_secs(10);
+pub const REOPEN_LAST: Duration = Duration::from_secs(10);
 /// Between two tries of a client that was refused.
 const REFUSED: Duration = Duration::from_secs(2);
 /// Longest event, in bytes.
@@ -42,7 +42,7 @@ enum End {
 
 /// Follows the stream for as long as somebody listens.
 pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
-    let (mut server, mut pause, mut failing) = (inner.transport.first(), FIRST, false);
+    let (mut server, mut pause, mut failing) = (inner.transport.first(), REOPEN_FIRST, false);
     loop {
         let mut heard = false;
         let before = told.borrow().clone();
@@ -56,7 +56,7 @@ pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
         .await;
         failing = !heard && failing;
         if heard {
-            pause = FIRST;
+            pause = REOPEN_FIRST;
         }
         match end {
             End::Refused(error) => {
@@ -74,7 +74,7 @@ pub(super) async fn follow(inner: Arc<Inner>, told: watch::Sender<Told>) {
                 }
                 server = (server + 1) % inner.transport.servers();
                 sleep(spread(pause)).await;
-                pause = (pause * 2).min(LAST);
+                pause = (pause * 2).min(REOPEN_LAST);
             }
         }
     }

@@ -25,13 +25,13 @@ use super::super::signed::HEADER;
 /// For one connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 /// From sending a request to the whole of its answer.
-const REQUEST: Duration = Duration::from_secs(10);
+pub const REQUEST: Duration = Duration::from_secs(10);
 /// Shorter than the time after which a server closes connections that are idle.
-const IDLE: Duration = Duration::from_secs(8);
+pub const IDLE: Duration = Duration::from_secs(8);
 /// Connections kept for each server.
 const POOL: usize = 16;
 /// Longest answer. Ten thousand grants have 5 MB.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Before the only server is asked once more, at most.
 const AGAIN: Duration = Duration::from_millis(200);
 const AGENT: &str = concat!("columnseal/", env!("CARGO_PKG_VERSION"));

@@ -59,13 +59,15 @@ use memory::Memory;
 use pool::Limits;
 use supply::Order;
 
+pub use warden::{RENEWALS, RETRY};
+
 /// A database object pinned to an encrypted type.
 pub type Pin = PinnedObject;
 
 /// Most memory of the decrypt cache, in bytes.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// What one cached key takes: key schedule, names, the cache's own entry.
-const ENTRY_BYTES: u32 = 1024;
+pub const ENTRY_BYTES: u32 = 1024;
 /// A data key is fetched again after a failure to open at most once in this time.
 const REFETCH: Duration = Duration::from_secs(60);
 /// Asks that wait for one of the tasks.

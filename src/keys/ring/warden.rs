@@ -17,9 +17,9 @@ use super::Shared;
 use super::held::Held;
 
 /// Between two tries of a service that fails.
-const RETRY: Duration = Duration::from_millis(250);
+pub const RETRY: Duration = Duration::from_millis(250);
 /// The lease is renewed at least this many times before it would end.
-const RENEWALS: u32 = 3;
+pub const RENEWALS: u32 = 3;
 
 /// What a session waits for.
 pub(super) struct Ask {

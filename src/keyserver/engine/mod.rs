@@ -46,6 +46,7 @@ use trail::Trail;
 pub use admin::{TEST_KEY, TEST_TYPE};
 pub use dispatch::{ROUTES, Route};
 pub use presence::Streaming;
+pub use seen::{SEEN_MOST, SEEN_MS};
 pub use service::WATCH;
 pub use watch::{Overview, Watched};
 

@@ -13,9 +13,9 @@ use super::super::store::tables::{clients, seen};
 use super::Engine;
 
 /// A client is noted at most this often, in milliseconds.
-const SEEN_MS: u64 = 30_000;
-/// Notes of one change.
-const MOST: usize = 500;
+pub const SEEN_MS: u64 = 30_000;
+/// Notes of one change, at most.
+pub const SEEN_MOST: usize = 500;
 
 /// Who was seen.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Engine {
     /// What waits; nothing, and whoever comes next writes.
     fn waiting(&self) -> Option<Vec<Note>> {
         let mut seen = self.inner.seen.lock().expect("nothing panics while it holds this lock");
-        let most = seen.waiting.len().min(MOST);
+        let most = seen.waiting.len().min(SEEN_MOST);
         seen.writing = most > 0;
         seen.writing.then(|| seen.waiting.drain(..most).collect())
     }

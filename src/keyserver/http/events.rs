@@ -22,7 +22,7 @@ use crate::telemetry::keyserver::Open;
 use super::super::engine::{Engine, Overview, Streaming, WATCH, Watched};
 
 /// A stream says that it lives this often.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Events that wait for a reader; more, and the stream ends.
 const WAITING: usize = 8;
 /// Expiry is looked at again after this long at the latest: wall clocks step.

@@ -41,6 +41,7 @@ use super::engine::WATCH;
 use super::settings::Settings;
 use host::Host;
 
+pub use events::HEARTBEAT;
 pub use openapi::document;
 pub use pages::{PageHost, Pages};
 pub use requests::Peer;

@@ -24,6 +24,8 @@ use fault::{Place, Remedy};
 use pool::Pool;
 use transaction::{Commit, Open};
 
+pub use pool::CONNECTIONS;
+
 /// How often the same is tried when others are in the way, and the pause after the first time; it doubles.
 const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(2);

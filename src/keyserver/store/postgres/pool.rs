@@ -14,7 +14,7 @@ use super::drive::Driver;
 use super::fault::Place;
 
 /// Connections at a time.
-const MOST: usize = 8;
+pub const CONNECTIONS: usize = 8;
 /// How long to wait for a free one, and for any answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -66,7 +66,7 @@ impl Pool {
                     return Ok(Lent { pool: self, session: Some(session) });
                 }
             }
-            if free.taken < MOST {
+            if free.taken < CONNECTIONS {
                 break;
             }
             let left = end.saturating_duration_since(Instant::now());
