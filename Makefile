@@ -1,4 +1,4 @@
-.PHONY: demo test lint bench microbench regress suite soak fuzz fuzz-sql build install-build install-test fmt
+.PHONY: demo test lint bench microbench scaling regress suite soak fuzz fuzz-sql build install-build install-test fmt
 
 # The story of the README, start to end. ONCE=1 ends after the last step; DATABASE_URL=... uses your own database.
 demo: install-build
@@ -26,6 +26,10 @@ bench: build
 # Criterion benchmarks of the crypto engine and of statement analysis.
 microbench: install-build
 	cargo bench --locked
+
+# The simulation of docs/scaling.md. MEASURE=1 measures what it goes by instead, with a key server and a PostgreSQL that it starts.
+scaling: install-build
+	cargo bench --locked --bench scaling -- $(if $(MEASURE),measure)
 
 # PostgreSQL's own regression scripts, directly and through the proxy. SUITE: a checkout of PostgreSQL's sources. See docs/testing.md.
 regress: build

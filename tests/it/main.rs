@@ -52,6 +52,7 @@ mod roles;
 mod root_keys;
 mod rotation;
 mod rust_drivers;
+mod scaling;
 mod schema;
 mod sizes;
 mod soak;

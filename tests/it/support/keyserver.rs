@@ -124,6 +124,11 @@ impl KeyServer {
         self.home.dir()
     }
 
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends it a signal, as `kill` names it.
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
