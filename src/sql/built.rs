@@ -230,12 +230,25 @@ impl Analyzer<'_> {
     /// A call of a function that builds JSON.
     fn build(&mut self, call: &FuncCall, (kind, takes): (Kind, Takes), scope: &Scope<'_>) -> Result<Made> {
         let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
+        self.is_postgresqls(call)?;
         self.note_call(call, name, true);
         let around = scope.group.inside.get();
         scope.group.inside.set(around || is_aggregate(call));
         let built = self.build_of(call, name, (kind, takes), scope);
         scope.group.inside.set(around);
         built
+    }
+
+    /// A function that takes anything gives way to one of the database's own that takes what marks are: text.
+    pub(super) fn is_postgresqls(&self, call: &FuncCall) -> Result<()> {
+        match tree::strings(&call.funcname).as_slice() {
+            [name] if self.catalog.facts.has_function(name) => {
+                let what =
+                    format!("function {name} of encrypted values, beside one of the database's own, is not supported");
+                Err(refuse::unsupported(&what).hint(format!("Write pg_catalog.{name}.")).at(self.here(call.location)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn build_of(

@@ -159,6 +159,7 @@ impl Analyzer<'_> {
                 sides.try_for_each(|side| self.parts_of(side, Written::Cast, scope, out))
             }
             Some(Join::Function(call)) => {
+                self.is_postgresqls(call)?;
                 self.note_call(call, "concat", true);
                 call.args.iter().try_for_each(|arg| self.parts_of(arg, Written::Output, scope, out))
             }

@@ -156,3 +156,24 @@ fn the_server_sees_no_value_and_the_client_no_mark() {
     }
     assert!(seen.contains("string_agg"), "the statements were seen");
 }
+
+#[test]
+fn functions_of_the_databases_own_do_not_get_what_stands_for_values() {
+    let twin = twin();
+    for database in [&twin.plain, &twin.sealed] {
+        Database::sql(
+            database,
+            "CREATE FUNCTION concat(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';
+             CREATE FUNCTION json_build_object(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($2)'",
+        );
+    }
+    let mut raw = twin.raw_sealed();
+    for sql in ["SELECT concat(name, 'x') FROM u", "SELECT json_build_object('a', name) FROM u"] {
+        let error = raw.error(sql);
+        assert_eq!(error.code, "0A000", "{sql}: {error:?}");
+        assert!(format!("{:?}", error.hint).contains("pg_catalog."), "{error:?}");
+    }
+    let same =
+        ["SELECT pg_catalog.concat(name, 'x') FROM u ORDER BY id", "SELECT concat(plain, 'x') FROM u ORDER BY id"];
+    twin.same(same.map(|sql| (sql.to_string(), query(sql))));
+}

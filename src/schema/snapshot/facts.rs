@@ -119,6 +119,11 @@ impl Facts {
         known.map(|f| Judged { oid: f.oid, routine: &f.routine, dynamic: f.dynamic })
     }
 
+    /// The database has a function of this name, in some schema, that `initdb` did not make.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.functions.iter().any(|function| function.routine.name == name)
+    }
+
     /// The relation is a partition, or inherits.
     pub fn is_child(&self, relation: Oid) -> bool {
         self.family.iter().any(|(child, _)| *child == relation)
