@@ -1,7 +1,7 @@
 //! Aggregates that the proxy computes of opened values: what the client reads is what plain PostgreSQL computes.
 
-use crate::support::raw::{bind, bind_as, describe_portal, describe_statement, execute, extended, parse, query, sync};
-use crate::support::{Database, Options, ProxyOptions, Twin};
+use crate::support::raw::{bind, every_way, execute, parse, query, sync, two_portals};
+use crate::support::{Options, ProxyOptions, Twin};
 
 const SCHEMA: &str = "
     CREATE TABLE n (id int PRIMARY KEY, g int, s seal.int2, i seal.int4, b seal.int8, f seal.float4, x seal.float8, d seal.numeric, o seal.int4_ord, t seal.interval,
@@ -26,11 +26,7 @@ const ROWS: &str = "
       (4, 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL), (5, 2, '1970-01-01', NULL, NULL, '12:00', NULL, NULL, '::/0')";
 
 fn twin() -> Twin {
-    let twin = Twin::of(SCHEMA);
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(database, ROWS);
-    }
-    twin
+    Twin::filled(SCHEMA, ROWS)
 }
 
 /// Of every type and in every group.
@@ -117,31 +113,9 @@ fn both_protocols_and_formats() {
         "SELECT max(day), min(at), max(tz), min(ttz), max(net) FROM m WHERE id < $1",
         "SELECT * FROM (SELECT o, sum(o) FROM n WHERE o < $1 GROUP BY o) q ORDER BY o",
     ] {
-        asked.push((format!("describe {sql}"), [parse("", sql, &[]), describe_statement(""), sync()].concat()));
-        asked.push((sql.to_owned(), extended(sql, &[Some("9")])));
-        for formats in [&[0u16][..], &[1]] {
-            let bytes = [
-                parse("s", sql, &[]),
-                bind_as("", "s", &[], &[Some(b"9")], formats),
-                describe_portal(""),
-                execute("", 2),
-                execute("", 1),
-                execute("", 0),
-                [b'C', 0, 0, 0, 7, b'S', b's', 0].to_vec(),
-                sync(),
-            ];
-            asked.push((format!("{formats:?} {sql}"), bytes.concat()));
-        }
+        asked.extend(every_way(sql, "9", &[2, 1, 0]));
     }
-    let again = [
-        parse("j", "SELECT sum(i), avg(b) FROM n WHERE id < $1", &[23]),
-        bind("one", "j", &[Some("3")]),
-        bind("two", "j", &[Some("9")]),
-        execute("two", 0),
-        execute("one", 0),
-        sync(),
-    ];
-    asked.push(("portals of one statement".into(), again.concat()));
+    asked.push(two_portals("SELECT sum(i), avg(b) FROM n WHERE id < $1", ["3", "9"]));
     twin.same(asked);
 }
 
@@ -150,9 +124,7 @@ fn both_protocols_and_formats() {
 fn overflow_fails_the_statement_and_its_transaction() {
     let twin = twin();
     let overflow = "INSERT INTO n (id, g, x, d, t) VALUES (50, 7, 1e308, 9e131071, '2147483647 mons'), (51, 7, 1e308, 9e131071, '2147483647 mons')";
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(database, overflow);
-    }
+    twin.both(overflow);
     let (mut plain, mut sealed) = twin.raw();
     for sql in [
         "SELECT sum(x) FROM n WHERE g = 7",

@@ -1,7 +1,7 @@
 //! JSON that the server builds of encrypted values: what the client reads is what plain PostgreSQL builds.
 
-use crate::support::raw::{bind, bind_as, describe_portal, describe_statement, execute, extended, parse, query, sync};
-use crate::support::{Database, Twin};
+use crate::support::Twin;
+use crate::support::raw::{every_way, query, two_portals};
 
 const SCHEMA: &str = "
     CREATE TABLE u (id int PRIMARY KEY, name seal.text_ord, mail seal.varchar_eq, n seal.int4_ord, big seal.int8, small seal.int2, b seal.bool,
@@ -20,11 +20,7 @@ const ROWS: &str = "
     INSERT INTO p VALUES (10, 1, 'first', 1.5, '{\"b\": 1,  \"a\": 2}', 0.1), (11, 1, 'second', 1e300, '[1, 1.0]', 'NaN'), (12, 2, NULL, NULL, NULL, NULL), (13, NULL, 'lost', -0.0, 'null', 3)";
 
 fn twin() -> Twin {
-    let twin = Twin::of(SCHEMA);
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(database, ROWS);
-    }
-    twin
+    Twin::filled(SCHEMA, ROWS)
 }
 
 /// Of every type, in every function that builds.
@@ -105,30 +101,9 @@ fn both_protocols_and_formats() {
         "SELECT COALESCE(jsonb_agg(name), $1::jsonb) FROM u WHERE id < 0",
     ] {
         let value = if sql.contains("$1::jsonb") { "[1]" } else { "a\"b" };
-        asked.push((format!("describe {sql}"), [parse("", sql, &[]), describe_statement(""), sync()].concat()));
-        asked.push((sql.to_owned(), extended(sql, &[Some(value)])));
-        for formats in [&[0u16][..], &[1]] {
-            let bytes = [
-                parse("s", sql, &[]),
-                bind_as("", "s", &[], &[Some(value.as_bytes())], formats),
-                describe_portal(""),
-                execute("", 2),
-                execute("", 0),
-                [b'C', 0, 0, 0, 7, b'S', b's', 0].to_vec(),
-                sync(),
-            ];
-            asked.push((format!("{formats:?} {sql}"), bytes.concat()));
-        }
+        asked.extend(every_way(sql, value, &[2, 0]));
     }
-    let again = [
-        parse("j", "SELECT json_agg(name ORDER BY id) FROM u WHERE id < $1", &[23]),
-        bind("one", "j", &[Some("3")]),
-        bind("two", "j", &[Some("9")]),
-        execute("two", 0),
-        execute("one", 0),
-        sync(),
-    ];
-    asked.push(("portals of one statement".into(), again.concat()));
+    asked.push(two_portals("SELECT json_agg(name ORDER BY id) FROM u WHERE id < $1", ["3", "9"]));
     twin.same(asked);
 }
 

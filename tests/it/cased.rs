@@ -1,7 +1,7 @@
 //! Searches that do not tell case, as object-relational mappers write them: the same answers as plain PostgreSQL.
 
+use crate::support::Twin;
 use crate::support::raw::{describe_statement, extended, parse, query, sync, transcript};
-use crate::support::{Database, Twin};
 
 /// Values of both cases and several scripts, letters that have no other case or several, wildcards and escapes, empty and NULL.
 const VALUES: &[&str] = &[
@@ -89,9 +89,7 @@ fn fill(twin: &Twin) {
     twin.sealed.sql("CREATE INDEX ON t USING gin (s)");
     let rows = VALUES.iter().enumerate().map(|(id, v)| format!("({id}, {v}, {v}, {v}, {}, {v})", id % 3));
     let insert = format!("INSERT INTO t (id, s, v, b, n, c) VALUES {}", rows.collect::<Vec<_>>().join(", "));
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(database, &insert);
-    }
+    twin.both(&insert);
 }
 
 fn simple(sql: impl Into<String>) -> (String, Vec<u8>) {

@@ -1,7 +1,7 @@
 //! Text that the server builds of encrypted values: what the client reads is what plain PostgreSQL joins.
 
-use crate::support::raw::{bind_as, describe_portal, describe_statement, execute, extended, parse, query, sync};
-use crate::support::{Database, Twin};
+use crate::support::Twin;
+use crate::support::raw::{every_way, extended, query};
 
 const SCHEMA: &str = "
     CREATE TABLE u (id int PRIMARY KEY, g int, name seal.text_ord, mail seal.varchar_eq, n seal.int4, big seal.int8, b seal.bool, d seal.numeric, f seal.float8, r seal.float4,
@@ -15,11 +15,7 @@ const ROWS: &str = "
       (4, 2, E'äöü 日本 😀\\n\\t', 'ünï', 0, 1, true, 100000000000000000000.000100, -0.0, 3, '0044-03-15 BC', '1999-12-31 23:59:59', 'epoch', '23:59:59.999', '-1 mon', '\\x', NULL, '\"s\"', '10.1.2.3', 'p4', 4)";
 
 fn twin() -> Twin {
-    let twin = Twin::of(SCHEMA);
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(database, ROWS);
-    }
-    twin
+    Twin::filled(SCHEMA, ROWS)
 }
 
 const SAME: &[&str] = &[
@@ -71,21 +67,9 @@ fn both_protocols_and_formats() {
         "SELECT string_agg(name, $1 ORDER BY id) FROM u",
         "SELECT n::text, name || ' ' || day FROM u WHERE plain <> $1 ORDER BY id",
     ] {
-        asked.push((format!("describe {sql}"), [parse("", sql, &[]), describe_statement(""), sync()].concat()));
+        asked.extend(every_way(sql, "-", &[2, 0]));
         asked.push((sql.to_owned(), extended(sql, &[Some(" a\"b ")])));
         asked.push((format!("NULL {sql}"), extended(sql, &[None])));
-        for formats in [&[0u16][..], &[1]] {
-            let bytes = [
-                parse("s", sql, &[]),
-                bind_as("", "s", &[], &[Some(b"-")], formats),
-                describe_portal(""),
-                execute("", 2),
-                execute("", 0),
-                [b'C', 0, 0, 0, 7, b'S', b's', 0].to_vec(),
-                sync(),
-            ];
-            asked.push((format!("{formats:?} {sql}"), bytes.concat()));
-        }
     }
     twin.same(asked);
 }
@@ -160,13 +144,10 @@ fn the_server_sees_no_value_and_the_client_no_mark() {
 #[test]
 fn functions_of_the_databases_own_do_not_get_what_stands_for_values() {
     let twin = twin();
-    for database in [&twin.plain, &twin.sealed] {
-        Database::sql(
-            database,
-            "CREATE FUNCTION concat(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';
-             CREATE FUNCTION json_build_object(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($2)'",
-        );
-    }
+    twin.both(
+        "CREATE FUNCTION concat(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';
+         CREATE FUNCTION json_build_object(text, text) RETURNS text LANGUAGE sql AS 'SELECT upper($2)'",
+    );
     let mut raw = twin.raw_sealed();
     for sql in ["SELECT concat(name, 'x') FROM u", "SELECT json_build_object('a', name) FROM u"] {
         let error = raw.error(sql);

@@ -209,10 +209,8 @@ fn views_over_joins_are_searched() {
         "INSERT INTO cust VALUES {}; INSERT INTO ord SELECT 3 * g FROM generate_series(0, 499) g",
         rows.join(", ")
     );
-    for database in [&twin.plain, &twin.sealed] {
-        database.sql(&fill);
-        database.sql("ANALYZE cust; ANALYZE ord");
-    }
+    twin.both(&fill);
+    twin.both("ANALYZE cust; ANALYZE ord");
     let statements = [
         "SELECT count(*) FROM buyers WHERE e LIKE '%name 12%'",
         "SELECT count(*) FROM buyers AS b WHERE b.e NOT LIKE '%12%'",

@@ -71,9 +71,7 @@ fn a_value_that_is_too_long_is_refused_and_a_longer_operand_is_right() {
     let twin = Twin::start();
     twin.create("CREATE TABLE t (id int, e seal.text_ord)");
     let (most, more) = ("m".repeat(64), "m".repeat(65));
-    for database in [&twin.plain, &twin.sealed] {
-        database.sql(&format!("INSERT INTO t VALUES (1, 'a'), (2, '{most}'), (3, 'z'), (4, ''), (5, NULL)"));
-    }
+    twin.both(&format!("INSERT INTO t VALUES (1, 'a'), (2, '{most}'), (3, 'z'), (4, ''), (5, NULL)"));
     for condition in [
         format!("e < '{more}'"),
         format!("e >= '{more}'"),
@@ -112,11 +110,9 @@ fn a_hardened_type_sorts_the_same_with_terms_twice_as_long() {
     raw.query("CREATE INDEX h_e ON h (e)");
     twin.plain.sql("CREATE TABLE h (id int, e text)");
     let (most, more) = ("m".repeat(64), "m".repeat(65));
-    for database in [&twin.plain, &twin.sealed] {
-        database.sql(&format!(
-            "INSERT INTO h VALUES (1, 'a'), (2, '{most}'), (3, 'z'), (4, ''), (5, NULL), (6, 'ab'), (7, 'a')"
-        ));
-    }
+    twin.both(&format!(
+        "INSERT INTO h VALUES (1, 'a'), (2, '{most}'), (3, 'z'), (4, ''), (5, NULL), (6, 'ab'), (7, 'a')"
+    ));
     for sql in [
         "SELECT id, e FROM h ORDER BY e, id".to_owned(),
         "SELECT id FROM h WHERE e > 'a' ORDER BY e DESC, id".into(),

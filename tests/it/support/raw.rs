@@ -493,6 +493,37 @@ pub fn unsynced(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
     [parse("", sql, &[]), bind("", "", values), describe_portal(""), execute("", 0)].concat()
 }
 
+/// A statement of one value as clients may run it: described, run at once, and by a portal in steps of so many rows with results in
+/// text and in binary. Each with words for it.
+pub fn every_way(sql: &str, value: &str, steps: &[u32]) -> Vec<(String, Vec<u8>)> {
+    let mut asked = vec![
+        (format!("describe {sql}"), [parse("", sql, &[]), describe_statement(""), sync()].concat()),
+        (sql.to_owned(), extended(sql, &[Some(value)])),
+    ];
+    for format in [0, 1] {
+        let mut bytes =
+            [parse("s", sql, &[]), bind_as("", "s", &[], &[Some(value.as_bytes())], &[format]), describe_portal("")]
+                .concat();
+        steps.iter().for_each(|rows| bytes.extend(execute("", *rows)));
+        bytes.extend([close_statement("s"), sync()].concat());
+        asked.push((format!("results in format {format}: {sql}"), bytes));
+    }
+    asked
+}
+
+/// Two portals of one statement, whose parameter is an int4, the later one run first.
+pub fn two_portals(sql: &str, [one, two]: [&str; 2]) -> (String, Vec<u8>) {
+    let bytes = [
+        parse("j", sql, &[23]),
+        bind("one", "j", &[Some(one)]),
+        bind("two", "j", &[Some(two)]),
+        execute("two", 0),
+        execute("one", 0),
+        sync(),
+    ];
+    (format!("two portals: {sql}"), bytes.concat())
+}
+
 /// Asks both the same and collects what differs: rows, types, tags, errors' SQLSTATE and message. Each with words for it.
 #[track_caller]
 pub fn same(plain: &mut Raw, sealed: &mut Raw, asked: impl IntoIterator<Item = (String, Vec<u8>)>) {

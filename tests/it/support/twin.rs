@@ -37,6 +37,22 @@ impl Twin {
         twin
     }
 
+    /// Starts everything, makes these tables on both, and runs these statements on both.
+    #[track_caller]
+    pub fn filled(ddl: &str, rows: &str) -> Twin {
+        let twin = Twin::of(ddl);
+        twin.both(rows);
+        twin
+    }
+
+    /// Runs the same statements on both.
+    #[track_caller]
+    pub fn both(&self, sql: &str) {
+        for database in [&self.plain, &self.sealed] {
+            database.sql(sql);
+        }
+    }
+
     /// Starts everything with these options.
     #[track_caller]
     pub fn start_with(options: Options, proxy: &ProxyOptions) -> Twin {
