@@ -1,6 +1,8 @@
 //! What an admin's page shows of the service's work: what was given and refused by hour, who is connected; and the ticket
 //! with which an admin signs in to the key server's page.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,13 +92,20 @@ pub struct Presence {
 pub struct OpenSession {}
 
 /// Lets an admin sign in once.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionTicket {
     /// Goes into the address of the page.
     pub ticket: String,
     /// It is taken for this long, in milliseconds.
     pub valid_ms: u64,
+}
+
+/// Without the ticket.
+impl fmt::Debug for SessionTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionTicket").field("valid_ms", &self.valid_ms).finish_non_exhaustive()
+    }
 }
 
 body!(GetActivity -> Activity, "/v1/activity", false);

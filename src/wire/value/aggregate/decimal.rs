@@ -15,7 +15,8 @@ const MIN_SIGNIFICANT: i64 = 16;
 const MAX_DISPLAY: i64 = 1000;
 
 /// A number: groups of four decimal digits, the highest first, without zero groups at the ends.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Decimal {
     negative: bool,
     /// Of the first group; 0 is that of units.
