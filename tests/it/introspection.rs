@@ -29,7 +29,7 @@ fn psql(database: &Database, script: &str) -> String {
     run(&mut command, script).ok()
 }
 
-/// The name of the database, and places of rows, differ.
+/// The name of the database differs.
 fn named(out: &str) -> String {
     out.replace("sealed", "plain")
 }
@@ -183,4 +183,14 @@ fn an_older_schema_is_told() {
     assert_eq!(raw.rows("SELECT count(*) FROM t"), ["0"]);
     raw.query("SET columnseal.introspection = sealed");
     assert_eq!(raw.rows("SELECT count(*) > 0 FROM pg_attribute"), ["t"]);
+}
+
+/// Whoever may make types in schema `seal` does not write other sessions' statements.
+#[test]
+fn a_name_of_a_type_is_no_sql() {
+    let twin = Twin::of("CREATE TABLE t (e seal.text_eq)");
+    twin.direct.sql(r#"CREATE TYPE seal."o' THEN 1/0 WHEN 'x" AS (v json, c bytea)"#);
+    let mut raw = Raw::connect_with(twin.proxy.port, "sealed", &[("columnseal.introspection", "plain")]);
+    let sql = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 't'";
+    assert_eq!(raw.rows(sql), ["e|text"]);
 }

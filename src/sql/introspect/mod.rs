@@ -35,18 +35,20 @@ pub enum Introspection {
 }
 
 impl Introspection {
-    /// All of them, by name.
-    pub const ALL: [(&'static str, Introspection); 2] =
-        [("sealed", Introspection::Sealed), ("plain", Introspection::Plain)];
+    /// All of them.
+    pub const ALL: [Introspection; 2] = [Introspection::Sealed, Introspection::Plain];
 
     /// The one of this name, in any case.
     pub fn of(name: &str) -> Option<Introspection> {
-        Introspection::ALL.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, mode)| mode)
+        Introspection::ALL.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(name))
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        if self == Introspection::Plain { "plain" } else { "sealed" }
+        match self {
+            Introspection::Sealed => "sealed",
+            Introspection::Plain => "plain",
+        }
     }
 }
 

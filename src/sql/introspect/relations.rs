@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::schema::catalog::{Catalog, Oid, Relation};
-use crate::sql::types::always_quoted;
+use crate::schema::name::{always_quoted, literal, qualified};
 
 /// Columns by name and what is in them; those not named are as they are.
 type Shown = &'static [(&'static str, &'static str)];
@@ -259,12 +259,15 @@ impl Mapped {
     /// The subquery in its place. `system`: columns that the server gives every catalog, and which the statement names.
     pub(super) fn subquery(&self, relation: &Relation, catalog: &Catalog, system: &[&str]) -> String {
         let columns = || system.iter().copied().chain(relation.columns.iter().map(|c| c.name.as_str()));
+        let cast = |name: &str| {
+            let column = relation.columns.iter().find(|c| c.name == name);
+            cast(column.map(|c| c.type_oid), catalog)
+        };
         let shown = |name: &str| match self.shown.iter().find(|(of, _)| *of == name) {
             Some((_, text)) => {
                 let text =
                     text.replace("{type}", "FROM pg_catalog.pg_type AS t WHERE t.oid = p.plain").replace("{key}", KEY);
-                let column = relation.columns.iter().find(|c| c.name == name);
-                format!("({text}){} AS {}", cast(column.map(|c| c.type_oid), catalog), always_quoted(name))
+                format!("({text}){} AS {}", cast(name), always_quoted(name))
             }
             None => format!("r.{}", always_quoted(name)),
         };
@@ -282,7 +285,7 @@ impl Mapped {
                 );
             }
             Of::Name => {
-                let types = types(catalog, |_, name| format!("'{name}'"));
+                let types = types(catalog, |_, name| literal(name));
                 let of_name = format!(
                     "CASE WHEN r.udt_schema = 'seal' THEN CASE r.udt_name{types} ELSE NULL::pg_catalog.oid END END"
                 );
@@ -291,12 +294,9 @@ impl Mapped {
         }
         let _ = write!(out, " {}", self.join);
         if let Some((from, added)) = self.added {
-            let value = |name: &str| {
-                let column = relation.columns.iter().find(|c| c.name == name);
-                match added.iter().find(|(of, _)| *of == name) {
-                    Some((_, text)) => format!("({text}){}", cast(column.map(|c| c.type_oid), catalog)),
-                    None => "NULL".to_owned(),
-                }
+            let value = |name: &str| match added.iter().find(|(of, _)| *of == name) {
+                Some((_, text)) => format!("({text}){}", cast(name)),
+                None => "NULL".to_owned(),
             };
             let list: Vec<String> = columns().map(value).collect();
             let readable = if self.schema == "information_schema" { READABLE } else { "" };
@@ -309,7 +309,7 @@ impl Mapped {
 /// A cast to the type that a column has.
 fn cast(oid: Option<Oid>, catalog: &Catalog) -> String {
     match oid.and_then(|oid| catalog.type_names.get(&oid)) {
-        Some((schema, name)) => format!("::{}.{}", always_quoted(schema), always_quoted(name)),
+        Some((schema, name)) => format!("::{}", qualified(schema, name)),
         None => String::new(),
     }
 }
