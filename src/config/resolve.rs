@@ -231,7 +231,8 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
     check_names(reader, "policy.trusted_functions", &trusted_functions, is_function_name, "schema.function");
     let scopes = [("session", true), ("startup", false)];
     let keyset_by_sql = reader.choice("policy.keyset_scope", &scopes).unwrap_or(true);
-    let introspection = reader.choice("policy.introspection", &Introspection::ALL).unwrap_or_default();
+    let modes = Introspection::ALL.map(|mode| (mode.name(), mode));
+    let introspection = reader.choice("policy.introspection", &modes).unwrap_or_default();
     let choices = [("refuse", false), ("adopt", true)];
     let adopt_unsigned_types = reader.choice("policy.unsigned_types", &choices).unwrap_or(false);
     Policy {

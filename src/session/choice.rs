@@ -87,8 +87,8 @@ pub(super) enum Turn {
     Act(Act),
     /// SET: the value and whether it is LOCAL.
     Set(Setting, bool),
-    /// RESET, or SET TO DEFAULT: the value that holds then and whether it is LOCAL.
-    Reset(Setting, bool),
+    /// RESET, or SET TO DEFAULT: of which setting and whether it is LOCAL.
+    Reset(Spelling, bool),
 }
 
 impl Turn {
@@ -180,7 +180,7 @@ impl Choice {
     }
 
     /// What RESET of a setting goes back to.
-    pub(super) fn reset(&self, spelling: Spelling) -> Setting {
+    fn reset(&self, spelling: Spelling) -> Setting {
         match spelling {
             Spelling::Introspection => Setting::Introspection(self.reset.introspection.pick),
             Spelling::Keyset | Spelling::Id | Spelling::Name => Setting::Keyset(self.reset.keyset.pick.clone()),
@@ -202,7 +202,7 @@ impl Choice {
         }
         match turn {
             Turn::Set(setting, local) => self.set(setting, *local, true),
-            Turn::Reset(setting, local) => self.set(setting, *local, false),
+            Turn::Reset(spelling, local) => self.set(&self.reset(*spelling), *local, false),
             Turn::Act(Act::ResetAll) => self.reset_all(),
             Turn::Act(Act::DiscardAll) => {
                 self.touched = true;
@@ -433,7 +433,7 @@ mod tests {
         act(&mut choice, Act::Commit(false), "COMMIT");
         assert_eq!((choice.active().clone(), choice.introspection()), (pick(2), Introspection::Sealed));
         seen(&mut choice, Introspection::Plain);
-        choice.completed(&Turn::Reset(choice.reset(Spelling::Keyset), false), b"RESET");
+        choice.completed(&Turn::Reset(Spelling::Keyset, false), b"RESET");
         assert_eq!((choice.active().clone(), choice.introspection()), (Pick::Configured, Introspection::Plain));
         act(&mut choice, Act::ResetAll, "RESET");
         assert_eq!(choice.introspection(), Introspection::Sealed);

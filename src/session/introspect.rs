@@ -36,10 +36,14 @@ fn old_schema() -> PgError {
 }
 
 impl State {
-    /// The text may name catalogs, and they may be seen as plain once everything before it has run.
+    /// Catalogs may be seen as plain once everything before has run.
+    fn may_see_plain(&self) -> bool {
+        self.choice.introspection() == Introspection::Plain || self.ledger.is_moving()
+    }
+
+    /// The text may name catalogs, and they may be seen as plain.
     pub(super) fn may_introspect(&self, sql: &[u8]) -> bool {
-        let plain = self.choice.introspection() == Introspection::Plain;
-        (plain || self.ledger.is_moving()) && introspect::names_catalogs(sql)
+        self.may_see_plain() && introspect::names_catalogs(sql)
     }
 }
 
@@ -50,6 +54,9 @@ where
 {
     /// Edits a message with a statement about catalogs, where they are to be seen as plain.
     pub(super) async fn introspected(&mut self, raw: &Bytes) -> Result<Introspected, Fault> {
+        if !self.state.may_see_plain() {
+            return Ok(Introspected::Unchanged);
+        }
         let body = &raw[HEADER..];
         let sql = match raw[0] {
             tag::QUERY => client::Query::parse(body).map_err(|_| Fault::Malformed)?.sql,

@@ -301,12 +301,12 @@ impl Ledger {
         self.queue.push_back(Entry { what, reader, statement, turns, edited, moves });
     }
 
-    /// The choice of keyset may be another once everything sent is answered.
+    /// What the session has chosen may be another once everything sent is answered.
     pub(super) fn is_moving(&self) -> bool {
         self.moving > 0
     }
 
-    /// What the next complete statement does to the choice of keyset.
+    /// What the next complete statement does to what the session has chosen.
     pub(super) fn turn(&mut self) -> Option<Turn> {
         self.queue.front_mut()?.turns.pop()
     }

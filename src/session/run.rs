@@ -195,7 +195,7 @@ where
     /// What SET or RESET of a setting does, if it may.
     pub(super) fn wished(&self, wish: &Wish) -> Result<Turn, PgError> {
         let setting = match (&wish.value, wish.spelling) {
-            (None, spelling) => return Ok(Turn::Reset(self.state.choice.reset(spelling), wish.local)),
+            (None, spelling) => return Ok(Turn::Reset(spelling, wish.local)),
             (Some(value), Spelling::Introspection) => {
                 Setting::Introspection(Introspection::of(value).ok_or_else(introspect::unknown)?)
             }

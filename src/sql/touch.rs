@@ -30,7 +30,7 @@ pub(super) struct Names {
 }
 
 /// An item of a FROM list that names a relation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Item {
     pub(super) schema: String,
     pub(super) name: String,
@@ -234,7 +234,7 @@ impl ser::SerializeStruct for Fields<'_> {
             ("RangeVar", "alias") => self.found.aliased = serde_json::to_value(value).is_ok_and(|v| !v.is_null()),
             ("RangeVar", "inh") => self.found.only = serde_json::to_value(value).is_ok_and(|v| v == false),
             ("RangeVar", _) => {}
-            ("CommonTableExpr", "ctename") => self.names.ctes.push(Self::capture(value)?),
+            ("CommonTableExpr", "ctename") if self.names.placed => self.names.ctes.push(Self::capture(value)?),
             _ => {
                 let of_type = (self.of, key) == ("TypeName", "names");
                 let naming = of_type || key == "funcname";
@@ -256,10 +256,10 @@ impl ser::SerializeStruct for Fields<'_> {
 
     fn end(self) -> Result<(), Never> {
         if self.of == "RangeVar" {
-            self.names.relations.push((self.found.schema.clone(), self.found.name.clone()));
             if self.item && self.names.placed {
-                self.names.items.push(self.found);
+                self.names.items.push(self.found.clone());
             }
+            self.names.relations.push((self.found.schema, self.found.name));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests/drivers and tests/orm need and is missing. Idempotent; as root it may use apt-get, else it says what to install.
+# Installs what tests/drivers, tests/orm and tests/dashboard need and is missing. Idempotent; as root it may use apt-get, else it says what to install.
 set -eu
 cd "$(dirname "$0")/../.."
 drivers=$PWD/tests/drivers
