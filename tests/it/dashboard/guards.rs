@@ -248,7 +248,8 @@ fn what_another_admin_changed_meanwhile_is_not_overwritten() {
     let page = browser.get("/clients/web/edit");
     let (csrf, stamp) = (page.input("csrf").unwrap(), page.input("stamp").unwrap());
     all.workspace.columnseal(&["client", "update", "web", "--owner", "the other admin"]).ok();
-    let fields = [("csrf", csrf.as_str()), ("stamp", &stamp), ("name", "web"), ("owner", "me"), ("expires", "stays")];
+    let fields =
+        [("csrf", csrf.as_str()), ("stamp", &stamp), ("name", "web"), ("owner", "this admin"), ("expires", "stays")];
     let id = id_of(&all.workspace, "web");
     let answer = browser.post(&format!("/clients/{id}/edit"), &fields);
     assert_eq!(answer.status, 409, "{}", answer.body);
@@ -256,7 +257,7 @@ fn what_another_admin_changed_meanwhile_is_not_overwritten() {
     assert!(all.workspace.columnseal(&["client", "show", "web"]).ok().contains("the other admin"));
     let answer = browser.fill(&format!("/clients/{id}/edit"), &fields[2..]);
     assert_eq!(answer.status, 303, "what is seen now can be changed: {}", answer.body);
-    assert!(all.workspace.columnseal(&["client", "show", "web"]).ok().contains("me"));
+    assert!(all.workspace.columnseal(&["client", "show", "web"]).ok().contains("this admin"));
 }
 
 /// Everything between the dashboard and the key server is recorded, in plain HTTP: the key of a client that is made on the page is

@@ -119,7 +119,7 @@ fn an_address_works_once_and_only_for_admins() {
     assert_eq!(sign(ticket(&url)).status, 303);
     let again: Answer = sign(ticket(&url));
     assert!(again.status == 403 && again.body.contains("used before"), "{}", again.body);
-    // A client that is no admin gets none.
+    // A device without a key gets none.
     let dev = Workspace::far(&far.server.url(), &far.server.authority.certificate);
     let refused = dev.columnseal(&["login", "--no-open"]).failed();
     assert!(refused.contains("device key"), "{refused}");
@@ -142,6 +142,8 @@ fn a_session_outlives_a_restart_but_not_its_admin() {
     let key = second.home().join("device/client.key");
     std::fs::write(&key, format!("{}\n", made.key)).unwrap();
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let refused = second.columnseal(&["login", "--no-open"]).failed();
+    assert!(refused.contains("admin"), "a client that is no admin: {refused}");
     far.show(&["admin", "add", "second", "--recovery-file", kit]);
     far.show(&["client", "grant", "second", "default", "--allow", "grant"]);
     let first = other_admin(&far.admin, &made.id);
