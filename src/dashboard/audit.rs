@@ -62,6 +62,7 @@ const WORDS: &[(&str, &str)] = &[
     ("device.refuse", "device turned away"),
     ("session.open", "signed in to the page"),
     ("workspace.create", "workspace made"),
+    ("store.unseal", "restored store let serve again"),
     ("audit.chain", "audit chain opened"),
 ];
 
@@ -86,7 +87,7 @@ pub(super) fn list(visit: &Visit) -> Result {
         }
         (filters(visit, &trail, &all))
         div #list data-swap {
-            p.quiet { (count(found.len() as u64, "entry").replace("entrys", "entries")) " of the newest " (trail.len()) ". Verifying and exporting cover the whole trail." }
+            p.quiet { (count(found.len() as u64, "entry")) " of the newest " (trail.len()) ". Verifying and exporting cover the whole trail." }
             @if shown.is_empty() { (empty("No entry fits", html! { p { a href="/audit" { "Show all" } } })) }
             @else { (table(&shown, &all)) }
             @if found.len() > shown.len() {
@@ -101,13 +102,13 @@ fn fits(visit: &Visit, entry: &AuditInfo, all: &Export) -> bool {
     let query = &visit.query;
     let text = query.text("q").to_lowercase();
     let holds = |value: &str| value.to_lowercase().contains(&text);
-    let name = all.clients.iter().find(|client| client.id == entry.client);
+    let named = || all.clients.iter().any(|client| client.id == entry.client && holds(&client.name));
     let words = text.is_empty()
         || [&entry.action, &entry.detail, &entry.result, &entry.client].into_iter().any(|value| holds(value))
-        || holds(&words(&entry.detail, all))
         || holds(said(&entry.action))
         || entry.address.as_deref().is_some_and(holds)
-        || name.is_some_and(|client| holds(&client.name));
+        || named()
+        || holds(&words(&entry.detail, all));
     let kind = |kind: &str| match kind {
         "changes" => is_change(&entry.action),
         "refused" => entry.result != "ok",
@@ -210,7 +211,7 @@ pub(super) fn verify(visit: &Visit) -> Result {
         } else {
             "The key server has checked itself: from an admin's machine `columnseal audit verify --heads LOG` checks it from outside."
         };
-        Ok(format!("{}, all in place. {by}", count(entries, "entry").replace("entrys", "entries")))
+        Ok(format!("{}, all in place. {by}", count(entries, "entry")))
     };
     let job = visit.desk.begin("Verifying the audit trail".to_owned(), "/audit".to_owned(), work)?;
     Ok(Answer::See(format!("/jobs/{job}")))

@@ -1,6 +1,5 @@
 //! Acts that are asked about first, on a page of their own that says what will happen; and jobs that take a while.
 
-use axum::http::StatusCode;
 use maud::{Markup, html};
 
 use crate::keys::admin::PresenceReport;
@@ -56,7 +55,7 @@ pub(super) fn elsewhere(title: &str, line: &str) -> Answer {
         p { "Or with a page there, which does all that this one does not:" }
         (command("columnseal dashboard"))
     };
-    Answer::Page { status: StatusCode::OK, title: title.to_owned(), body, live: None }
+    Answer::page(title, body)
 }
 
 /// `/clients/ID/{revoke,disable,enable,delete}`.
@@ -130,7 +129,7 @@ fn client_lines(
     let name = &client.name;
     let streams = presence::of(report, &client.id).map_or(0, |presence| presence.streams);
     let now = html! {
-        @if streams > 0 { (count(streams.into(), "proxy").replace("proxys", "proxies")) " " (if streams == 1 { "is" } else { "are" }) " connected with its key now. " }
+        @if streams > 0 { (count(streams.into(), "proxy")) " " (if streams == 1 { "is" } else { "are" }) " connected with its key now. " }
         "A proxy that cannot reach the key service stops when its lease ends, 60 s by default."
     };
     let read = html! { "What it has read it has read. If somebody else may hold its key, rotate the keysets too." };
@@ -256,7 +255,7 @@ pub(super) fn job(visit: &Visit, id: &str) -> Result {
     let seconds = job.began.elapsed().as_secs();
     let body = html! {
         h1 { (job.title) }
-        div #job data-swap data-reload[!running] aria-live="polite" {
+        div #job data-swap aria-live="polite" {
             @match &state {
                 State::Running(done, all) => {
                     @if *all > 0 {

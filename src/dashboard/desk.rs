@@ -12,14 +12,17 @@ use crate::keys::error::KeysError;
 
 /// Most jobs that are remembered, and most keys that wait.
 const MOST: usize = 32;
-/// A key that nobody has looked at is forgotten after this.
+/// A key that nobody has looked at is not shown after this, and forgotten with the next one that is made or looked for.
 const WAITS: Duration = Duration::from_secs(300);
+
+/// Keys with their names and when they were made.
+type Keys = VecDeque<(String, Instant, MadeKey)>;
 
 /// Everything.
 #[derive(Default)]
 pub(super) struct Desk {
     jobs: Mutex<VecDeque<Arc<Job>>>,
-    keys: Mutex<VecDeque<(String, Instant, MadeKey)>>,
+    keys: Mutex<Keys>,
 }
 
 /// A client key that was just made.
@@ -106,7 +109,7 @@ impl Desk {
     /// Keeps a key until it is shown. Names it in the address.
     pub(super) fn keep(&self, key: MadeKey) -> Result<String, KeysError> {
         let id = name()?;
-        let mut keys = lock(&self.keys);
+        let mut keys = waiting(&self.keys);
         keys.push_back((id.clone(), Instant::now(), key));
         if keys.len() > MOST {
             keys.pop_front();
@@ -116,8 +119,7 @@ impl Desk {
 
     /// Takes a key to be shown: the first who asks has it.
     pub(super) fn take(&self, id: &str) -> Option<MadeKey> {
-        let mut keys = lock(&self.keys);
-        keys.retain(|(_, since, _)| since.elapsed() < WAITS);
+        let mut keys = waiting(&self.keys);
         let at = keys.iter().position(|(known, ..)| known == id)?;
         keys.remove(at).map(|(_, _, key)| key)
     }
@@ -125,6 +127,13 @@ impl Desk {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Those that may still be shown.
+fn waiting(keys: &Mutex<Keys>) -> MutexGuard<'_, Keys> {
+    let mut keys = lock(keys);
+    keys.retain(|(_, since, _)| since.elapsed() < WAITS);
+    keys
 }
 
 fn name() -> Result<String, KeysError> {

@@ -235,14 +235,16 @@ impl Door {
         let answer = routes::dispatch(&visit);
         if changes {
             self.place.changed();
+            // Somebody may have another name now.
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         let response = match answer {
             Ok(Answer::Page { status, title, body, live }) => {
                 let frame = Frame {
-                    title: &title,
                     live,
                     flash: visit.query.text("done"),
-                    ..self.frame(&visit.path, session, &visit)
+                    who: Some(self.name(session.client, &visit)),
+                    ..self.frame(&title, &visit.path, session)
                 };
                 html(status, whole(&frame, body).into_string())
             }
@@ -253,12 +255,12 @@ impl Door {
         self.keep_session(response, asked, session)
     }
 
-    fn frame<'a>(&self, path: &'a [String], session: &'a Session, visit: &Visit) -> Frame<'a> {
+    fn frame<'a>(&self, title: &'a str, path: &'a [String], session: &Session) -> Frame<'a> {
         Frame {
             kind: self.place.kind(),
-            title: "",
+            title,
             room: path.first().map_or("", String::as_str),
-            who: Some(self.name(session.client, visit)),
+            who: None,
             token: session.token(),
             flash: "",
             live: None,
@@ -282,16 +284,7 @@ impl Door {
             None => bare(self.place.kind(), &title, body).into_string(),
             Some(session) => {
                 let path = segments(&asked.path);
-                let frame = Frame {
-                    kind: self.place.kind(),
-                    title: &title,
-                    room: path.first().map_or("", String::as_str),
-                    who: None,
-                    token: session.token(),
-                    flash: "",
-                    live: None,
-                };
-                whole(&frame, body).into_string()
+                whole(&self.frame(&title, &path, session), body).into_string()
             }
         };
         html(status, text)

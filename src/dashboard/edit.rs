@@ -12,7 +12,7 @@ use super::confirm::elsewhere;
 use super::create::{PERMISSIONS, permissions};
 use super::form::Form;
 use super::keysets;
-use super::parts::{Field, choice, field, hidden_token, lifetime, quoted, read_lifetime, ticks};
+use super::parts::{Field, LIFETIMES, choice, field, hidden_token, lifetime, quoted, read_lifetime, ticks};
 use super::sign_in::sentence;
 use super::visit::Visit;
 
@@ -204,18 +204,9 @@ fn edit_page(visit: &Visit, client: &ClientInfo, form: &Form, wrong: Option<(&st
     let (name, owner) = (typed("name", &client.name), typed("owner", client.owner.as_deref().unwrap_or_default()));
     let stays = client.expires.as_ref().map_or("stays: it does not end".to_owned(), |end| format!("stays: {end}"));
     let mut ends = vec![("stays".to_owned(), stays)];
-    ends.extend(
-        [
-            (1, "1 day from now"),
-            (7, "7 days from now"),
-            (30, "30 days from now"),
-            (90, "90 days from now"),
-            (180, "half a year from now"),
-            (365, "a year from now"),
-            (0, "does not end"),
-        ]
-        .map(|(days, text)| (days.to_string(), text.to_owned())),
-    );
+    let [(none, never), spans @ ..] = &LIFETIMES;
+    ends.extend(spans.iter().map(|(days, text)| (days.to_string(), format!("{text} from now"))));
+    ends.push((none.to_string(), (*never).to_owned()));
     // What was looked at when the form was opened counts, also when it is shown again.
     let seen = if form.has("stamp") { form.text("stamp").to_owned() } else { stamp(Some(client), None) };
     html! {

@@ -12,7 +12,8 @@ pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// What ends within this is pointed out.
 pub(super) const SOON_MS: u64 = 14 * DAY_MS;
 /// Lifetimes that a form offers, in days; 0: it does not end.
-const LIFETIMES: [(u64, &str); 7] = [
+/// Days that a client may be given; none of them first.
+pub(super) const LIFETIMES: [(u64, &str); 7] = [
     (0, "does not end"),
     (1, "1 day"),
     (7, "7 days"),
@@ -237,9 +238,13 @@ pub(super) fn quoted(text: &str) -> String {
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// `1 client`, `2 clients`.
+/// `1 client`, `2 clients`, `2 entries`.
 pub(super) fn count(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{} {one}s", grouped(number)) }
+    match (number, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(number)),
+        (_, None) => format!("{} {one}s", grouped(number)),
+    }
 }
 
 /// Digits in groups of three.

@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Server,
 }
 
-/// A place. All calls but the first five may block.
+/// A place. `redeem`, `workspace` and `knocked` may block; the others answer at once.
 pub(super) trait Place: Send + Sync + 'static {
     /// Which.
     fn kind(&self) -> Kind;

@@ -19,7 +19,8 @@ pub(super) struct Taken {
 
 /// One client of a report.
 pub(super) fn of<'a>(report: &'a PresenceReport, id: &str) -> Option<&'a Presence> {
-    report.clients.iter().find(|presence| presence.client.to_string() == id)
+    let id = id.parse().ok()?;
+    report.clients.iter().find(|presence| presence.client == id)
 }
 
 /// What happened since something was taken from this client a short while ago.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::crypto::ClientId;
-use crate::keys::admin::{Act, Change, GetPresence, Presence, PresenceReport};
+use crate::keys::admin::{Act, GetPresence, Presence, PresenceReport};
 use crate::keys::clock::wall_ms;
 use crate::keys::error::KeysError;
 use crate::keys::request::Request;
@@ -125,15 +125,5 @@ impl Engine {
         if cut.heard <= cut.streams_then.max(1) {
             cut.heard_after_ms = Some(wall_ms().saturating_sub(cut.time_ms));
         }
-    }
-}
-
-impl Change {
-    /// It only takes away: what a session of the key server's page may do.
-    pub(super) fn only_takes(&self) -> bool {
-        matches!(
-            self.act,
-            Act::Revoke { .. } | Act::EnableClient { enabled: false, .. } | Act::EnableKeyset { enabled: false, .. }
-        )
     }
 }

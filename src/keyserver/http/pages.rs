@@ -37,7 +37,7 @@ impl PageHost {
         self.0.settings.tls.is_some()
     }
 
-    /// The address is not one that others can reach.
+    /// The host that it listens on, as settings name it.
     pub fn listens_on(&self) -> &str {
         &self.0.settings.listen.0
     }
