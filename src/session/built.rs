@@ -97,8 +97,11 @@ pub(super) fn write(
         Bool => out.extend_from_slice(if text.as_slice() == b"t" { b"true" } else { b"false" }),
         Int2 | Int4 | Int8 | Float4 | Float8 | Numeric if is_number(text) => out.extend_from_slice(text),
         Json | Jsonb => out.extend_from_slice(text),
-        Timestamp | Timestamptz => put_string(&moment(text), out),
-        _ => put_string(text, out),
+        Timestamp | Timestamptz => {
+            to_moment(text);
+            value::push_json_string(text, out);
+        }
+        _ => value::push_json_string(text, out),
     }
     Ok(())
 }
@@ -108,10 +111,9 @@ fn is_number(text: &[u8]) -> bool {
     text.strip_prefix(b"-").unwrap_or(text).first().is_some_and(u8::is_ascii_digit)
 }
 
-/// `2001-02-03 04:05:06+02` as XML Schema has it: `2001-02-03T04:05:06+02:00`.
-fn moment(text: &[u8]) -> Vec<u8> {
-    let mut out = text.to_vec();
-    let Some(space) = out.iter().position(|b| *b == b' ') else { return out };
+/// Makes of `2001-02-03 04:05:06+02` what XML Schema has: `2001-02-03T04:05:06+02:00`.
+fn to_moment(out: &mut Vec<u8>) {
+    let Some(space) = out.iter().position(|b| *b == b' ') else { return };
     out[space] = b'T';
     let era = out[space..].iter().position(|b| *b == b' ').map_or(out.len(), |at| space + at);
     if let Some(sign) = out[space..era].iter().position(|b| matches!(b, b'+' | b'-'))
@@ -119,35 +121,6 @@ fn moment(text: &[u8]) -> Vec<u8> {
     {
         out.splice(era..era, *b":00");
     }
-    out
-}
-
-/// As PostgreSQL's escape_json.
-fn put_string(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for &b in text {
-        let short = match b {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            0x08 => b'b',
-            0x0c => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0..0x20 => {
-                let digits = [b"0123456789abcdef"[usize::from(b >> 4)], b"0123456789abcdef"[usize::from(b & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-                continue;
-            }
-            _ => {
-                out.push(b);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -192,7 +165,7 @@ mod tests {
     #[test]
     fn strings_and_moments() {
         let mut out = Vec::new();
-        put_string("a\"\\\n\u{1}\u{7f}ä/".as_bytes(), &mut out);
+        value::push_json_string("a\"\\\n\u{1}\u{7f}ä/".as_bytes(), &mut out);
         assert_eq!(out, "\"a\\\"\\\\\\n\\u0001\u{7f}ä/\"".as_bytes());
         for (text, shown) in [
             ("2001-02-03 04:05:06", "2001-02-03T04:05:06"),
@@ -201,7 +174,9 @@ mod tests {
             ("0044-03-15 00:00:00+00 BC", "0044-03-15T00:00:00+00:00 BC"),
             ("infinity", "infinity"),
         ] {
-            assert_eq!(moment(text.as_bytes()), shown.as_bytes(), "{text}");
+            let mut out = text.as_bytes().to_vec();
+            to_moment(&mut out);
+            assert_eq!(out, shown.as_bytes(), "{text}");
         }
     }
 }

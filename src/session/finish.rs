@@ -8,7 +8,6 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::errors;
-use super::prepared::Cell;
 use super::roles::Sight;
 use super::rows::{FETCH_MAX, Missing, Opener, RowFault, Seen, key_for};
 use super::state::State;
@@ -201,12 +200,11 @@ pub(super) fn too_much(most: usize) -> PgError {
 pub(super) fn missing(
     state: &mut State,
     ring: &Ring,
-    (index, cell): (usize, &Cell),
+    (index, finished): (usize, &Finished),
     group: &[u8],
     wanted: &mut Vec<Missing>,
 ) {
-    let Cell::Finished(Finished { sight: Sight::Whole, .. }) = cell else { return };
-    if state.progress.done.iter().any(|done| done.index == index) {
+    if finished.sight != Sight::Whole || state.progress.done.iter().any(|done| done.index == index) {
         return;
     }
     let reached = state.progress.now.as_ref().filter(|now| now.index == index).map(|now| now.elements);

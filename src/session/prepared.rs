@@ -259,7 +259,7 @@ pub(super) enum Cell {
     /// JSON or text that holds values.
     Built {
         /// As their marks number them.
-        values: Vec<built::Value>,
+        values: Arc<[built::Value]>,
         /// It is JSON, in which values are strings.
         quoted: bool,
         /// As values are printed there.

@@ -1,4 +1,4 @@
-//! Rows with encrypted columns: opened and handed on, one allocation-free pass per row.
+//! Rows with encrypted columns: opened and handed on, one pass per row, without allocation but for arrays and what is built.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -326,8 +326,8 @@ pub(super) fn missing(state: &mut State, ring: &Ring, portal: &Arc<Portal>, inpu
     {
         for (index, (value, cell)) in values.iter().zip(&portal.cells).enumerate() {
             let Some(bytes) = value else { continue };
-            if matches!(cell, Cell::Finished(_)) {
-                finish::missing(state, ring, (index, cell), bytes, &mut wanted);
+            if let Cell::Finished(finished) = cell {
+                finish::missing(state, ring, (index, finished), bytes, &mut wanted);
                 continue;
             }
             for name in names(cell, state.mark.as_ref(), bytes) {

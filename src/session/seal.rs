@@ -244,7 +244,10 @@ fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError>
 }
 
 /// The types of values in JSON, as the role may see them.
-fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Vec<built::Value>, PgError> {
+fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Arc<[built::Value]>, PgError> {
+    if plan.built.is_empty() {
+        return Ok(Arc::default());
+    }
     let one = |value: &BuiltValue| {
         let BuiltValue { enc, column, written } = value;
         Ok(built::Value {
@@ -271,16 +274,17 @@ fn open_portal(
     {
         return Err(errors::format_count(bind.result_formats.len(), columns.len()));
     }
+    let values = built_values(&prepared.plan, viewer)?;
     let cells = columns.iter().enumerate().map(|(i, column)| match column {
         OutColumn::Plain => Ok(Cell::Plain),
         OutColumn::Built(column) => Ok(Cell::Built {
-            values: built_values(&prepared.plan, viewer)?,
+            values: Arc::clone(&values),
             quoted: true,
             settings: Arc::new(built::settings(settings)),
             column: column.clone(),
         }),
         OutColumn::Joined(column) => Ok(Cell::Built {
-            values: built_values(&prepared.plan, viewer)?,
+            values: Arc::clone(&values),
             quoted: false,
             settings: Arc::clone(settings),
             column: column.clone(),

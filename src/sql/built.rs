@@ -460,8 +460,7 @@ impl Analyzer<'_> {
             && let Some(NodeEnum::ColumnRef(reference)) = node.and_then(tree::kind)
         {
             let first = self.token(reference.location)?;
-            let end = self.target_end(target, self.span(first, self.name_end(first)))?;
-            self.edits.both((end, end), format!(" AS {}", always_quoted(&name)));
+            self.name_target(target, self.span(first, self.name_end(first)), &name)?;
         }
         if matches!(built.kind, Kind::Finished(_)) && target.name.is_empty() {
             self.name_finished(target, &name)?;

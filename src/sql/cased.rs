@@ -77,14 +77,8 @@ impl Analyzer<'_> {
         for around in around {
             match around {
                 Around::Cast(cast) => {
-                    for span in cast
-                        .type_name
-                        .iter()
-                        .map(|name| self.cast_tokens(cast, name))
-                        .collect::<Result<Vec<_>>>()?
-                        .concat()
-                    {
-                        self.edits.both(span, "");
+                    if let Some(name) = &cast.type_name {
+                        self.drop_cast(cast, name)?;
                     }
                 }
                 Around::Call(call) => {

@@ -407,14 +407,20 @@ impl Analyzer<'_> {
                 .hint("Only the cast to the column's own plaintext type is the identity; cast after reading the value.")
                 .at(enc.span.0 as i32));
         }
-        for span in self.cast_tokens(cast, name)? {
-            self.edits.both(span, "");
-        }
+        self.drop_cast(cast, name)?;
         Ok(Val::Enc(Enc { origin: None, ..enc }))
     }
 
+    /// Takes a cast away; its argument stays.
+    pub(super) fn drop_cast(&mut self, cast: &TypeCast, name: &TypeName) -> Result<()> {
+        for span in self.cast_tokens(cast, name)? {
+            self.edits.both(span, "");
+        }
+        Ok(())
+    }
+
     /// Tokens of a cast, its argument aside.
-    pub(super) fn cast_tokens(&self, cast: &TypeCast, name: &TypeName) -> Result<Vec<Span>> {
+    fn cast_tokens(&self, cast: &TypeCast, name: &TypeName) -> Result<Vec<Span>> {
         let type_first = self.token(name.location)?;
         let type_last = self.type_end(type_first)?;
         if cast.location < 0 {

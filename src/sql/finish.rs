@@ -138,26 +138,23 @@ impl Analyzer<'_> {
         };
         let (built, at) = self.finished_part(arg, scope)?;
         let to = match types::named(name, self.catalog, self.session) {
-            Named::Builtin { plain, array: false, modified: false, .. } => plain,
+            Named::Builtin { plain, array: false, modified: false, .. }
+                if value::casts(self.finishes[at].result(), plain) =>
+            {
+                plain
+            }
             _ => return Err(other_cast(&built).at(self.here(tree::location(arg)))),
         };
-        if !value::casts(self.finishes[at].result(), to) {
-            return Err(other_cast(&built).at(self.here(tree::location(arg))));
-        }
-        for span in self.cast_tokens(cast, name)? {
-            self.edits.both(span, "");
-        }
+        self.drop_cast(cast, name)?;
         self.finishes[at].then.push(Then::Cast(to));
         Ok(Made::Built(built))
     }
 
     /// `COALESCE(sum(e), 0)`: what is given for a group without values.
     pub(super) fn finished_or_other(&mut self, expr: &CoalesceExpr, scope: &Scope<'_>) -> Result<Made> {
-        let [arg, other] = expr.args.as_slice() else {
-            let column = self.finished_part(expr.args.first().unwrap_or(&Node::default()), scope)?.0;
-            return Err(other_default(&column).at(self.here(expr.location)));
-        };
+        let Some((arg, others)) = expr.args.split_first() else { return Ok(Made::Val(Val::Plain)) };
         let (built, at) = self.finished_part(arg, scope)?;
+        let [other] = others else { return Err(other_default(&built).at(self.here(expr.location))) };
         let place = self.here(tree::location(other));
         let refused = || other_default(&built).at(place);
         let constant = match tree::kind(other) {
@@ -231,9 +228,7 @@ impl Analyzer<'_> {
         }
         let Some(NodeEnum::FuncCall(call)) = tree::kind(core) else { return Ok(()) };
         let span = self.span(self.token(call.location)?, self.call_end(call)?);
-        let at = self.target_end(target, span)?;
-        self.edits.both((at, at), format!(" AS {}", types::always_quoted(name)));
-        Ok(())
+        self.name_target(target, span, name)
     }
 }
 

@@ -173,7 +173,7 @@ impl Analyzer<'_> {
                 rest
             }
             None => {
-                let made = if joins(node, scope) { self.joined_text(node, scope)? } else { self.made(node, scope)? };
+                let made = self.made(node, scope)?;
                 if matches!(made, Made::Val(Val::Plain)) && of_given(node) == Some(true) {
                     return Err(refuse::unsupported(
                         "what the server would compute of given values, in a text of encrypted ones, is not supported",
@@ -260,8 +260,7 @@ impl Analyzer<'_> {
             core = tree::child(&cast.arg);
             if let Some(NodeEnum::ColumnRef(column)) = core.and_then(tree::kind) {
                 let first = self.token(column.location)?;
-                let at = self.target_end(target, self.span(first, self.name_end(first)))?;
-                self.edits.both((at, at), format!(" AS {}", types::always_quoted(name)));
+                self.name_target(target, self.span(first, self.name_end(first)), name)?;
             }
         }
         Ok(())
@@ -279,7 +278,7 @@ impl Analyzer<'_> {
     /// A cast to text: of text that is built, or of a value that is no text.
     pub(super) fn joined_cast(&mut self, cast: &TypeCast, scope: &Scope<'_>) -> Result<Made> {
         let Some(arg) = tree::child(&cast.arg) else { return Ok(Made::Val(Val::Plain)) };
-        let built = match if joins(arg, scope) { self.joined_text(arg, scope)? } else { self.made(arg, scope)? } {
+        let built = match self.made(arg, scope)? {
             Made::Val(Val::Enc(enc)) => {
                 self.mark_text(&enc, Written::Cast)?;
                 Built { kind: Kind::Joined, column: enc.column }

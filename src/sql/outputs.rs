@@ -107,8 +107,7 @@ impl Analyzer<'_> {
         let label = target.name.is_empty() && !simple && !respelled;
         if respelled && target.name.is_empty() && !matches!(val, Val::Enc(_)) {
             let first = self.token(tree::location(node))?;
-            let at = self.target_end(target, self.span(first, self.name_end(first)))?;
-            self.edits.both((at, at), format!(" AS {}", always_quoted(&name)));
+            self.name_target(target, self.span(first, self.name_end(first)), &name)?;
         }
         Ok(match val {
             Val::Plain => Target::new(name, ColVal::Plain, TopColumn::Plain),
@@ -151,6 +150,13 @@ impl Analyzer<'_> {
                 Target { column: Derived { name, val }, origin, top, written }
             }
         })
+    }
+
+    /// Names a select item whose core is `span`: what is written in its place would give it another name.
+    pub(super) fn name_target(&mut self, target: &ResTarget, span: super::scope::Span, name: &str) -> Result<()> {
+        let at = self.target_end(target, span)?;
+        self.edits.both((at, at), format!(" AS {}", always_quoted(name)));
+        Ok(())
     }
 
     /// Where a select item ends whose core is `span`: after the parentheses and casts around it.

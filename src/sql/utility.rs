@@ -194,10 +194,10 @@ impl Analyzer<'_> {
 
     /// What the server keeps is of the columns' own types, and holds no mark of this session.
     fn keeps_types(&self, outputs: &Outputs, construct: &str) -> Result<()> {
-        match (self.marked.column(), self.finishes.first()) {
+        match (self.marked.column(), self.finished_column()) {
             (Some(column), _) => Err(refuse::on_column(&format!("JSON or text built of it in {construct}"), column)),
-            (_, Some(finish)) => {
-                Err(refuse::on_column(&format!("an aggregate that the proxy computes in {construct}"), &finish.column))
+            (_, Some(column)) => {
+                Err(refuse::on_column(&format!("an aggregate that the proxy computes in {construct}"), column))
             }
             _ => keeps_types(outputs, construct),
         }

@@ -36,6 +36,7 @@ pub use aggregate::{Aggregate, Function, Gives, Running};
 pub use array::{Array, Dimensions, Elements, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
+pub use json::push_string as push_json_string;
 pub use letters::{Form, Letters, Unfollowed};
 pub use like::{Like, Literal, fold};
 pub use numeric::Digits;

@@ -162,13 +162,7 @@ impl<'a> Parts<'a> {
         }
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
-            let Ok(length) = usize::try_from(word(&mut bytes)?) else {
-                items.push(None);
-                continue;
-            };
-            let (value, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
-            bytes = rest;
-            items.push(Some(value));
+            items.push(item(&mut bytes)?);
         }
         match bytes.is_empty() {
             true => Ok(Parts { element, dimensions, nulls: flags == 1, items }),
@@ -216,15 +210,7 @@ impl Elements {
             return Ok(None);
         }
         let mut bytes = array.get(self.at..).ok_or_else(ValueError::short)?;
-        let length = word(&mut bytes)?;
-        let item = match usize::try_from(length) {
-            Ok(length) => {
-                let (item, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
-                bytes = rest;
-                Some(item)
-            }
-            Err(_) => None,
-        };
+        let item = item(&mut bytes)?;
         self.at = array.len() - bytes.len();
         self.left -= 1;
         match self.left == 0 && !bytes.is_empty() {
@@ -232,6 +218,14 @@ impl Elements {
             false => Ok(Some(item)),
         }
     }
+}
+
+/// Takes an element; `None` for NULL.
+fn item<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>> {
+    let Ok(length) = usize::try_from(word(bytes)?) else { return Ok(None) };
+    let (item, rest) = bytes.split_at_checked(length).ok_or_else(ValueError::short)?;
+    *bytes = rest;
+    Ok(Some(item))
 }
 
 fn read_binary(plain: PlainType, element: Option<Oid>, bytes: &[u8], settings: &Settings) -> Result<Array> {

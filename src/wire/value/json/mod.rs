@@ -5,6 +5,8 @@
 mod lex;
 mod tree;
 
+pub use tree::push_string;
+
 use super::PlainType;
 use super::error::{Result, STATEMENT_TOO_COMPLEX, ValueError};
 use super::scan;

@@ -117,7 +117,7 @@ impl<'a> Tree<'a> {
                 out.extend_from_slice(b", ");
             }
             if let Node::Object(entries) = &self.nodes[*index] {
-                push_string(&entries[*done].0, out);
+                push_string(entries[*done].0.as_bytes(), out);
                 out.extend_from_slice(b": ");
             }
             *done += 1;
@@ -133,7 +133,7 @@ impl<'a> Tree<'a> {
         match &self.nodes[index] {
             Node::Word(word) => out.extend_from_slice(word.as_bytes()),
             Node::Number(start, end) => out.extend_from_slice(&self.numbers[*start..*end]),
-            Node::Text(text) => push_string(text, out),
+            Node::Text(text) => push_string(text.as_bytes(), out),
             Node::Array(_) => {
                 out.push(b'[');
                 open.push((index, 0));
@@ -146,10 +146,11 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn push_string(text: &str, out: &mut Vec<u8>) {
+/// Appends a JSON string, as PostgreSQL's escape_json.
+pub fn push_string(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
