@@ -25,9 +25,10 @@ impl Analyzer<'_> {
                 vals.iter().flat_map(|v| if let Val::Open(o) = v { o.sites.to_vec() } else { Vec::new() }).collect();
             return Ok(Val::Open(Open { sites, simple: false, span }));
         };
-        // Of two as which values may be printed PostgreSQL takes the one that functions give.
-        let other = vals.iter().find_map(|v| if let Val::Enc(e) = v { types::shown_otherwise(&e.ty) } else { None });
-        let ty = other.unwrap_or(ty);
+        let ty = vals.iter().fold(ty, |ty, v| match v {
+            Val::Enc(e) => types::shown_together(ty, &e.ty),
+            _ => ty,
+        });
         let mut first = true;
         for val in &vals {
             match val {

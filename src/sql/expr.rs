@@ -408,7 +408,11 @@ impl Analyzer<'_> {
                 .at(enc.span.0 as i32));
         }
         self.drop_cast(cast, name)?;
-        Ok(Val::Enc(Enc { origin: None, ..enc }))
+        let ty = match named {
+            Named::Builtin { plain, .. } => types::shown_as(&enc.ty, *plain),
+            _ => enc.ty,
+        };
+        Ok(Val::Enc(Enc { origin: None, ty, ..enc }))
     }
 
     /// Takes a cast away; its argument stays.

@@ -13,7 +13,7 @@ use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Derived, Scope};
 use super::sort::missing_order;
 use super::tree;
-use super::types::always_quoted;
+use super::types::{always_quoted, shown_as};
 use crate::schema::catalog::EncType;
 use crate::wire::value::PlainType;
 
@@ -160,6 +160,5 @@ fn result_type(ty: Arc<EncType>) -> Arc<EncType> {
         PlainType::Cidr => PlainType::Inet,
         _ => return ty,
     };
-    let (plain_oid, plain_array_oid) = (shown.oid(), shown.array_oid());
-    Arc::new(EncType { plain_oid, plain_array_oid, shown, ..EncType::clone(&ty) })
+    shown_as(&ty, shown)
 }

@@ -20,7 +20,7 @@ use super::plan::Written;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope};
 use super::tree;
-use super::types::{self, Named};
+use super::types::{self, Named, is_plain_text};
 use crate::schema::catalog::EncType;
 use crate::wire::value::PlainType;
 
@@ -267,7 +267,7 @@ impl Analyzer<'_> {
     }
 
     fn mark_text(&mut self, enc: &Enc, written: Written) -> Result<()> {
-        if enc.ty.shown != enc.ty.def.plain && enc.ty.shown != PlainType::Text {
+        if enc.ty.shown != enc.ty.def.plain && !is_plain_text(enc.ty.shown) {
             return Err(refuse::on_column("text joined", &enc.column)
                 .hint("concat(column) works, with constants and other columns.")
                 .at(enc.span.0 as i32));

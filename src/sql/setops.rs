@@ -15,7 +15,7 @@ use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
 use super::scope::{ColVal, Derived, Scope};
 use super::sort::{Keys, names_encrypted};
 use super::tree;
-use super::types::{always_quoted, shown_otherwise};
+use super::types::{always_quoted, shown_together};
 
 /// What a set operation keeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -175,9 +175,7 @@ impl Analyzer<'_> {
                 self.join_values(&Open { sites, simple: false, span: (0, 0) }, true, &ty, &column, name)?;
                 ColVal::Enc(ty, column)
             }
-            (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => {
-                ColVal::Enc(shown_otherwise(&r).unwrap_or(l), column)
-            }
+            (ColVal::Enc(l, column), ColVal::Enc(r, _)) if l.oid == r.oid => ColVal::Enc(shown_together(l, &r), column),
             (ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. }), _)
             | (_, ColVal::Enc(_, column) | ColVal::Tainted(column) | ColVal::Built(Built { column, .. })) => {
                 return Err(refuse::on_column(&format!("{name} with a column of another type"), &column));

@@ -286,9 +286,22 @@ pub(super) fn is_identity(plain: PlainType, cast: PlainType) -> bool {
     }
 }
 
-/// This type, if its values are printed as those of another.
-pub(super) fn shown_otherwise(ty: &Arc<EncType>) -> Option<Arc<EncType>> {
-    (ty.shown != ty.def.plain).then(|| ty.clone())
+/// The type with its values shown as those of a built-in type, which takes them as they are.
+pub(super) fn shown_as(ty: &Arc<EncType>, shown: PlainType) -> Arc<EncType> {
+    if ty.shown == shown || ty.shown == PlainType::Enum && shown == PlainType::Text {
+        return ty.clone();
+    }
+    if let Some(element) = &ty.element {
+        return shown_as(element, shown).array();
+    }
+    let (plain_oid, plain_array_oid) = (shown.oid(), shown.array_oid());
+    Arc::new(EncType { plain_oid, plain_array_oid, shown, ..EncType::clone(ty) })
+}
+
+/// Of two as which values of one type are shown, the one that PostgreSQL takes where they come together: the first, but for
+/// `cidr`, which becomes `inet` and not the other way.
+pub(super) fn shown_together(first: Arc<EncType>, second: &Arc<EncType>) -> Arc<EncType> {
+    if second.shown == PlainType::Inet { second.clone() } else { first }
 }
 
 /// The type's name as SQL: `seal.email`, `seal.email[]`.

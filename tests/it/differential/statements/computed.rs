@@ -48,6 +48,37 @@ const ORDERED: &[Case] = &[
     ),
 ];
 
+/// Casts that leave a value as it is, and what they tell of its type.
+const CAST: &[Case] = &[
+    (
+        "SELECT id, o_varchar::text, CAST(o_text AS varchar), o_varchar::text::varchar, o_text::varchar::text AS t, o_text::text FROM o ORDER BY id",
+        &[],
+    ),
+    (
+        "SELECT COALESCE(o_varchar, o_varchar::text), COALESCE(o_varchar::text, o_varchar), COALESCE(o_text::varchar, o_text), COALESCE(NULL, o_text::varchar, $1) FROM o ORDER BY id",
+        &[Some("given")],
+    ),
+    (
+        "SELECT CASE WHEN id > 1 THEN o_varchar::text ELSE o_varchar END, CASE WHEN id > 1 THEN o_varchar ELSE o_varchar::text END, CASE WHEN id > 1 THEN o_varchar::text END FROM o ORDER BY id",
+        &[],
+    ),
+    ("SELECT o_varchar::text FROM o UNION ALL SELECT o_varchar FROM o", &[]),
+    ("SELECT o_varchar FROM o UNION SELECT o_varchar::text FROM o ORDER BY 1", &[]),
+    (
+        "SELECT COALESCE(max(o_varchar), 'x'), COALESCE('x', max(o_varchar)), COALESCE(max(o_cidr), min(o_cidr)) FROM o",
+        &[],
+    ),
+    ("SELECT array_agg(o_varchar::text ORDER BY id), array_agg(o_text::varchar ORDER BY id) FROM o", &[]),
+    ("SELECT ARRAY[o_varchar::text, $1], ARRAY[o_varchar, o_varchar::text] FROM o ORDER BY id", &[Some("given")]),
+    (
+        "SELECT x, x::varchar FROM (SELECT id, o_varchar::text AS x FROM o) s WHERE x = $1 OR x > $2 ORDER BY id",
+        &[Some("b"), Some("c")],
+    ),
+    ("SELECT o_varchar::text, count(*) FROM o GROUP BY o_varchar::text ORDER BY 1", &[]),
+    ("SELECT DISTINCT o_varchar::text FROM o ORDER BY 1", &[]),
+    ("INSERT INTO o (id, o_varchar) VALUES (900, 'new') RETURNING o_varchar::text, o_varchar", &[]),
+];
+
 const DISTINCT: &[Case] = &[
     ("SELECT DISTINCT COALESCE(t, 'none') AS x FROM a", &[]),
     ("SELECT DISTINCT COALESCE(t, $1), i FROM a", &[Some("x")]),
@@ -164,5 +195,5 @@ const EXTREMES: &[Case] = &[
 
 #[test]
 fn computed_columns_are_the_same() {
-    super::same(&[ORDERED, DISTINCT, GROUPED, EXTREMES]);
+    super::same(&[ORDERED, CAST, DISTINCT, GROUPED, EXTREMES]);
 }
