@@ -43,7 +43,7 @@ fn a_short_run_measures_every_section() {
         of("connections", "connect, select, leave", way);
     }
     of("wire", "TPC-B, pipeline", "columnseal");
-    for load in ["lookup", "LIKE"] {
+    for load in ["lookup", "lookup, 1 client", "LIKE"] {
         for way in ["direct, plain", "columnseal, plain", "columnseal, encrypted"] {
             of("columns", load, way);
         }

@@ -45,8 +45,8 @@ fn run(stage: &Stage, args: &BenchArgs, load: &ColumnLoad, table: &str, rows: u3
         protocol: load.protocol,
         script: load.script(stage, table, rows)?,
         statements: 1,
-        // One where every row is read; else the number that is nearest to 8.
-        clients: if load.whole { 1 } else { args.clients.iter().copied().min_by_key(|c| c.abs_diff(8)).unwrap_or(8) },
+        // Else the number that is nearest to 8.
+        clients: if load.alone { 1 } else { args.clients.iter().copied().min_by_key(|c| c.abs_diff(8)).unwrap_or(8) },
         seconds: args.seconds,
         scale: 1,
         connects: false,

@@ -78,14 +78,21 @@ pub(super) struct ColumnLoad {
     sql: &'static str,
     /// It reads every row.
     pub(super) whole: bool,
+    /// One client alone runs it: what a statement takes where none waits for another.
+    pub(super) alone: bool,
     /// It searches text.
     pub(super) searches: bool,
 }
 
+/// The lookup of one client.
+pub(super) const LOOKUP_ALONE: &str = "lookup, 1 client";
+const LOOKUP: &str = "SELECT email, name FROM {t} WHERE account = :n";
+
 /// Loads of encrypted columns and of plain ones.
-pub(super) const COLUMNS: [ColumnLoad; 9] = [
+pub(super) const COLUMNS: [ColumnLoad; 10] = [
     ColumnLoad::new("row by plain key", "SELECT note FROM {t} WHERE id = :n"),
-    ColumnLoad::new("lookup", "SELECT email, name FROM {t} WHERE account = :n"),
+    ColumnLoad::new("lookup", LOOKUP),
+    ColumnLoad { alone: true, ..ColumnLoad::new(LOOKUP_ALONE, LOOKUP) },
     ColumnLoad::new("range of 100", "SELECT id, age FROM {t} WHERE age BETWEEN :n AND :m"),
     ColumnLoad::new("first 20 by order", "SELECT id, email FROM {t} WHERE age >= :n ORDER BY age LIMIT 20"),
     ColumnLoad::new(
@@ -97,9 +104,14 @@ pub(super) const COLUMNS: [ColumnLoad; 9] = [
         searches: true,
         ..ColumnLoad::new("LIKE", "SELECT id, bio FROM {t} WHERE bio LIKE '%y :n o%'")
     },
-    ColumnLoad { whole: true, ..ColumnLoad::new("group by", "SELECT grp, count(*) FROM {t} GROUP BY grp") },
     ColumnLoad {
         whole: true,
+        alone: true,
+        ..ColumnLoad::new("group by", "SELECT grp, count(*) FROM {t} GROUP BY grp")
+    },
+    ColumnLoad {
+        whole: true,
+        alone: true,
         ..ColumnLoad::new("sort", "SELECT count(*) FROM (SELECT id FROM {t} ORDER BY age, id OFFSET 0) s")
     },
     ColumnLoad::new("insert", "INSERT INTO {t}_new VALUES (:n, :n, 'person@example.com', 'A Person')"),
@@ -107,7 +119,7 @@ pub(super) const COLUMNS: [ColumnLoad; 9] = [
 
 impl ColumnLoad {
     const fn new(name: &'static str, sql: &'static str) -> ColumnLoad {
-        ColumnLoad { name, protocol: "prepared", sql, whole: false, searches: false }
+        ColumnLoad { name, protocol: "prepared", sql, whole: false, alone: false, searches: false }
     }
 
     /// The script over a table with so many rows.
