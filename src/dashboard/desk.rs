@@ -137,6 +137,6 @@ fn waiting(keys: &Mutex<Keys>) -> MutexGuard<'_, Keys> {
 }
 
 fn name() -> Result<String, KeysError> {
-    let bytes: [u8; 16] = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let bytes: [u8; 16] = random::array()?;
     Ok(encode(&bytes))
 }

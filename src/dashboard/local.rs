@@ -88,7 +88,7 @@ impl Dashboard {
         let address = listener.local_addr().map_err(|why| LocalError::Listen { port, why })?;
         let port = address.port();
         let hosts = vec![format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-        let signing = SigningKey::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let signing = SigningKey::generate().map_err(KeysError::from)?;
         let (cookie, ticket) = (format!("columnseal-{port}"), Mutex::default());
         let place = Local { workspace, signing, hosts, cookie, idle, address, ticket, tell: Box::new(tell) };
         place.invite()?;
@@ -111,7 +111,7 @@ impl Dashboard {
 impl Local {
     /// Makes an address and tells it.
     fn invite(&self) -> Result<(), KeysError> {
-        let bytes: [u8; 32] = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let bytes: [u8; 32] = random::array()?;
         let text = encode(&bytes);
         let url = format!("http://{}/login?ticket={text}", self.address);
         let now = Instant::now();

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::Epoch;
+use crate::crypto::random::RandomError;
 
 use super::root_fault::RootKeyFault;
 use super::service::Revision;
@@ -252,6 +253,13 @@ pub enum KeysError {
         /// The thing, by kind and name.
         what: String,
     },
+}
+
+/// Without randomness nothing can be made, now.
+impl From<RandomError> for KeysError {
+    fn from(error: RandomError) -> Self {
+        Self::unavailable(error.to_string())
+    }
 }
 
 impl KeysError {

@@ -99,7 +99,7 @@ impl Authorization {
         (method, path): (&str, &str),
         (body, time_ms): (&[u8], u64),
     ) -> Result<Self, KeysError> {
-        let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let nonce = random::array()?;
         let client = key.client_id();
         let digest = Sha256::digest(body).into();
         let mut auth = Self { client, time_ms, nonce, signature: Signature([0; 64]) };
@@ -187,7 +187,7 @@ impl<B: Body> Request<B> {
     /// A request of an admin who is signed in to the key server's page. For the service alone, which has seen whose session it
     /// is: nothing is signed. The client's standing is checked as for every request.
     pub(crate) fn of_session(client: ClientId, origin: Origin, body: &[u8]) -> Result<Self, KeysError> {
-        let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let nonce = random::array()?;
         let auth = Authorization { client, time_ms: wall_ms(), nonce, signature: Signature([0; 64]) };
         Ok(Self { vouched: true, ..Self::read(auth, origin, body)? })
     }

@@ -96,7 +96,7 @@ pub struct Founding {
 impl Token {
     /// Reads the file, and makes it where there is none.
     pub fn load_or_create(path: &Path) -> Result<Self, KeysError> {
-        let token = Self(Zeroizing::new(random::array().map_err(no_random)?));
+        let token = Self(Zeroizing::new(random::array()?));
         let text = Zeroizing::new(format!("{PREFIX}{}\n", hex::encode(*token.0)));
         if let Some(folder) = path.parent() {
             files::private_folder(folder)?;
@@ -168,7 +168,7 @@ pub(super) struct Founder {
 impl Founder {
     /// Draws the keys; a root key file and a token that are not there are made.
     pub(super) fn new(store: Box<dyn Store>, root_key: &Source, token_path: &Path) -> Result<Self, KeysError> {
-        let service = ServiceId(random::array().map_err(no_random)?);
+        let service = ServiceId(random::array()?);
         if let Source::File(path) = root_key {
             files::private_folder(path.parent().unwrap_or(Path::new("")))?;
         }
@@ -240,7 +240,7 @@ pub(super) struct ServiceSecret(pub(super) Zeroizing<[u8; 64]>);
 impl ServiceSecret {
     pub(super) fn generate() -> Result<Self, KeysError> {
         let mut seeds = Zeroizing::new([0; 64]);
-        random::fill(&mut *seeds).map_err(no_random)?;
+        random::fill(&mut *seeds)?;
         Ok(Self(seeds))
     }
 
@@ -255,7 +255,7 @@ impl ServiceSecret {
 
 /// The admin's side: asks with this.
 pub(super) fn ask_offer() -> Result<AskOffer, KeysError> {
-    Ok(AskOffer { nonce: random::array().map_err(no_random)? })
+    Ok(AskOffer { nonce: random::array()? })
 }
 
 /// The admin's side: the offer comes from whoever knows the token.
@@ -286,8 +286,4 @@ pub(super) fn found(
     };
     founding.proof = token.prove(&founding.message());
     Ok(founding)
-}
-
-fn no_random(error: random::RandomError) -> KeysError {
-    KeysError::unavailable(error.to_string())
 }

@@ -11,12 +11,11 @@ use tokio::net::UnixListener;
 
 use super::dial::{DialError, Dialer, Security};
 use super::link::{Link, Message};
-use super::login::{Answers, LoginError, MAX_LOGIN, Reply};
+use super::login::{Answers, LoginError, MAX_LOGIN, Reply, is_not_admitted};
 use super::passfile::PassfileError;
 use super::stream::{Socket, Stream};
 use crate::wire::error::ErrorView;
 use crate::wire::server::tag;
-use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{Authentication, Packet, packet, put_negotiate, put_ok, put_startup};
 
 /// Why a connection could not be lent.
@@ -191,7 +190,7 @@ fn refusal(message: &Message, first: bool) -> Result<Outcome, LendError> {
     let view = ErrorView::parse(message.body()).map_err(odd)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let why = format!("{} ({})", text(view.message()), text(view.sqlstate()));
-    match first && view.sqlstate() == SqlState::INVALID_AUTHORIZATION.0.as_bytes() {
+    match first && is_not_admitted(&view) {
         true => Ok(Outcome::NotAdmitted(why)),
         false => Err(LendError::Refused(why)),
     }

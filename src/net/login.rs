@@ -14,6 +14,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::settings::ChannelBinding;
 use super::stream::Stream;
+use crate::wire::error::ErrorView;
+use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::{Authentication, Mechanisms};
 
 /// A role and its password.
@@ -73,6 +75,11 @@ impl std::fmt::Debug for Reply {
 
 /// Greatest length field of a server's message during a login.
 pub const MAX_LOGIN: usize = 64 * 1024;
+
+/// The server admits no such connection, by its `pg_hba.conf`: another attempt may differ.
+pub(crate) fn is_not_admitted(error: &ErrorView<'_>) -> bool {
+    error.sqlstate() == SqlState::INVALID_AUTHORIZATION.0.as_bytes()
+}
 
 /// One login.
 pub struct Answers {

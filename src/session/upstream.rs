@@ -18,7 +18,7 @@ use super::listen::Gate;
 use super::managed;
 use super::scram::{PLAIN, PLUS};
 use crate::net::dial::{Address, DialError, Security};
-use crate::net::login::{Answers, LoginError, MAX_LOGIN, Reply};
+use crate::net::login::{self, Answers, LoginError, MAX_LOGIN, Reply};
 use crate::net::settings::SslMode;
 use crate::net::stream::{ClientStream, ServerStream, TlsInfo};
 use crate::wire::error::{ErrorView, PgError};
@@ -452,8 +452,7 @@ enum Step {
 }
 
 fn is_not_admitted(message: &Message) -> bool {
-    let refused = SqlState::INVALID_AUTHORIZATION.0.as_bytes();
-    ErrorView::parse(message.body()).is_ok_and(|view| view.sqlstate() == refused)
+    ErrorView::parse(message.body()).is_ok_and(|view| login::is_not_admitted(&view))
 }
 
 fn asks_scram(message: &Message) -> bool {

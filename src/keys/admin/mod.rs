@@ -87,8 +87,8 @@ struct Certified {
 }
 
 fn draw_one(of: Certified, server: &PublicShare) -> Result<OwnShare, KeysError> {
-    let share = ClientShare::generate().map_err(no_random)?;
-    let hedge = Hedge::generate().map_err(no_random)?;
+    let share = ClientShare::generate()?;
+    let hedge = Hedge::generate()?;
     let public = keyset_public(&share, server).map_err(|_| KeysError::bad_answer("a malformed share"))?;
     let Certified { keyset, split, epoch, kref } = of;
     let (suite, commitment) = (Suite::Ristretto255, hedge.commit());
@@ -152,7 +152,7 @@ pub fn grant(
     let mut keyset = None;
     for own in own.shares.iter().filter(|own| needs(terms.permissions, own.certificate.split)) {
         let certificate = &own.certificate;
-        let (share, delta) = own.share.grant().map_err(no_random)?;
+        let (share, delta) = own.share.grant()?;
         sealed.push(seal_share(client, id, certificate, &share, &own.hedge)?);
         let context = place(certificate, id);
         let purpose = Purpose { sealed: Sealed::Delta, context: &context };
@@ -234,10 +234,6 @@ fn seal_share(
     let purpose = Purpose { sealed: Sealed::ClientShare, context: &context };
     let sealed = to.seal.seal(purpose, &certificate.public.to_bytes(), &*message).map_err(|_| unsealed())?;
     Ok(SealedShare { split: certificate.split, epoch: certificate.epoch, sealed })
-}
-
-fn no_random(error: crate::crypto::random::RandomError) -> KeysError {
-    KeysError::unavailable(error.to_string())
 }
 
 fn unsealed() -> KeysError {

@@ -82,7 +82,7 @@ async fn fill(shared: &Arc<Shared>, keyset: &Arc<Keyset>, starved: bool) -> Resu
     }
     let count = u32::try_from(count).expect("at most MAX_KEYS");
     let (epoch, _) = keyset.current(Split::Data).ok_or_else(|| no_share(keyset, "encrypt"))?;
-    let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let nonce = random::array()?;
     let new = shared.ask(&EncryptKeys { keyset: keyset.id, grant: keyset.digest, epoch, nonce, count }).await?;
     let keys = {
         let keyset = Arc::clone(keyset);

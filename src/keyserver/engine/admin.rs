@@ -49,11 +49,11 @@ impl Engine {
             let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
             free_keyset_name(tx, &request.body.name, None)?;
             let (client, now) = (permit.client(), wall_ms());
-            let keyset = KeysetId(crate::crypto::random::array().map_err(no_random)?);
+            let keyset = KeysetId(crate::crypto::random::array()?);
             let kref = workspace::take_kref(tx)?;
             keysets::drop_offers(tx, keyset, now.saturating_sub(OFFER_MS))?;
             let half = |split| -> Result<_, KeysError> {
-                let share = ServerShare::generate().map_err(no_random)?;
+                let share = ServerShare::generate()?;
                 let wrapped = self.inner.wrap.wrap(&Place::offer(client, keyset, split), &*share.to_bytes())?;
                 keysets::insert_offer(tx, keyset, split, &keysets::OfferRow { client, kref, wrapped }, now)?;
                 Ok(share.public())
@@ -423,10 +423,6 @@ pub(super) fn certificates(tx: &dyn Tx, trust: &Trust, keyset: KeysetId) -> Resu
 fn find<'a>(sealed: &'a [SealedShare], certificate: &Certificate) -> Option<&'a [u8]> {
     let found = sealed.iter().find(|sealed| sealed.split == certificate.split && sealed.epoch == certificate.epoch);
     found.map(|sealed| sealed.sealed.as_slice())
-}
-
-pub(super) fn no_random(error: crate::crypto::random::RandomError) -> KeysError {
-    KeysError::unavailable(error.to_string())
 }
 
 fn not_default(name: &str) -> Result<(), KeysError> {

@@ -16,7 +16,7 @@ use super::super::root_key::Place;
 use super::super::store::tables::{changes, grants, keysets, workspace};
 use super::super::store::{self, Tx};
 use super::Engine;
-use super::admin::{Given, OFFER_MS, TEST_KEY, certificates, no_random};
+use super::admin::{Given, OFFER_MS, TEST_KEY, certificates};
 use super::fetch::{evaluate, log};
 
 impl Engine {
@@ -37,7 +37,7 @@ impl Engine {
             let (client, now) = (permit.client(), wall_ms());
             let kref = workspace::take_kref(tx)?;
             keysets::drop_offers(tx, keyset, now.saturating_sub(OFFER_MS))?;
-            let share = ServerShare::generate().map_err(no_random)?;
+            let share = ServerShare::generate()?;
             let wrapped = self.inner.wrap.wrap(&Place::offer(client, keyset, Split::Data), &*share.to_bytes())?;
             keysets::insert_offer(tx, keyset, Split::Data, &keysets::OfferRow { client, kref, wrapped }, now)?;
             Ok(EpochOffer { epoch: keysets::next_epoch(tx, keyset)?, kref, public: share.public() })

@@ -35,7 +35,7 @@ impl Engine {
     pub fn encrypt_keys(&self, request: &Request<EncryptKeys>) -> Result<NewKeys, KeysError> {
         let body = &request.body;
         let count = batch(body.count as usize)?;
-        let server_nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let server_nonce = random::array()?;
         let share = self.written_down(|tx, trail| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;

@@ -74,7 +74,7 @@ impl Engine {
         store::write(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check_admin(tx, &trust, self.gate(), request)?;
-            let nonce = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+            let nonce = random::array()?;
             let ticket = Ticket { client: permit.client(), nonce, time_ms: wall_ms() };
             Ok(SessionTicket { ticket: ticket.write(self), valid_ms: TICKET_MS })
         })

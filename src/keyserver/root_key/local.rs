@@ -70,7 +70,7 @@ impl RootKey for Local {
 
 /// Makes a file with a new key where there is none.
 pub(super) fn create(path: &Path) -> Result<(), KeysError> {
-    let key = Key32::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let key = Key32::generate()?;
     let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(key.as_bytes()))));
     files::create(path, &text).map(drop)
 }

@@ -34,7 +34,7 @@ impl NewStoreKey {
     /// Draws a key for `service`. A root key file that is not there is made.
     pub fn make(source: &Source, service: [u8; 16]) -> Result<Self, KeysError> {
         let root = Root::open_or_create(source)?;
-        let key = Key32::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let key = Key32::generate()?;
         let wrapped = root.wrap(&Binding::new(service), &key)?;
         Ok(Self { key: StoreKey::new(&key), kind: root.key.kind().name(), description: root.name, wrapped })
     }

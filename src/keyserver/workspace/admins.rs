@@ -255,7 +255,7 @@ fn recovered_device(options: &InitOptions, root: &RootKey) -> Result<ClientKey, 
     }
     files::private_folder(&options.home)?;
     files::private_folder(file.parent().expect("the path ends in device/client.key"))?;
-    let key = ClientKey::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let key = ClientKey::generate()?;
     let secret = Zeroizing::new(format!("{}\n", *key.to_secret(&root.fingerprint())));
     if !files::create(&file, &secret)? {
         return Err(KeysError::Exists { what: format!("the device key {}", file.display()) });

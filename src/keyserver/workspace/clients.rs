@@ -70,7 +70,7 @@ pub struct CreatedClient {
 impl Workspace {
     /// Makes a client key here and grants it the keysets. All or nothing.
     pub fn create_client(&self, new: &NewClient) -> Result<CreatedClient, KeysError> {
-        let key = ClientKey::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let key = ClientKey::generate()?;
         let client = self.approve_client(key.public(), new)?;
         Ok(CreatedClient { client, secret: SecretString::from(key.to_secret(&self.root).as_str().to_owned()) })
     }
@@ -154,7 +154,8 @@ impl Workspace {
     ) -> Result<Vec<GrantInfo>, KeysError> {
         let mut view = self.view_as_seen()?;
         let client = view.client(client)?.0.clone();
-        let mut ids = keysets.iter().map(|name| Ok(view.keyset(name)?.record.id)).collect::<Result<Vec<_>, _>>()?;
+        let mut ids =
+            keysets.iter().map(|name| Ok(view.keyset(name)?.record.id)).collect::<Result<Vec<_>, KeysError>>()?;
         let mut seen = HashSet::new();
         ids.retain(|id| seen.insert(*id));
         let allowed = (permissions, after(wall_ms(), expires));

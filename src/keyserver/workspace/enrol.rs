@@ -98,9 +98,8 @@ impl Enrolling {
         home: &Path,
         (device, owner): (&str, &str),
     ) -> Result<Self, KeysError> {
-        let no_random = |e: crate::crypto::random::RandomError| KeysError::unavailable(e.to_string());
-        let (key, now) = (Arc::new(ClientKey::generate().map_err(no_random)?), wall_ms());
-        let side = DeviceSide::begin(&key, root, now).map_err(no_random)?;
+        let (key, now) = (Arc::new(ClientKey::generate()?), wall_ms());
+        let side = DeviceSide::begin(&key, root, now)?;
         let device_file = device_path(home);
         if device_file.exists() {
             return Err(KeysError::Exists { what: format!("the device key {}", device_file.display()) });

@@ -145,7 +145,7 @@ fn report(options: &InitOptions, workspace: &Workspace, created: bool, store: St
 /// Makes the workspace in one transaction; the files of root and device are on disk before it is committed. `false`:
 /// another process was faster.
 fn found(options: &InitOptions, device_file: &Path, store: &dyn Store) -> Result<bool, KeysError> {
-    let service = ServiceId(random::array().map_err(no_random)?);
+    let service = ServiceId(random::array()?);
     if let Source::File(path) = &options.root_key {
         files::private_folder(path.parent().unwrap_or(Path::new("")))?;
     }
@@ -187,8 +187,8 @@ fn unfinished(options: &InitOptions, device_file: &Path) -> Result<Option<Founde
 }
 
 fn fresh(options: &InitOptions, device_file: &Path) -> Result<Founders, KeysError> {
-    let root = RootKey::generate().map_err(no_random)?;
-    let device = ClientKey::generate().map_err(no_random)?;
+    let root = RootKey::generate()?;
+    let device = ClientKey::generate()?;
     let fingerprint = root.fingerprint();
     if let Some(folder) = options.recovery_file.parent() {
         files::private_folder(folder)?;
@@ -247,8 +247,4 @@ fn recovery_kit(root: &RootKey, fingerprint: RootFingerprint) -> Zeroizing<Strin
          {}\n",
         *root.to_recovery()
     ))
-}
-
-fn no_random(error: random::RandomError) -> KeysError {
-    KeysError::unavailable(error.to_string())
 }

@@ -239,7 +239,7 @@ impl Workspace {
                 Err(KeysError::Conflict) => {}
                 done => return done,
             }
-            let [chance] = random::array::<1>().map_err(|e| KeysError::unavailable(e.to_string()))?;
+            let [chance] = random::array::<1>()?;
             let most = PAUSE_MS * u64::from(tried.min(8));
             std::thread::sleep(Duration::from_millis(most * u64::from(chance) / 256));
         }

@@ -56,7 +56,7 @@ impl RequestedClient {
                 KeysError::invalid("it is not known which workspace the key is for: give its --root fingerprint")
             })?,
         };
-        let key = ClientKey::generate().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let key = ClientKey::generate()?;
         let request = ClientRequest { public: key.public().clone(), root, name: name.to_owned() };
         let secret = SecretString::from(key.to_secret(&root).as_str().to_owned());
         Ok(Self { request, id: key.client_id().to_string(), secret })
@@ -82,7 +82,7 @@ impl Workspace {
         request.map_or(Ok(()), |request| self.same_root(request))?;
         let made = match request {
             Some(_) => None,
-            None => Some(ClientKey::generate().map_err(|e| KeysError::unavailable(e.to_string()))?),
+            None => Some(ClientKey::generate()?),
         };
         let public = request.map(|request| &request.public).or(made.as_ref().map(ClientKey::public));
         let public = public.expect("there is a request or a key that was made");

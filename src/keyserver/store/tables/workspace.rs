@@ -85,7 +85,7 @@ pub fn take_kref(tx: &dyn Tx) -> Result<Kref, KeysError> {
 pub fn seal(tx: &dyn Tx, now_ms: u64) -> Result<(), KeysError> {
     let next = one(tx, "workspace", "SELECT next_kref FROM workspace", &[], |row| row.int32())?;
     let room = u32::MAX - next.ok_or_else(|| tx.corrupt("it holds no workspace"))?;
-    let chance = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+    let chance = random::array()?;
     let leap = LEAP.min(room / 16) + u32::from_be_bytes(chance) % (room / 16 + 1);
     let sql = "UPDATE workspace SET sealed = 1, generation = CASE WHEN generation < $1 THEN $1 ELSE generation + 1 END,
         next_kref = next_kref + $2, revision = revision + 1, changed_all = revision + 1";
