@@ -37,11 +37,11 @@ seal_database() {
     -c 'CREATE TABLE sealed.columnseal_suite (id int PRIMARY KEY, secret seal.text_ord)'
 }
 
-# start_proxy DATABASE LOG [SETTING=VALUE...]: from $port to $behind.
+# start_proxy DATABASE LOG [SETTING=VALUE...]: from $port to $behind; with a Unix socket beside PostgreSQL's.
 start_proxy() {
   local database=$1 log=$2
   shift 2
-  env CS_DATABASE__URL="postgres://postgres@127.0.0.1:$behind/$database" CS_SERVER__PORT="$port" CS_METRICS__LISTEN="127.0.0.1:$(free_port)" "$@" \
+  env CS_DATABASE__URL="postgres://postgres@127.0.0.1:$behind/$database" CS_SERVER__PORT="$port" CS_SERVER__HOST="127.0.0.1,$dir/pg" CS_METRICS__LISTEN="127.0.0.1:$(free_port)" "$@" \
     "$seal" proxy >"$log" 2>&1 &
   proxy_pid=$!
   for _ in $(seq 100); do

@@ -74,8 +74,8 @@ seal_database "$database"
 stop
 as_server tee "$dir/pg/template/pg_hba.conf" >/dev/null <<'CONF'
 host all pass_user,pqgopassword all password
-host all md5_user,pqgomd5 all md5
-host all scram_user,pqgoscram all scram-sha-256
+host all md5_user,pqgomd5,postgres_js_test_md5,testusermd5 all md5
+host all scram_user,pqgoscram,postgres_js_test_scram,test all scram-sha-256
 hostssl all ssl_user all trust
 host all ssl_user,pqgossl,pqgosslcert all reject
 host all,replication all all trust

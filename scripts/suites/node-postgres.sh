@@ -9,7 +9,7 @@ prepare() {
 run() {
   (cd "$suite/packages/pg" && find test/integration -name '*-tests.js' | sort) | while read -r file; do
     outcome=passed
-    (cd "$suite/packages/pg" && PGHOST=127.0.0.1 PGPORT="$port" PGUSER=postgres PGDATABASE=suite PGTESTNOSSL=true \
+    (cd "$suite/packages/pg" && PGHOST=127.0.0.1 PGPORT="$port" PGUSER=postgres PGDATABASE=suite PGTESTNOSSL=true NODE_NO_WARNINGS=1 \
       SCRAM_TEST_PGUSER=scram_user SCRAM_TEST_PGPASSWORD=password timeout 120 node "$file" >"$out/$1.one" 2>&1 </dev/null) || outcome=failed
     { echo "== $file"; cat "$out/$1.one"; } >>"$out/$1.log"
     echo "$file $outcome"

@@ -3,6 +3,7 @@ wants pgconn/pgconn.go
 setup() {
   cat <<'SQL'
 CREATE DOMAIN uint64 AS numeric(20,0);
+ALTER ROLE md5_user SUPERUSER;
 CREATE ROLE " tricky, ' } "" \\ test user " SUPERUSER PASSWORD 'secret';
 SQL
 }
