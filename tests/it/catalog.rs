@@ -214,6 +214,33 @@ fn ddl_past_the_proxy_is_noticed() {
 }
 
 #[test]
+fn migrations_can_be_run_again_from_the_first() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    let first = "CREATE TABLE t (id int, e seal.text_eq, plain text); CREATE INDEX ON t (e, plain)";
+    let second = "ALTER TABLE t ADD code varchar(10), ADD later seal.text_ord; CREATE INDEX ON t (later)";
+    for round in 0..2 {
+        for migration in [first, second] {
+            let answer = raw.query(migration);
+            assert!(answer.ends_with("C CREATE INDEX\nZ I"), "{round}: {answer}");
+        }
+        assert_eq!(raw.query("INSERT INTO t VALUES (1, 'x', 'y', NULL, 'z')"), "C INSERT 0 1\nZ I");
+        raw.query("DROP TABLE t");
+    }
+    // Values do not go to the table while it lacks the column.
+    raw.query(first);
+    for refused in [
+        "INSERT INTO t (id, e) VALUES (1, 'mark-lacking')",
+        "CREATE INDEX ON t (plain) WHERE plain = 'mark-lacking'",
+        "CREATE INDEX ON t ((plain || 'mark-lacking'))",
+        "ALTER TABLE t ADD later text DEFAULT 'mark-lacking'",
+    ] {
+        assert_eq!(raw.error(refused).code, "42P17", "{refused}");
+    }
+    nothing_leaked(&twin, &["mark-lacking"]);
+}
+
+#[test]
 fn a_confirmed_pin_holds_the_column_to_its_new_type() {
     let twin = twin();
     twin.sealed.sql("CREATE TABLE t (id int, e seal.text_eq)");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, CommentStmt, ObjectType, RangeVar, RenameStmt,
+    AlterTableCmd, AlterTableStmt, AlterTableType, CommentStmt, ObjectType, RangeVar, RenameStmt, TypeName,
 };
 
 use super::super::analyzer::{Analyzer, lookup};
@@ -14,8 +14,8 @@ use super::super::statement::Outcome;
 use super::super::steps::Steps;
 use super::super::tree;
 use super::super::types::always_quoted;
-use super::Table;
 use super::unique::Target;
+use super::{Table, columns_of};
 use crate::schema::catalog::{Key, Relation};
 
 const TAG: &str = "ALTER TABLE";
@@ -30,7 +30,7 @@ impl Analyzer<'_> {
         match range {
             // It is skipped.
             Some(_) if alter.missing_ok && relation.is_none() => {}
-            Some(range) => self.inherit(range, &mut columns)?,
+            Some(range) => columns.extend(columns_of(&self.changed(range, &added_types(alter))?)),
             None => {}
         }
         let name = alter.relation.as_ref().map_or("", |r| r.relname.as_str());
@@ -217,6 +217,21 @@ impl Analyzer<'_> {
 const CASCADE: i32 = pg_query::protobuf::DropBehavior::DropCascade as i32;
 
 /// An index of a relation, as it is written.
+/// Types of the columns that it adds.
+fn added_types(alter: &AlterTableStmt) -> Vec<&TypeName> {
+    let commands = alter.cmds.iter().filter_map(tree::kind);
+    let added = commands.filter_map(|command| match command {
+        NodeEnum::AlterTableCmd(command) => command.def.as_deref().and_then(tree::kind),
+        _ => None,
+    });
+    added
+        .filter_map(|def| match def {
+            NodeEnum::ColumnDef(column) => column.type_name.as_ref(),
+            _ => None,
+        })
+        .collect()
+}
+
 fn index_of(relation: &Relation, name: &str) -> String {
     format!("{}.{}", always_quoted(&relation.schema), always_quoted(name))
 }

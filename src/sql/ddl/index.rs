@@ -19,7 +19,7 @@ impl Analyzer<'_> {
     /// CREATE INDEX: an encrypted column is indexed by the term that its comparisons use.
     pub(in crate::sql) fn create_index(&mut self, index: &IndexStmt) -> Result<Outcome> {
         let Some(range) = &index.relation else { return Ok(Outcome::Forward) };
-        let item = self.range_var(range, true)?;
+        let item = self.changed(range, &[])?;
         let scope = Scope::new(vec![item], None);
         let elements = self.index_elements()?;
         for (node, token) in index.index_params.iter().zip(elements) {

@@ -13,7 +13,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnDef, ConstrType, Constraint, Node, RangeVar, TypeName};
 
 use self::unique::Unique;
-use super::analyzer::Analyzer;
+use super::analyzer::{Analyzer, lookup};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Columns, Derived, Item, Scope};
 use super::tree;
@@ -57,12 +57,34 @@ fn column(scope: &Scope<'_>, name: &str) -> Option<ColVal> {
     (0..item.len()).find(|&i| item.name(i) == name).map(|i| item.val(i))
 }
 
+fn columns_of(item: &Item) -> impl Iterator<Item = Derived> {
+    (0..item.len()).map(|i| Derived { name: item.name(i).to_string(), val: item.val(i) })
+}
+
 impl Analyzer<'_> {
     /// The columns of another table are this one's as well.
     fn inherit(&mut self, range: &RangeVar, columns: &mut Vec<Derived>) -> Result<()> {
         let item = self.range_var(range, true)?;
-        columns.extend((0..item.len()).map(|i| Derived { name: item.name(i).to_string(), val: item.val(i) }));
+        columns.extend(columns_of(&item));
         Ok(())
+    }
+
+    /// The table that a statement changes. Where the statement holds no value, its pinned columns may be missing: migrations
+    /// that make a table anew come to them one by one. `lengths`: types whose lengths are no values.
+    fn changed(&mut self, range: &RangeVar, lengths: &[&TypeName]) -> Result<Item> {
+        let lengths = lengths.iter().flat_map(|name| &name.typmods).filter_map(|length| match tree::kind(length) {
+            Some(NodeEnum::AConst(length)) => self.token(length.location).ok(),
+            _ => None,
+        });
+        let lengths: Vec<u32> = lengths.map(|token| token as u32).collect();
+        let found = lookup(self.catalog, self.session, &range.schemaname, &range.relname);
+        match found.filter(|r| r.alarm.is_some() && self.literals.iter().all(|l| lengths.contains(l))).cloned() {
+            None => self.range_var(range, true),
+            Some(relation) => {
+                self.touched |= relation.touching;
+                Ok(Item::new(self.item_id(), &range.relname, Columns::Relation(relation, Vec::new())))
+            }
+        }
     }
 
     fn new_column(&mut self, column: &ColumnDef) -> Result<Derived> {
