@@ -25,6 +25,10 @@ if [ "$what" = test ]; then
   need libpostgresql-jdbc-java
   need libhikaricp-java
   need libslf4j-java
+  need libhibernate3-java
+  need libjavassist-java
+  need_command go golang-go
+  need libpq-dev
   need ruby-activerecord
   need ruby-pg
   need_command node nodejs

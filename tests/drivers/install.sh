@@ -31,6 +31,10 @@ command -v javac >/dev/null || missing="$missing openjdk-17-jdk-headless"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+[ -f /usr/share/java/hibernate-core.jar ] || missing="$missing libhibernate3-java"
+[ -f /usr/share/java/javassist.jar ] || missing="$missing libjavassist-java"
+command -v go >/dev/null || missing="$missing golang-go"
+command -v pg_config >/dev/null || missing="$missing libpq-dev"
 ruby -e 'require "active_record"; require "pg"' 2>/dev/null || missing="$missing ruby-activerecord ruby-pg"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt $missing
@@ -84,3 +88,35 @@ if ! fresh orm "$orm/jdbc/Shop.java"; then
     javac -cp /usr/share/java/postgresql.jar:/usr/share/java/HikariCP.jar -d "$target/orm" "$orm/jdbc/Shop.java"
     finished orm "$orm/jdbc/Shop.java"
 fi
+
+if ! fresh hibernate "$orm/hibernate/App.java"; then
+    mkdir -p "$target/hibernate"
+    jars=$(sed 's|.*|/usr/share/java/&.jar|' "$orm/hibernate/jars" | paste -sd:)
+    javac -XDsuppressNotes -cp "$jars" -d "$target/hibernate" "$orm/hibernate/App.java"
+    finished hibernate "$orm/hibernate/App.java"
+fi
+
+# Debian's packages of Go sources are unpacked, not installed: they depend on many others, of which nothing is built here.
+if ! fresh go "$orm/go.packages"; then
+    rm -rf "$target/go"
+    mkdir -p "$target/go/packages"
+    (
+        cd "$target/go/packages"
+        fetch() { xargs apt-get download -qq -o APT::Sandbox::User=root <"$orm/go.packages" >/dev/null; }
+        fetch 2>/dev/null || { [ "$(id -u)" -ne 0 ] || apt-get update -qq; fetch; }
+        for package in *.deb; do dpkg-deb -x "$package" "$target/go"; done
+    )
+    rm -rf "$target/go/packages"
+    finished go "$orm/go.packages"
+    rm -f "$target/pgx.done" "$target/gorm.done"
+fi
+for application in pgx gorm; do
+    if ! fresh $application "$orm/$application/main.go"; then
+        GO111MODULE=off GOFLAGS='' GOPATH="$target/go/usr/share/gocode" GOCACHE="$target/go/cache" \
+            go build -o "$target/go/$application" "$orm/$application/main.go"
+        finished $application "$orm/$application/main.go"
+    fi
+done
+rm -rf "$target/go/cache"
+
+cargo build --quiet --locked --manifest-path "$orm/rust/Cargo.toml" --target-dir "$target/rust"

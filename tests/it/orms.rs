@@ -41,6 +41,15 @@ fn node(name: &str) -> Command {
     command
 }
 
+/// Java with the classes in a folder and Debian's jars.
+fn java(classes: &str, jars: &[&str]) -> Command {
+    let jars: Vec<String> = jars.iter().map(|jar| format!("/usr/share/java/{jar}.jar")).collect();
+    let path = format!("{}:{}", installed(classes).display(), jars.join(":"));
+    let mut command = Command::new("java");
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &path]);
+    command
+}
+
 #[test]
 fn sqlalchemy_and_alembic() {
     same_application(&mut python("sqlalchemy"), &["customers", "orders"]);
@@ -75,14 +84,40 @@ fn activerecord() {
 
 #[test]
 fn jdbc_and_hikari() {
-    let jars = ["postgresql", "HikariCP", "slf4j-api", "slf4j-nop"].map(|jar| format!("/usr/share/java/{jar}.jar"));
-    let path = format!("{}:{}", installed("orm").display(), jars.join(":"));
-    let mut command = Command::new("java");
-    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &path, "Shop"]);
-    same_application(&mut command, &["customers", "orders"]);
+    let mut command = java("orm", &["postgresql", "HikariCP", "slf4j-api", "slf4j-nop"]);
+    same_application(command.arg("Shop"), &["customers", "orders"]);
+}
+
+#[test]
+fn hibernate() {
+    let jars = std::fs::read_to_string(folder("hibernate").join("jars")).unwrap();
+    let mut command = java("hibernate", &jars.lines().collect::<Vec<_>>());
+    // Its proxies are classes that are made as it runs.
+    command.args(["--add-opens", "java.base/java.lang=ALL-UNNAMED", "App"]);
+    same_application(&mut command, &["customers", "purchases"]);
 }
 
 #[test]
 fn knex() {
     same_application(&mut node("knex"), &["customers", "orders"]);
+}
+
+#[test]
+fn sqlx() {
+    same_application(&mut Command::new(installed("rust/debug/with_sqlx")), &["customers", "orders"]);
+}
+
+#[test]
+fn diesel() {
+    same_application(&mut Command::new(installed("rust/debug/with_diesel")), &["customers", "orders"]);
+}
+
+#[test]
+fn pgx() {
+    same_application(&mut Command::new(installed("go/pgx")), &["customers", "orders"]);
+}
+
+#[test]
+fn gorm() {
+    same_application(&mut Command::new(installed("go/gorm")), &["customers", "orders", "notes"]);
 }
