@@ -216,7 +216,6 @@ impl Analyzer<'_> {
 /// `DropBehavior` of the grammar.
 const CASCADE: i32 = pg_query::protobuf::DropBehavior::DropCascade as i32;
 
-/// An index of a relation, as it is written.
 /// Types of the columns that it adds.
 fn added_types(alter: &AlterTableStmt) -> Vec<&TypeName> {
     let commands = alter.cmds.iter().filter_map(tree::kind);
@@ -232,6 +231,7 @@ fn added_types(alter: &AlterTableStmt) -> Vec<&TypeName> {
         .collect()
 }
 
+/// An index of a relation, as it is written.
 fn index_of(relation: &Relation, name: &str) -> String {
     format!("{}.{}", always_quoted(&relation.schema), always_quoted(name))
 }
