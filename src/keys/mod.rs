@@ -9,6 +9,7 @@
 //! access       records of data access, as the audit trail keeps them
 //! alarm        alarms of pins, as the audit trail keeps them
 //! signed       answers and events as the service signs them
+//! usage        what clients tell of their work
 //! admin        an admin's arithmetic: keysets, grants
 //! audit        heads of audit chains
 //! enrol        how a new device is let in
@@ -32,6 +33,7 @@ mod root_fault;
 pub mod service;
 pub mod settings;
 pub mod signed;
+pub mod usage;
 
 pub use error::KeysError;
 pub use metered::Metered;

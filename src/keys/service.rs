@@ -21,6 +21,7 @@ use super::codec::Malformed;
 use super::error::KeysError;
 use super::permissions::Permissions;
 use super::request::{Body, Call, ServiceId};
+use super::usage::Used;
 
 /// Most keys, types or keysets of one request.
 pub const MAX_KEYS: usize = 256;
@@ -106,9 +107,13 @@ pub struct Lease {
 }
 
 /// Asks for the [`Lease`].
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Renew {}
+pub struct Renew {
+    /// What the client did since it told last. A service that does not know of it refuses the request as malformed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
+}
 
 /// Everything that concerns one client, but the grants themselves.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::audit::Tally;
 use super::copy_seal::{Sealer, Stuck, Wanted};
 use super::errors;
+use crate::crypto::KeysetId;
 use crate::keys::Ring;
 use crate::wire::client::{self, tag};
 use crate::wire::copy::{self, Step};
@@ -70,9 +71,9 @@ impl Incoming {
         Incoming { sealer, buffer: Zeroizing::default(), start: 0, left: 0, ended: false, step: None }
     }
 
-    /// Values sealed since it was last asked.
-    pub(super) fn sealed(&mut self) -> u64 {
-        self.sealer.as_mut().map_or(0, |sealer| std::mem::take(&mut sealer.sealed))
+    /// Values sealed since it was last asked: by keyset, and how many in all.
+    pub(super) fn sealed(&mut self, each: impl FnMut(KeysetId, u64)) -> u64 {
+        self.sealer.as_mut().map_or(0, |sealer| sealer.sealed.take(each))
     }
 
     /// Takes what it can of `input`, until `room` bytes or more were appended to `out`; says how much was used.

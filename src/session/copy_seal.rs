@@ -8,6 +8,7 @@ use super::cell::{self, SealFault};
 use super::copy_in::Around;
 use super::errors;
 use super::prepared::{Copying, Portal};
+use super::state::ByKeyset;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
 use crate::crypto::{KeysetId, TypeId};
@@ -60,7 +61,7 @@ pub(super) struct Sealer {
     arrays: Vec<(usize, Vec<u8>)>,
     begun: bool,
     /// Values sealed.
-    pub(super) sealed: u64,
+    pub(super) sealed: ByKeyset,
 }
 
 impl Sealer {
@@ -81,7 +82,7 @@ impl Sealer {
             text: Vec::new(),
             arrays: Vec::new(),
             begun: false,
-            sealed: 0,
+            sealed: ByKeyset::default(),
         })
     }
 
@@ -325,8 +326,9 @@ impl Sealer {
         let Some(key) = key else {
             return Err(self.bad(errors::internal("a column has no keyset"), Some(index)));
         };
+        let keyset = key.keyset();
         cell::store(enc, stored, key, terms.as_deref(), record).map_err(|fault| self.unfit(index, &fault))?;
-        self.sealed += 1;
+        self.sealed.add(keyset);
         around.tally.sealed(enc);
         Ok(())
     }

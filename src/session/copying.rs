@@ -66,7 +66,7 @@ where
                 self.state.exchange.turn_to(Some(Spent::Sealing));
                 let (used, outcome) = incoming.take(&mut around, input, room, out);
                 self.pipe.client.consume(used);
-                let sealed = incoming.sealed();
+                let sealed = incoming.sealed(|keyset, values| self.shared.ring.sealed(keyset, values));
                 self.shared.metrics.sealed(sealed);
                 tries = if sealed > 0 { 0 } else { tries };
                 match outcome {
@@ -120,7 +120,7 @@ where
         if error.severity == Severity::Fatal {
             return Err(error.into());
         }
-        self.shared.metrics.refused(error.sqlstate.0);
+        self.shared.refused(error.sqlstate.0);
         self.state.exchange.failed(error.sqlstate.0.as_bytes());
         client::copy_fail(&mut self.pipe.server.output, copy_in::OURS)?;
         self.state.copy_fault = Some(Box::new(error));

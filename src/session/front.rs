@@ -451,7 +451,9 @@ where
         self.state.exchange.turn_to(Some(Spent::Analysis));
         match bound {
             Ok((portal_state, sealed)) => {
-                self.shared.metrics.sealed(sealed);
+                let values = sealed.iter().map(|(_, values)| u64::from(*values)).sum();
+                self.shared.metrics.sealed(values);
+                sealed.iter().for_each(|(keyset, values)| self.shared.ring.sealed(*keyset, (*values).into()));
                 // Once, however often the portal or cursor is read from.
                 if prepared.cursor.is_none() {
                     self.state.tally.ran(prepared.entry.as_ref());
@@ -472,9 +474,8 @@ where
     }
 
     fn refuses(&mut self, error: &PgError) {
-        let metrics = &self.shared.metrics;
-        metrics.refused(error.sqlstate.0);
-        metrics.statements.of(Kind::Refused, self.state.exchange.command).increment(1);
+        self.shared.refused(error.sqlstate.0);
+        self.shared.metrics.statements.of(Kind::Refused, self.state.exchange.command).increment(1);
         self.state.exchange.refuses();
         self.state.exchange.failed(error.sqlstate.0.as_bytes());
     }

@@ -389,7 +389,7 @@ where
             };
             if let Err(error) = outcome {
                 let error = errors::keys(&error, "");
-                self.shared.metrics.refused(error.sqlstate.0);
+                self.shared.refused(error.sqlstate.0);
                 self.state.exchange.failed(error.sqlstate.0.as_bytes());
                 back::refuse(&mut self.state, &error, &mut self.pipe.client.output);
             }

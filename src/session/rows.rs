@@ -261,8 +261,9 @@ impl Opener<'_> {
         if codec != enc.def.plain.code() {
             return Err(errors::unreadable(column, row).into());
         }
-        self.state.counted.opened += 1;
-        Ok(key.keyset())
+        let keyset = key.keyset();
+        self.state.counted.opened.add(keyset);
+        Ok(keyset)
     }
 
     /// Appends an opened value as the client reads it.

@@ -88,7 +88,7 @@ struct Raw<'a> {
     declared: u32,
 }
 
-/// Seals and appends Bind; returns the portal and how many values were sealed. Nothing is appended on error.
+/// Seals and appends Bind; returns the portal and how many values of which keyset were sealed. Nothing is appended on error.
 ///
 /// # Errors
 /// What the client is told: a value that is not one of its type, a key that cannot be had.
@@ -99,7 +99,7 @@ pub(super) async fn bind(
     statement: &[u8],
     given: &Given<'_>,
     out: &mut Vec<u8>,
-) -> Result<(Portal, u64), PgError> {
+) -> Result<(Portal, Vec<(KeysetId, u32)>), PgError> {
     let Within { ring, settings, pick, shown, found, mark, viewer, tally, exchange } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
@@ -112,8 +112,7 @@ pub(super) async fn bind(
     portal_state.copy = copying(ring, pick, prepared)?;
     tally.turn_to(prepared.entry.as_ref());
     let checked = &prepared.plan.checks[..];
-    let mut work =
-        Work { keys, settings: &settings, sealed: 0, tally, scratch: Zeroizing::default(), checked, terms: Vec::new() };
+    let mut work = Work { keys, settings: &settings, tally, scratch: Zeroizing::default(), checked, terms: Vec::new() };
     let formats = prepared.plan.params.iter().zip(&raws).map(|(param, raw)| match param.role {
         Role::Plain => i16::from(raw.format == Format::Binary),
         Role::Shown(_) => 0,
@@ -141,7 +140,7 @@ pub(super) async fn bind(
         Some(declared) => Arc::clone(&declared.checks),
         None => work.checks(prepared),
     };
-    Ok((portal_state, work.sealed))
+    Ok((portal_state, work.keys.stored))
 }
 
 fn raw_values<'a>(
@@ -355,6 +354,8 @@ pub(super) async fn term_keys(
 struct Keys {
     terms: Vec<(crate::crypto::TypeId, Arc<TermKeys>)>,
     data: Vec<(KeysetId, Arc<DataKey>, u32)>,
+    /// How many values are to be sealed.
+    stored: Vec<(KeysetId, u32)>,
     chosen: Option<KeysetId>,
 }
 
@@ -366,8 +367,7 @@ impl Keys {
         raws: &[Raw<'_>],
         settings: &value::Settings,
     ) -> Result<Keys, PgError> {
-        let mut keys = Keys { terms: Vec::new(), data: Vec::new(), chosen: None };
-        let mut values: Vec<(KeysetId, u32)> = Vec::new();
+        let mut keys = Keys { terms: Vec::new(), data: Vec::new(), stored: Vec::new(), chosen: None };
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
             let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
             let enc = enc.single();
@@ -387,14 +387,16 @@ impl Keys {
                 Role::Store(_) => 1,
                 _ => continue,
             };
-            match values.iter_mut().find(|(k, _)| *k == keyset) {
+            match keys.stored.iter_mut().find(|(k, _)| *k == keyset) {
                 Some((_, n)) => *n += stored,
-                None => values.push((keyset, stored)),
+                None => keys.stored.push((keyset, stored)),
             }
         }
-        for (keyset, n) in values {
-            keys.take(ring, keyset, n).await.map_err(|e| errors::keys(&e, ""))?;
+        let stored = std::mem::take(&mut keys.stored);
+        for (keyset, n) in &stored {
+            keys.take(ring, *keyset, *n).await.map_err(|e| errors::keys(&e, ""))?;
         }
+        keys.stored = stored;
         Ok(keys)
     }
 
@@ -427,7 +429,6 @@ impl Keys {
 struct Work<'a> {
     keys: Keys,
     settings: &'a value::Settings,
-    sealed: u64,
     tally: &'a mut Tally,
     scratch: Zeroizing<Vec<u8>>,
     /// Columns that must equal an operand.
@@ -496,7 +497,6 @@ impl Work<'_> {
         let terms = self.keys.terms(enc).map(Arc::clone);
         let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
         let outcome = cell::store(enc, stored, key, terms.as_deref(), out);
-        self.sealed += 1;
         self.tally.sealed(enc);
         outcome
     }

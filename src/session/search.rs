@@ -334,7 +334,7 @@ where
             plaintext.clear();
             match at_hand.open(&search.enc.def.id, value, plaintext) {
                 Ok(codec) if codec == search.enc.def.plain.code() => {
-                    self.state.counted.opened += 1;
+                    self.state.counted.opened.add(at_hand.keyset());
                     return Ok(());
                 }
                 Ok(_) => break,

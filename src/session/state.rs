@@ -16,7 +16,7 @@ use super::ledger::{Await, Ledger, Names, Reader};
 use super::prepared::{Portal, Seen, Statement, Turning};
 use super::roles::Viewer;
 use crate::crypto::envelope::DataKey;
-use crate::crypto::{KeyId, Kref};
+use crate::crypto::{KeyId, KeysetId, Kref};
 use crate::schema::catalog::Catalog;
 use crate::sql::plan::{Effects, SessionState};
 use crate::sql::{self, Act};
@@ -47,12 +47,48 @@ impl Vars {
 }
 
 /// What is counted while a batch of bytes is looked at.
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 pub(super) struct Counted {
     /// Values opened.
-    pub(super) opened: u64,
+    pub(super) opened: ByKeyset,
     /// A row was refused with this.
     pub(super) refused: Option<SqlState>,
+}
+
+/// Values of a few keysets. Most values are of the keyset of the one before.
+#[derive(Default)]
+pub(super) struct ByKeyset(Vec<(KeysetId, u64)>);
+
+impl ByKeyset {
+    /// One more of this keyset.
+    pub(super) fn add(&mut self, keyset: KeysetId) {
+        match self.0.last_mut() {
+            Some((last, values)) if *last == keyset => *values += 1,
+            _ => self.turn_to(keyset),
+        }
+    }
+
+    #[cold]
+    fn turn_to(&mut self, keyset: KeysetId) {
+        match self.0.iter().position(|(known, _)| *known == keyset) {
+            Some(at) => {
+                let last = self.0.len() - 1;
+                self.0.swap(at, last);
+                self.0[last].1 += 1;
+            }
+            None => self.0.push((keyset, 1)),
+        }
+    }
+
+    /// Hands on what was counted, and keeps the room. How many in all.
+    pub(super) fn take(&mut self, mut each: impl FnMut(KeysetId, u64)) -> u64 {
+        let mut all = 0;
+        for (keyset, values) in self.0.drain(..) {
+            all += values;
+            each(keyset, values);
+        }
+        all
+    }
 }
 
 /// What the statements since the last Sync do.
@@ -456,5 +492,24 @@ impl State {
     /// The encodings under which text can be read as UTF-8.
     pub(super) fn reads_utf8(&self) -> bool {
         self.client_encoding.eq_ignore_ascii_case("UTF8") || self.client_encoding.eq_ignore_ascii_case("SQL_ASCII")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_apart_by_keyset_in_whatever_order_they_come() {
+        let mut counted = ByKeyset::default();
+        let mut told = Vec::new();
+        assert_eq!(counted.take(|_, _| panic!("nothing was counted")), 0);
+        for keyset in [1, 1, 2, 1, 3, 2, 2] {
+            counted.add(KeysetId([keyset; 16]));
+        }
+        assert_eq!(counted.take(|keyset, values| told.push((keyset.0[0], values))), 7);
+        told.sort_unstable();
+        assert_eq!(told, [(1, 3), (2, 3), (3, 1)]);
+        assert_eq!(counted.take(|_, _| panic!("it was taken")), 0);
     }
 }

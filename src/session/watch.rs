@@ -25,6 +25,12 @@ const PARTS: [&str; Spent::COUNT] = [
 ];
 
 impl Shared {
+    /// An error that the proxy raises itself, in place of an answer of the server's.
+    pub(super) fn refused(&self, sqlstate: &str) {
+        self.metrics.refused(sqlstate);
+        self.ring.refused();
+    }
+
     /// What somebody wants to know of statements.
     pub(super) fn watched(&self) -> Watched {
         let causes = self.tracer.is_some();
@@ -85,10 +91,10 @@ where
     /// Hands on what was counted while a batch of bytes was looked at.
     pub(super) fn count(&mut self) {
         self.state.tally.settle();
-        let counted = std::mem::take(&mut self.state.counted);
-        let metrics = &self.shared.metrics;
-        if counted.opened > 0 {
-            metrics.opened(counted.opened);
+        let (metrics, ring) = (&self.shared.metrics, &self.shared.ring);
+        let opened = self.state.counted.opened.take(|keyset, values| ring.opened(keyset, values));
+        if opened > 0 {
+            metrics.opened(opened);
         }
         self.state.statements.take(|kind, command, count| metrics.statements.of(kind, command).increment(count));
         for code in self.state.errors.drain(..) {
@@ -102,8 +108,8 @@ where
                 *before = now;
             }
         }
-        if let Some(sqlstate) = counted.refused {
-            metrics.refused(sqlstate.0);
+        if let Some(sqlstate) = self.state.counted.refused.take() {
+            self.shared.refused(sqlstate.0);
             self.state.exchange.failed(sqlstate.0.as_bytes());
             tracing::warn!(
                 database = self.database,

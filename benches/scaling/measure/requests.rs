@@ -63,10 +63,10 @@ pub async fn run(stage: &Stage) {
     let of = |number: usize| &clients[number % AT_ONCE];
     probe(stage, "connection with TLS, and GET service", 500, async |_| drop(stage.connect(&web).await)).await;
     probe(stage, "GET service", MANY, async |n| drop(of(n).remote.hello().await)).await;
-    probe(stage, "lease renewal", MANY, async |n| drop(of(n).ask(&Renew {}).await)).await;
+    probe(stage, "lease renewal", MANY, async |n| drop(of(n).ask(&Renew::default()).await)).await;
     let begin = Instant::now();
     for _ in 0..200 {
-        of(0).ask(&Renew {}).await;
+        of(0).ask(&Renew::default()).await;
     }
     show("  one after the other: wall time of one", begin.elapsed().as_secs_f64() * 1e6 / 200.0, "us");
     probe(stage, "state, 1 keyset", MANY, async |n| drop(of(n).ask(&GetState {}).await)).await;
@@ -105,8 +105,10 @@ async fn new_clients(stage: &Stage) {
     for key in &keys {
         clients.push(stage.connect(key).await);
     }
-    let first = probe(stage, "lease renewal, client noted", NEW, async |n| drop(clients[n].ask(&Renew {}).await)).await;
-    let again = probe(stage, "lease renewal, noted before", NEW, async |n| drop(clients[n].ask(&Renew {}).await)).await;
+    let first =
+        probe(stage, "lease renewal, client noted", NEW, async |n| drop(clients[n].ask(&Renew::default()).await)).await;
+    let again =
+        probe(stage, "lease renewal, noted before", NEW, async |n| drop(clients[n].ask(&Renew::default()).await)).await;
     Figure { what: "noting when a client was seen".into(), cpu: first - again }.show();
     if stage.kind == Kind::Postgres {
         slow_notes(stage, &clients).await;
@@ -121,15 +123,15 @@ async fn slow_notes(stage: &Stage, clients: &[Client]) {
     );
     tokio::time::sleep(Duration::from_millis(SEEN_MS + 500)).await;
     let other = stage.connect(&stage.make_client("other", &["default"])).await;
-    other.ask(&Renew {}).await;
+    other.ask(&Renew::default()).await;
     let all = clients.iter().map(|client| (Arc::clone(&client.remote), Arc::clone(&client.key)));
     for (remote, key) in all {
-        tokio::spawn(async move { drop(ask(&*remote as &dyn KeyService, &key, &Renew {}).await) });
+        tokio::spawn(async move { drop(ask(&*remote as &dyn KeyService, &key, &Renew::default()).await) });
     }
     let (begin, mut longest, mut count) = (Instant::now(), Duration::ZERO, 0);
     while begin.elapsed() < Duration::from_secs(30) {
         let sent = Instant::now();
-        drop(ask(&*other.remote as &dyn KeyService, &other.key, &Renew {}).await);
+        drop(ask(&*other.remote as &dyn KeyService, &other.key, &Renew::default()).await);
         (longest, count) = (longest.max(sent.elapsed()), count + 1);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -237,7 +239,7 @@ pub async fn round_trips(stage: &Stage) {
         let asker = Arc::clone(&asker);
         move || work(Arc::clone(&asker), granted)
     };
-    count("lease renewal", &of(|c, _| done(async move { c.ask(&Renew {}).await }))).await;
+    count("lease renewal", &of(|c, _| done(async move { c.ask(&Renew::default()).await }))).await;
     count("state, 1 keyset", &of(|c, _| done(async move { c.ask(&GetState {}).await }))).await;
     count("grants, 1", &of(|c, g| done(async move { c.ask(&GetGrants { keysets: vec![g.keyset] }).await }))).await;
     count("new data keys, 9", &of(|c, g| done(async move { encrypt(&c, g, 9).await }))).await;
@@ -246,7 +248,7 @@ pub async fn round_trips(stage: &Stage) {
     count("records of access, 1", &of(|c, _| done(async move { access(&c, 1).await }))).await;
     let other = stage.connect(&stage.make_client("never-seen", &["default"])).await;
     let before = lines(stage);
-    other.ask(&Renew {}).await;
+    other.ask(&Renew::default()).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     show("lease renewal, client noted, and 0.2 s idle", (lines(stage) - before) as f64, "statements");
 }

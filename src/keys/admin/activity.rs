@@ -1,4 +1,5 @@
-//! What an admin's page shows of the service's work: what was given and refused by hour, who is connected; and the ticket
+//! What an admin's page shows of the service's work: what was given and refused by hour, who is connected, what proxies told of
+//! theirs; and the ticket
 //! with which an admin signs in to the key server's page.
 
 use std::fmt;
@@ -6,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::ClientId;
+use crate::crypto::{ClientId, KeysetId};
 
 use super::super::service::body;
 
@@ -86,6 +87,77 @@ pub struct Presence {
     pub heard_after_ms: Option<u64>,
 }
 
+/// How long a span of usage is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageScale {
+    /// Ten seconds, of all keysets together.
+    Moment,
+    /// A minute, of all keysets together.
+    Minute,
+    /// A day in UTC.
+    Day,
+}
+
+impl UsageScale {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Moment, Self::Minute, Self::Day];
+
+    /// In milliseconds.
+    pub fn span_ms(self) -> u64 {
+        match self {
+            Self::Moment => 10_000,
+            Self::Minute => 60_000,
+            Self::Day => 24 * 60 * 60 * 1000,
+        }
+    }
+
+    /// How many of them are kept.
+    pub fn kept(self) -> u64 {
+        match self {
+            Self::Moment => 60,
+            Self::Minute => 2 * 24 * 60,
+            Self::Day => 400,
+        }
+    }
+}
+
+/// Asks how many values proxies say they sealed and opened.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetUsage {
+    /// By spans of which length.
+    pub scale: UsageScale,
+    /// How many of them, up to the present one.
+    pub spans: u32,
+    /// Of one keyset, by day; none: of all.
+    pub keyset: Option<KeysetId>,
+}
+
+/// What proxies told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// The service's clock, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// Spans in which something was done, in order.
+    pub spans: Vec<UsageSpan>,
+}
+
+/// One span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsageSpan {
+    /// When it began, in milliseconds since 1970.
+    pub begin_ms: u64,
+    /// Values sealed.
+    pub sealed: u64,
+    /// Values opened.
+    pub opened: u64,
+    /// Statements that proxies refused; none of one keyset.
+    pub refused: u64,
+}
+
 /// Asks for a ticket to the key server's page.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,4 +182,5 @@ impl fmt::Debug for SessionTicket {
 
 body!(GetActivity -> Activity, "/v1/activity", false);
 body!(GetPresence -> PresenceReport, "/v1/presence", false);
+body!(GetUsage -> Usage, "/v1/usage", false);
 body!(OpenSession -> SessionTicket, "/v1/sessions/open", true);

@@ -25,7 +25,8 @@ use super::permissions::Permissions;
 use super::service::{Revision, SealedShare};
 
 pub use activity::{
-    Activity, GetActivity, GetPresence, HOURS, HourCount, OpenSession, Presence, PresenceReport, SessionTicket,
+    Activity, GetActivity, GetPresence, GetUsage, HOURS, HourCount, OpenSession, Presence, PresenceReport,
+    SessionTicket, Usage, UsageScale, UsageSpan,
 };
 pub use admins::{Again, Hello, MAX_ADMINS, SetAdmins};
 pub use clients::RotateClient;

@@ -16,6 +16,7 @@ use super::super::permissions::Permissions;
 use super::super::service::{GrantState, Granted, Standing, State};
 use super::keyset::{Keyset, Opener};
 use super::pool::Limits;
+use super::usage::Usage;
 
 /// Type ids and canonical definitions.
 pub(super) type Types = Arc<Vec<(TypeId, String)>>;
@@ -142,9 +143,14 @@ impl Held {
     }
 
     /// Checks a grant and opens its shares. `Ok(false)`: it is not what the list says; it may have changed since.
-    pub(super) fn open(&self, key: &ClientKey, limits: Limits, state: &GrantState) -> Result<bool, KeysError> {
+    pub(super) fn open(
+        &self,
+        key: &ClientKey,
+        (limits, usage): (Limits, &Usage),
+        state: &GrantState,
+    ) -> Result<bool, KeysError> {
         let trust = self.trust.as_deref().ok_or_else(|| KeysError::bad_answer("a grant came before the state"))?;
-        let keyset = Opener { key, trust, limits, until: until(self.until) }.open(state)?;
+        let keyset = Opener { key, trust, limits, usage, until: until(self.until) }.open(state)?;
         let Some(entry) = self.keysets.get(&keyset.id) else { return Ok(false) };
         let listed = &entry.listed;
         if listed.name != keyset.name || !same(&listed.krefs, keyset.krefs()) {

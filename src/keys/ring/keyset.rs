@@ -18,6 +18,7 @@ use super::super::permissions::Permissions;
 use super::super::service::GrantState;
 use super::held::until;
 use super::pool::{Limits, Pool};
+use super::usage::{Count, Usage};
 
 /// A granted keyset.
 pub(super) struct Keyset {
@@ -36,6 +37,7 @@ pub(super) struct Keyset {
     pub(super) index: BTreeMap<Epoch, EpochKey>,
     pub(super) pool: Pool,
     pub(super) terms: ArcSwap<HashMap<TypeId, Arc<TermKeys>>>,
+    pub(super) count: Arc<Count>,
 }
 
 /// The client's half of one epoch of a split key.
@@ -93,6 +95,7 @@ pub(super) struct Opener<'a> {
     pub(super) key: &'a ClientKey,
     pub(super) trust: &'a Trust,
     pub(super) limits: Limits,
+    pub(super) usage: &'a Usage,
     /// End of the client itself.
     pub(super) until: Boot,
 }
@@ -141,6 +144,7 @@ impl Opener<'_> {
             index,
             pool: Pool::new(self.limits),
             terms: ArcSwap::default(),
+            count: self.usage.of(record.id),
             name: record.name,
             grant,
         })

@@ -10,6 +10,7 @@
 //! warden    the task that keeps `held` and the lease: renewal, watch of revisions, purge
 //! supply    the task that fetches data keys to encrypt with, and term roots
 //! fetch     the task that fetches data keys to decrypt with
+//! usage     what was sealed and opened, for the warden to tell
 //! ```
 //! Keys fetched to decrypt with never encrypt. After the lease, or once a grant is gone, no cached key is given out.
 
@@ -21,6 +22,7 @@ mod memory;
 mod open;
 mod pool;
 mod supply;
+mod usage;
 mod warden;
 
 use std::collections::HashMap;
@@ -58,7 +60,9 @@ use held::Held;
 use memory::Memory;
 use pool::Limits;
 use supply::Order;
+use usage::Usage;
 
+pub use usage::REPORTS;
 pub use warden::{RENEWALS, RETRY};
 
 /// A database object pinned to an encrypted type.
@@ -72,6 +76,8 @@ pub const ENTRY_BYTES: u32 = 1024;
 const REFETCH: Duration = Duration::from_secs(60);
 /// Asks that wait for one of the tasks.
 const QUEUE: usize = 1024;
+/// For the last report, at the end.
+const LAST_REPORT: Duration = Duration::from_secs(2);
 
 /// The client side of one client key. Shared by all sessions.
 pub struct Ring {
@@ -105,6 +111,7 @@ struct Shared {
     hits: AtomicU64,
     misses: AtomicU64,
     refetched: Cache<(Kref, KeyId), ()>,
+    usage: Usage,
     /// Pins as they were read last, by database: they serve while the service is away, no longer than keys do.
     pins: Mutex<HashMap<String, Vec<Pin>>>,
     to_warden: mpsc::Sender<warden::Ask>,
@@ -155,6 +162,7 @@ impl Ring {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             refetched: Cache::builder().time_to_live(REFETCH).max_capacity(65_536).build(),
+            usage: Usage::new(tokio::time::Instant::now())?,
             pins: Mutex::default(),
             to_warden,
             to_supply,
@@ -171,10 +179,11 @@ impl Ring {
         Ok(Arc::new(ring))
     }
 
-    /// Ends the tasks and waits for them. Cancel safe.
+    /// Ends the tasks and waits for them; what was not told yet of values sealed and opened is. Cancel safe.
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        let _ = tokio::time::timeout(LAST_REPORT, warden::tell_last(&self.shared)).await; // it is lost then
         if let Some(memory) = &self.shared.memory {
             memory.close(self.shared.seen.load().revision).await;
         }
@@ -310,6 +319,21 @@ impl Ring {
         (self.shared.hits.load(Ordering::Relaxed), self.shared.misses.load(Ordering::Relaxed))
     }
 
+    /// A batch of values of this keyset was sealed.
+    pub fn sealed(&self, keyset: KeysetId, values: u64) {
+        self.shared.count(keyset, |count| count.sealed(values));
+    }
+
+    /// A batch of values of this keyset was opened.
+    pub fn opened(&self, keyset: KeysetId, values: u64) {
+        self.shared.count(keyset, |count| count.opened(values));
+    }
+
+    /// A statement was refused.
+    pub fn refused(&self) {
+        self.shared.usage.refused();
+    }
+
     /// Fetches keys to decrypt with: all that are missing in one request, together with those of other sessions. Afterwards
     /// [`cached`](Self::cached) has them. Cancel safe: a fetch that was begun goes on.
     pub async fn fetch(&self, wanted: &[(Kref, KeyId)]) -> Result<(), KeysError> {
@@ -414,6 +438,14 @@ impl Shared {
     fn leased(&self) -> Option<Boot> {
         let now = Boot::now();
         (now.0 < self.lease_until.load(Ordering::Acquire)).then_some(now)
+    }
+
+    /// Counts for a keyset. Takes a lock only where the keyset is none that is held open.
+    fn count(&self, keyset: KeysetId, add: impl FnOnce(&usage::Count)) {
+        match self.held.load().keysets.get(&keyset).and_then(|entry| entry.opened()) {
+            Some(opened) => add(&opened.count),
+            None => add(&self.usage.of(keyset)),
+        }
     }
 
     fn known_pins(&self) -> MutexGuard<'_, HashMap<String, Vec<Pin>>> {

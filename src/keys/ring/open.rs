@@ -53,7 +53,7 @@ impl Shared {
             whole &= states.len() == keysets.len();
             let (shared, held) = (Arc::clone(self), Arc::clone(&held));
             let open = move || {
-                let open = |state| held.open(&shared.key, shared.limits, state);
+                let open = |state| held.open(&shared.key, (shared.limits, &shared.usage), state);
                 states.iter().map(open).collect::<Result<Vec<_>, _>>()
             };
             let opened = tokio::task::spawn_blocking(open).await;

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::super::clock::{Boot, jitter};
 use super::super::error::KeysError;
 use super::super::service::{GetState, Lease, Renew, Standing, State};
+use super::super::usage::Used;
 use super::Shared;
 use super::held::Held;
 
@@ -142,7 +143,7 @@ async fn reread(shared: &Arc<Shared>) -> Result<(), KeysError> {
 
 async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
     let sent = Boot::now();
-    match shared.ask(&Renew {}).await {
+    match lease(shared).await {
         Ok(Lease { standing, heads }) => {
             shared.heads.told(&heads, Instant::now());
             told(shared, standing).await?;
@@ -153,6 +154,32 @@ async fn renew(shared: &Arc<Shared>) -> Result<(), KeysError> {
         }
         Err(error) if error.leaves_access() => Err(error),
         Err(_) => refresh(shared).await,
+    }
+}
+
+/// Asks for the lease, and tells on the way what was done since the last time. A service that knows nothing of that is asked
+/// without it.
+async fn lease(shared: &Shared) -> Result<Lease, KeysError> {
+    let Some(used) = shared.usage.report(Instant::now(), false) else { return shared.ask(&Renew::default()).await };
+    match tell(shared, used).await {
+        Err(KeysError::Invalid { .. }) => {
+            shared.usage.not_taken(Instant::now());
+            shared.ask(&Renew::default()).await
+        }
+        answer => answer,
+    }
+}
+
+async fn tell(shared: &Shared, used: Used) -> Result<Lease, KeysError> {
+    let lease = shared.ask(&Renew { used: Some(used) }).await?;
+    shared.usage.told();
+    Ok(lease)
+}
+
+/// Tells what was not told yet: the ring ends.
+pub(super) async fn tell_last(shared: &Shared) {
+    if let Some(used) = shared.usage.report(Instant::now(), true) {
+        let _ = tell(shared, used).await; // it is lost then
     }
 }
 

@@ -5,8 +5,9 @@ use schemars::{Schema, SchemaGenerator};
 use crate::crypto::ClientId;
 use crate::keys::access::AccessBatch;
 use crate::keys::admin::{
-    Change, GetActivity, GetAudit, GetAuditChains, GetAuditPage, GetInventory, GetPresence, OfferEpoch, OfferKeyset,
-    OpenSession, PublishEpoch, PublishKeyset, PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset, Unseal,
+    Change, GetActivity, GetAudit, GetAuditChains, GetAuditPage, GetInventory, GetPresence, GetUsage, OfferEpoch,
+    OfferKeyset, OpenSession, PublishEpoch, PublishKeyset, PutClient, RotateClient, SetAdmins, TestEpoch, TestKeyset,
+    Unseal,
 };
 use crate::keys::alarm::PinAlarms;
 use crate::keys::clock::wall_ms;
@@ -140,6 +141,7 @@ requests! {
     GetAuditPage => audit_page, "Entries of one chain of the audit trail";
     GetActivity => activity, "What the audit trail holds of the last hours, counted";
     GetPresence => presence, "Clients that are connected to the answering server";
+    GetUsage => usage, "How many values proxies say they sealed and opened";
     OpenSession => open_session, "A ticket with which an admin signs in to the page, once";
 }
 

@@ -18,6 +18,7 @@ mod service;
 mod session;
 mod state;
 mod trail;
+mod usage;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub use dispatch::{ROUTES, Route};
 pub use presence::Streaming;
 pub use seen::{SEEN_MOST, SEEN_MS};
 pub use service::WATCH;
+pub use usage::USAGE_WRITES;
 pub use watch::{Overview, Watched};
 
 /// A key service over one store. Cheap to clone; several, in several processes, may work on one store.
@@ -75,6 +77,8 @@ struct Inner {
     seen: Mutex<seen::Seen>,
     /// Who is connected, and what they heard of what was taken from them.
     watchers: presence::Watchers,
+    /// What clients told of their work, and is still to be written.
+    usage: usage::Reports,
 }
 
 /// Where a store's root key lies if nothing else is said.
@@ -117,8 +121,8 @@ impl Engine {
         let (signing, opening) = open_service(&row, &record, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         let (service, trail, seen) = (row.service, Trail::new(&*store, row.service)?, Mutex::default());
-        let watchers = presence::Watchers::default();
-        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen, watchers };
+        let (watchers, usage) = (presence::Watchers::default(), usage::Reports::default());
+        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen, watchers, usage };
         Ok(Self { inner: Arc::new(inner), policy: Policy::default() })
     }
 

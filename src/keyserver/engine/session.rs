@@ -6,7 +6,7 @@ use crate::crypto::json::{decode, encode};
 use crate::crypto::random;
 use crate::crypto::sign::{Domain, Signature};
 use crate::keys::admin::{
-    Act, Change, GetActivity, GetAudit, GetAuditChains, GetAuditPage, GetInventory, GetPresence, OpenSession,
+    Act, Change, GetActivity, GetAudit, GetAuditChains, GetAuditPage, GetInventory, GetPresence, GetUsage, OpenSession,
     SessionTicket,
 };
 use crate::keys::clock::wall_ms;
@@ -26,13 +26,14 @@ use super::dispatch::Asker;
 const TICKET_MS: u64 = 60_000;
 
 /// What a session may read.
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     GetInventory::PATH,
     GetAudit::PATH,
     GetAuditChains::PATH,
     GetAuditPage::PATH,
     GetActivity::PATH,
     GetPresence::PATH,
+    GetUsage::PATH,
     ListEnrol::PATH,
 ];
 

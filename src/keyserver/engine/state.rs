@@ -64,13 +64,20 @@ impl Engine {
         })
     }
 
-    /// The present revision, for a client in good standing. Writes nothing: a full disk does not end leases.
+    /// The present revision, for a client in good standing. Waits for no writer: a full disk does not end leases. What the client
+    /// tells of its work counts for keysets that it has.
     pub fn renew(&self, request: &Request<Renew>) -> Result<Lease, KeysError> {
-        let (standing, heads) = store::peek(self.store(), |tx| {
+        let told = request.body.used.as_ref();
+        let keysets = told.map(|used| used.keysets.iter().map(|used| used.keyset).collect::<Vec<_>>());
+        let (standing, heads, held) = store::peek(self.store(), |tx| {
             let trust = self.trust(tx)?;
             let permit = Permit::check(tx, &trust, self.gate(), request)?;
-            Ok((standing(tx, permit.client())?, self.heads(tx)?))
+            let held = keysets.as_deref().map_or(Ok(Vec::new()), |all| grants::held(tx, permit.client(), all))?;
+            Ok((standing(tx, permit.client())?, self.heads(tx)?, held))
         })?;
+        if let Some(used) = told {
+            self.reported(request.auth.client, used, &held, wall_ms());
+        }
         Ok(Lease { standing, heads: heads.into_iter().map(|head| self.sign(head)).collect() })
     }
 

@@ -201,9 +201,14 @@ impl Engine {
         head.sign(self.inner.service, &self.inner.signing)
     }
 
-    /// Writes down what was left out, then signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
+    /// Writes down what proxies told last and what was left out, then signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
     pub async fn close(&self) {
-        let end = |engine: &Self| engine.keep(engine.inner.trail.repeats.rest()).and_then(|()| engine.sign_heads());
+        let end = |engine: &Self| {
+            if let Err(error) = engine.write_usage(wall_ms()) {
+                tracing::warn!(%error, "what proxies told last of values sealed and opened could not be kept");
+            }
+            engine.keep(engine.inner.trail.repeats.rest()).and_then(|()| engine.sign_heads())
+        };
         if let Err(error) = self.blocking(end).await {
             tracing::warn!(%error, "the end of the audit trail could not be written and signed");
         }

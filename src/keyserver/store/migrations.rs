@@ -8,7 +8,7 @@ use super::{Tx, Value};
 
 /// Each version's statements, from 1. Never edited once released: changes are new versions.
 const VERSIONS: &[&[&[&str]]] =
-    &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS, V2_AUDIT, V2_SERVERS, V2_SEAL, V2_CLIENTS]];
+    &[&[V1], &[V2_STANDING, V2_EPOCHS, V2_ROOT_KEYS, V2_AUDIT, V2_SERVERS, V2_SEAL, V2_CLIENTS], &[V3_USAGE]];
 
 const V1: &[&str] = &[
     "CREATE TABLE workspace (
@@ -105,6 +105,14 @@ const V2_CLIENTS: &[&str] = &[
         client BYTEA PRIMARY KEY, public BYTEA NOT NULL, commitment BYTEA NOT NULL, device TEXT NOT NULL, owner TEXT NOT NULL,
         address TEXT NOT NULL, created_ms BIGINT NOT NULL, answer BYTEA NOT NULL, opening BYTEA NOT NULL, refused TEXT NOT NULL,
         approved BIGINT NOT NULL)",
+];
+
+/// What proxies told of values sealed and opened. A keyset of no bytes: of all.
+const V3_USAGE: &[&str] = &[
+    "CREATE TABLE usage (
+        keyset BYTEA NOT NULL, scale BIGINT NOT NULL, begin_ms BIGINT NOT NULL,
+        sealed BIGINT NOT NULL, opened BIGINT NOT NULL, refused BIGINT NOT NULL, PRIMARY KEY (keyset, scale, begin_ms))",
+    "CREATE INDEX usage_by_time ON usage (scale, begin_ms)",
 ];
 
 /// The newest version this binary knows.

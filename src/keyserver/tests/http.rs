@@ -405,7 +405,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     let remote = home.remote(&server.url(), &web).await.expect("connect");
     let mut refused = None;
     for _ in 0..20 {
-        let call = Call::sign(remote.id(), &web.parts().0, &Renew {}).expect("sign");
+        let call = Call::sign(remote.id(), &web.parts().0, &Renew::default()).expect("sign");
         let (status, head, body) = server.post(call.path, &call.auth, &call.body).await;
         if status == 429 {
             refused = Some((head, body));
@@ -414,7 +414,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     }
     let (head, body) = refused.expect("429 within 20 requests");
     assert!(head.contains("retry-after: 1") && body["code"] == "too_many_requests" && body["retry_ms"].is_u64());
-    let call = Call::sign(remote.id(), &api.parts().0, &Renew {}).expect("sign");
+    let call = Call::sign(remote.id(), &api.parts().0, &Renew::default()).expect("sign");
     assert_eq!(server.post(call.path, &call.auth, &call.body).await.0, 200, "another client");
 }
 
@@ -426,7 +426,7 @@ async fn answers_are_signed_by_the_service_that_the_root_names() {
     let (_, _, info) = server.send("GET", "/v1/service", &[], b"").await;
     let record = serde_json::from_value::<crate::keys::claims::RootSigned>(info["record"].clone()).expect("a record");
     let record: ServiceRecord = record.check(secret.parts().1, "record").expect("the root's");
-    let call = Call::sign(record.id, &secret.parts().0, &Renew {}).expect("sign");
+    let call = Call::sign(record.id, &secret.parts().0, &Renew::default()).expect("sign");
     let request = format!(
         "POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\nauthorization: {}\r\ncontent-length: 2\r\n\r\n{{}}",
         call.path,
@@ -466,7 +466,7 @@ async fn the_end_lets_requests_end_and_tells_the_streams() {
         tokio::spawn(async move {
             let remote = Remote::connect(&url, Arc::clone(&key), root).await?;
             let mut done = 0;
-            while ask(&remote, &key, &Renew {}).await.is_ok() {
+            while ask(&remote, &key, &Renew::default()).await.is_ok() {
                 done += 1;
             }
             Ok::<u32, KeysError>(done)

@@ -192,20 +192,20 @@ async fn nothing_that_the_service_did_not_sign_is_believed() {
     let (middle, url) = Middle::before(&server).await;
     let remote = home.remote(&url, &secret).await.expect("connect");
     let (key, _) = secret.parts();
-    ask(&remote, &key, &Renew {}).await.expect("honest");
+    ask(&remote, &key, &Renew::default()).await.expect("honest");
     for mood in [REPLAY, INVENT, STATUS, ALTER, STRIP, GATEWAY, STRANGER] {
         middle.set(mood);
-        let answer = ask(&remote, &key, &Renew {}).await;
+        let answer = ask(&remote, &key, &Renew::default()).await;
         assert!(matches!(answer, Err(KeysError::Unavailable { .. })), "mood {mood}: {answer:?}");
     }
     middle.set(WELL);
-    while let Err(error) = ask(&remote, &key, &Renew {}).await {
+    while let Err(error) = ask(&remote, &key, &Renew::default()).await {
         assert!(error.is_transient(), "it rests after failures: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // A refusal that is the service's own.
     home.open().set_client_enabled("web", false).expect("disable");
-    let refused = ask(&remote, &key, &Renew {}).await;
+    let refused = ask(&remote, &key, &Renew::default()).await;
     assert_eq!(refused.err(), Some(KeysError::ClientDisabled { client: "web".into() }));
 }
 

@@ -48,3 +48,5 @@ mod sessions;
 mod tamper;
 #[path = "trail.rs"]
 mod trail;
+#[path = "usage.rs"]
+mod usage;

@@ -39,7 +39,7 @@ fn flaws_against(home: &Home, heads: &[SignedHead]) -> Vec<(u64, Flaw)> {
 
 /// The heads that a lease brings to this client.
 fn leased(engine: &Engine, secret: &Secret) -> Vec<SignedHead> {
-    let request = Request::sign(engine.service_id(), &secret.parts().0, Renew {}).expect("sign");
+    let request = Request::sign(engine.service_id(), &secret.parts().0, Renew::default()).expect("sign");
     engine.renew(&request).expect("a lease").heads
 }
 

@@ -197,7 +197,7 @@ impl Workspace {
     /// holds but for them; otherwise it is read anew.
     fn after_grants(&self, view: &mut View, count: u64) -> Result<(), KeysError> {
         let moved = Revision { revision: view.revision.revision + count + 1, ..view.revision };
-        if self.ask(&Renew {})?.standing.revision == moved {
+        if self.ask(&Renew::default())?.standing.revision == moved {
             view.revision = moved;
         } else {
             *view = self.view()?;

@@ -36,13 +36,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::ClientId;
 use crate::crypto::client_key::ClientKey;
 use crate::crypto::random;
 use crate::crypto::root::RootFingerprint;
+use crate::crypto::{ClientId, KeysetId};
 use crate::keys::admin::{
-    self, Act, Activity, Change, GetActivity, GetInventory, GetPresence, OpenSession, OwnShare, OwnShares,
-    PresenceReport, SessionTicket, Terms, Unseal,
+    self, Act, Activity, Change, GetActivity, GetInventory, GetPresence, GetUsage, OpenSession, OwnShare, OwnShares,
+    PresenceReport, SessionTicket, Terms, Unseal, Usage, UsageScale,
 };
 use crate::keys::claims::{Certificate, name_fault};
 use crate::keys::error::KeysError;
@@ -217,6 +217,11 @@ impl Workspace {
     /// Who is connected to the answering server.
     pub fn presence(&self) -> Result<PresenceReport, KeysError> {
         self.ask(&GetPresence {})
+    }
+
+    /// How many values proxies say they sealed and opened, in the last spans of this length: of one keyset or of all.
+    pub fn usage(&self, scale: UsageScale, spans: u32, keyset: Option<KeysetId>) -> Result<Usage, KeysError> {
+        self.ask(&GetUsage { scale, spans, keyset })
     }
 
     /// A ticket with which this admin signs in to the key server's page.

@@ -8,6 +8,9 @@ use crate::keys::service::SealedShare;
 use super::super::{Row, Tx, Value, WrongCell};
 use super::{all, one, signed, signed_values};
 
+/// Most keysets of one look.
+const MAX_HELD: usize = 256;
+
 /// A grant's row.
 #[derive(Clone, Debug)]
 pub struct GrantRow {
@@ -76,6 +79,20 @@ pub fn overview(tx: &dyn Tx, client: ClientId) -> Result<Vec<OverviewRow>, KeysE
 pub fn find(tx: &dyn Tx, client: ClientId, keyset: KeysetId) -> Result<Option<GrantRow>, KeysError> {
     let key = [Value::Bytes(&client.0), Value::Bytes(&keyset.0)];
     one(tx, "grants", &format!("{COLUMNS} WHERE client = $1 AND keyset = $2"), &key, row)
+}
+
+/// Which of these keysets a client has, up to the [`MAX_HELD`] first.
+pub fn held(tx: &dyn Tx, client: ClientId, keysets: &[KeysetId]) -> Result<Vec<KeysetId>, KeysError> {
+    let keysets = &keysets[..keysets.len().min(MAX_HELD)];
+    let Some(first) = keysets.first() else { return Ok(Vec::new()) };
+    // Few statements are prepared: the number of places is a power of two, and the first fills those that are left.
+    let places = keysets.len().next_power_of_two();
+    let names = (2..places + 2).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+    let filled = keysets.iter().chain(std::iter::repeat(first)).take(places);
+    let values = std::iter::once(&client.0).chain(filled.map(|keyset| &keyset.0));
+    let values = values.map(|id| Value::Bytes(id)).collect::<Vec<_>>();
+    let sql = format!("SELECT keyset FROM grants WHERE client = $1 AND keyset IN ({names})");
+    all(tx, "grants", &sql, &values, |row| Ok(KeysetId(row.fixed()?)))
 }
 
 /// Adds a grant; there must be none. What was revoked before no longer counts.

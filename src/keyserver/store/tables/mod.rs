@@ -9,6 +9,7 @@ pub mod keysets;
 pub mod root_keys;
 pub mod seen;
 pub mod types;
+pub mod usage;
 pub mod workspace;
 
 use crate::crypto::ClientId;
