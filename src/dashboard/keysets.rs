@@ -14,6 +14,7 @@ use super::form::Form;
 use super::parts::{DAY_MS, Field, act, empty, end, field, grouped, hidden_token, id, main_act, quoted, status, time};
 use super::plot::{Bars, bars};
 use super::sign_in::sentence;
+use super::usage;
 use super::visit::Visit;
 
 /// Days that the picture of one keyset shows.
@@ -88,6 +89,7 @@ pub(super) fn show(visit: &Visit, name: &str) -> Result {
     let all = visit.workspace.survey()?;
     let keyset = find(&all, name)?;
     let activity = visit.workspace.activity(crate::keys::admin::HOURS)?;
+    let values = usage::by_day(visit, keyset)?;
     let name = quoted(&keyset.name);
     let body = html! {
         nav.crumbs aria-label="Where this is" { a href="/keysets" { "Keysets" } }
@@ -109,6 +111,7 @@ pub(super) fn show(visit: &Visit, name: &str) -> Result {
             }
             (access(&all, keyset))
         }
+        (values)
         section #keys data-swap { h2 { "Data keys by day" } (by_day(&activity, keyset)) }
     };
     Ok(Answer::page(&keyset.name, body).live(5))
@@ -171,7 +174,7 @@ fn by_day(activity: &Activity, keyset: &KeysetInfo) -> Markup {
             div { p { strong { (total(&new)) } " new keys in 30 days" } (bars(&Bars { label: "New data keys by day", values: &new, bad: false })) }
             div { p { strong { (total(&old)) } " keys given to read" } (bars(&Bars { label: "Data keys given to read by day", values: &old, bad: false })) }
         }
-        p.quiet { "A key serves up to 65\u{202f}536 values; how many it sealed only the proxies know." @if activity.from_ms > days[0] { " The trail holds more than is looked at here: counted from " (super::parts::time_ms(activity.from_ms)) "." } }
+        p.quiet { "A key serves up to 65\u{202f}536 values." @if activity.from_ms > days[0] { " The trail holds more than is looked at here: counted from " (super::parts::time_ms(activity.from_ms)) "." } }
     }
 }
 

@@ -10,7 +10,7 @@
 //! visit      one request, as pages see it     desk     jobs, and keys that are shown once
 //! routes     address -> page
 //! frame      what stands around every page    parts    what pages are made of
-//! plot       small pictures        leakage    what a type tells
+//! plot       small pictures        leakage    what a type tells       usage   what proxies tell
 //! overview, clients, client, create, confirm, keysets, devices, types, audit      the pages
 //! ```
 
@@ -40,6 +40,7 @@ mod served;
 mod session;
 mod sign_in;
 mod types;
+mod usage;
 mod visit;
 
 pub use local::{Dashboard, LocalError, LocalSettings};

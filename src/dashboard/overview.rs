@@ -11,8 +11,9 @@ use crate::keyserver::workspace::{ClientInfo, Export};
 
 use super::answer::{Answer, Result};
 use super::audit;
-use super::parts::{DAY_MS, count, empty, end, grouped, millis};
+use super::parts::{DAY_MS, count, empty, end, grouped, millis, tile};
 use super::plot::{Bars, bars};
+use super::usage;
 use super::visit::Visit;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
@@ -32,6 +33,7 @@ pub(super) fn show(visit: &Visit) -> Result {
     let waiting = visit.workspace.waiting()?.len();
     let trail = visit.workspace.audit_tail(500)?;
     let (keys, refusals) = by_hour(&activity);
+    let values = usage::overview(visit)?;
     let body = html! {
         h1 { "Overview" }
         @if waiting > 0 {
@@ -47,6 +49,7 @@ pub(super) fn show(visit: &Visit) -> Result {
                 p.quiet { "Revision " (all.generation) "." (all.revision) ", " (if visit.workspace.is_embedded() { "embedded store" } else { "key server" }) "." }
             }))
         }
+        (values)
         div.columns {
             section { h2 { "Ends within 30 days" } (ending(&all)) }
             section { h2 { "Versions at work" } (versions(&all)) }
@@ -68,10 +71,6 @@ fn first_steps(visit: &Visit) -> Markup {
             p { (super::parts::main_act(visit, "/clients/new", "Create a new client", "columnseal client create web --keyset default")) }
         }
     }
-}
-
-fn tile(title: &str, number: &str, more: Markup) -> Markup {
-    html! { section.tile { h2 { (title) } p.number { (number) } (more) } }
 }
 
 fn at_work(visit: &Visit, all: &Export, presence: &PresenceReport) -> Markup {

@@ -207,6 +207,11 @@ pub(super) fn empty(title: &str, more: Markup) -> Markup {
     html! { div.empty { p.title { (title) } (more) } }
 }
 
+/// A number with what belongs to it.
+pub(super) fn tile(title: &str, number: &str, more: Markup) -> Markup {
+    html! { section.tile { h2 { (title) } p.number { (number) } (more) } }
+}
+
 /// An act that needs a key: a link where the key is at hand, the command elsewhere.
 pub(super) fn act(visit: &Visit, to: &str, label: &str, line: &str) -> Markup {
     act_as(visit, to, (label, false), line)

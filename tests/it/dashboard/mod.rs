@@ -5,6 +5,7 @@ mod browser;
 mod flows;
 mod guards;
 mod page;
+mod values;
 
 use std::fs::File;
 use std::process::Stdio;
