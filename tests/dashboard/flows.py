@@ -1,15 +1,18 @@
 """Every flow of the dashboard, in a browser, with a real key server and a real proxy behind it.
 
 Prints a line for each step, and `done`. Environment: BINARY, DASHBOARD (an address that works once), SERVER (the key server's
-address), DEVICE_HOME (where a device asks from), AXE (axe.min.js), SHOTS (where pictures go), CHROMIUM; those of `columnseal` commands of the admin.
+address), STORE (its SQLite file), PROXY (a database behind a proxy), DEVICE_HOME (where a device asks from), AXE (axe.min.js), SHOTS (where pictures go), CHROMIUM; those of `columnseal` commands of the admin.
 """
 
 import json
 import os
+import math
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -64,11 +67,21 @@ def looks(browser, state, base, path, name):
         context = browser.new_context(storage_state=state, ignore_https_errors=True, reduced_motion="reduce", **options)
         page = context.new_page()
         page.goto(base + path)
-        picture(page, f"{name}-{look}")
+        check(page, f"{name}-{look}")
         context.close()
 
 
 def picture(page, name):
+    """A page in the middle of a flow, in every look."""
+    for look, options in LOOKS.items():
+        page.set_viewport_size(options["viewport"])
+        page.emulate_media(color_scheme=options["color_scheme"])
+        check(page, f"{name}-{look}")
+    page.set_viewport_size(LOOKS["light"]["viewport"])
+    page.emulate_media(color_scheme="light")
+
+
+def check(page, name):
     accessible(page, name)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{name}: {wide} pixels too wide"
@@ -189,13 +202,13 @@ def grant_and_revoke(page: Page, base):
     expect(page.locator(".consequences")).to_contain_text("web will read and write nothing of keyset default within a second")
     expect(page.locator(".consequences")).to_contain_text("1 proxy is connected with its key now")
     expect(page.locator(".consequences")).to_contain_text("What it has read it has read")
-    picture(page, "revoke-light")
+    picture(page, "revoke")
     page.get_by_role("button", name="Revoke", exact=True).click()
     expect(page.locator("#taken")).to_contain_text("The proxy has confirmed", timeout=10_000)
     told = page.locator("#taken").inner_text()
     took = int(re.search(r"within (\d+) ms", told)[1])
     assert took < 5_000, told
-    picture(page, "revoked-light")
+    picture(page, "revoked")
     step("a revocation is confirmed by the running proxy")
     page.get_by_role("link", name="Grant a keyset").click()
     page.get_by_label("Keyset").select_option(label="default (development)")
@@ -211,6 +224,7 @@ def keysets(page: Page, base):
     page.get_by_role("link", name="Rotate").click()
     page.get_by_role("button", name="Rotate").click()
     expect(page.get_by_text("default uses epoch 2 for new values")).to_be_visible(timeout=15_000)
+    picture(page, "job")
     page.goto(base + "/keysets/tenant-1")
     page.get_by_role("link", name="Disable").click()
     expect(page.locator(".consequences")).to_contain_text("Nobody will read or write values of keyset tenant-1")
@@ -220,6 +234,38 @@ def keysets(page: Page, base):
     page.get_by_role("button", name="Enable").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("active")
     step("keysets are rotated, disabled and enabled")
+
+
+def sql(text):
+    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", os.environ["PROXY"]], input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def values(page: Page, base):
+    """What a running proxy tells of its work comes in by itself."""
+    page.goto(base + "/keysets/default")
+    sql("INSERT INTO users (id, email) VALUES " + ", ".join(f"({n}, 'u{n}@example.com')" for n in range(100, 400)))
+    sql("SELECT email FROM users WHERE id >= 100;" * 3)
+    expect(page.locator("#values")).to_contain_text("sealed in 30 days", timeout=45_000)
+    sealed, opened = (int(re.sub(r"\D", "", n.inner_text())) for n in page.locator("#values strong").all())
+    assert 300 <= sealed <= 310 and 900 <= opened <= 910, (sealed, opened)
+    expect(page.get_by_role("img", name=re.compile("Values opened by day: 9"))).to_be_visible()
+    page.goto(base + "/")
+    expect(page.locator("#values")).to_contain_text("Sealed per second")
+    step("values sealed and opened come in as the proxy tells of them")
+
+
+def weeks_of_values(keyset):
+    """As if proxies had been at work for long: for the pictures."""
+    store = sqlite3.connect(os.environ["STORE"], timeout=20)
+    now = int(time.time() * 1000)
+    wave = lambda at, most: int(most * (0.55 + 0.4 * math.sin(at / 3.1) + 0.05 * math.sin(at * 7)))
+    rows = [(b"", 2, now // 60_000 * 60_000 - m * 60_000, wave(m / 9, 40_000), wave(m / 9 + 2, 900_000), m % 7 == 3) for m in range(1, 200)]
+    rows += [(b"", 1, now // 10_000 * 10_000 + s * 10_000, 6_100, 152_000, 0) for s in range(-12, 30)]
+    rows += [(keyset, 3, now // 86_400_000 * 86_400_000 - d * 86_400_000, wave(d, 31_000_000), wave(d + 2, 770_000_000), 0) for d in range(1, 30)]
+    store.executemany("INSERT OR IGNORE INTO usage VALUES (?, ?, ?, ?, ?, ?)", rows)
+    store.commit()
+    store.close()
 
 
 def devices(browser, state, page: Page, base):
@@ -273,6 +319,7 @@ def audit(page: Page, base):
     assert len(lines) > 10 and all(json.loads(line)["action"] for line in lines)
     page.get_by_role("button", name="Verify the trail").click()
     expect(page.get_by_text("all in place")).to_be_visible(timeout=15_000)
+    picture(page, "verified")
     step("the audit trail is followed, searched, exported and verified")
 
 
@@ -281,7 +328,7 @@ def two_admins(page: Page, base):
     columnseal("client", "update", "reports", "--owner", "somebody else")
     page.get_by_role("button", name="Disable").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("was changed meanwhile")
-    picture(page, "conflict-light")
+    picture(page, "conflict")
     page.get_by_role("link", name="Look at it as it is now").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("active")
     step("what another admin changed is told, not overwritten")
@@ -294,13 +341,14 @@ def key_server(browser, page: Page, base):
     assert cookie["name"] == "__Host-columnseal" and cookie["secure"] and cookie["httpOnly"], cookie
     assert cookie["sameSite"] == "Strict", cookie
     state = page.context.storage_state()
-    looks(browser, state, base, "/", "server-overview")
+    for path, name in SERVER_PAGES:
+        looks(browser, state, base, path, f"server-{name}")
     page.goto(base + "/clients")
     page.locator("summary", has_text="Create a new client").click()
     expect(page.get_by_text("columnseal client create NAME")).to_be_visible()
     page.get_by_label("Copy the command").first.click()
     assert page.evaluate("navigator.clipboard.readText()").startswith("columnseal client create")
-    picture(page, "server-elsewhere-light")
+    picture(page, "server-elsewhere")
     page.goto(base + "/clients/checkout/disable")
     page.get_by_role("button", name="Disable").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("disabled")
@@ -312,7 +360,7 @@ def key_server(browser, page: Page, base):
     expect(other.get_by_role("heading", level=1)).to_contain_text("signed out")
     page.get_by_role("button", name="Disable").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Sign in again")
-    picture(page, "ended-light")
+    picture(page, "ended")
     other.goto(columnseal("login", "--no-open").strip())
     expect(other.get_by_role("heading", level=1)).to_contain_text("Overview")
     page.get_by_role("button", name="Go on with my form").click()
@@ -326,6 +374,13 @@ PAGES = [
     ("/", "overview"), ("/clients", "clients"), ("/clients/new", "create"), ("/clients/approve", "approve"), ("/clients/web", "client"),
     ("/clients/web/grant", "grant"), ("/clients/web/edit", "edit"), ("/keysets", "keysets"), ("/keysets/default", "keyset"),
     ("/types", "types"), ("/audit", "audit"), ("/clients?q=nobody", "none"), ("/clients/nobody", "missing"),
+    ("/clients/web/rotate", "new-key"), ("/clients/web/disable", "disable"), ("/clients/web/delete", "delete"), ("/clients/reports", "client-disabled"),
+    ("/keysets/new", "keyset-new"), ("/keysets/tenant-1", "keyset-unused"), ("/keysets/tenant-1/rename", "keyset-rename"),
+    ("/keysets/tenant-1/grant", "keyset-grant"), ("/keysets/tenant-1/disable", "keyset-disable"), ("/keysets/default/rotate", "keyset-rotate"),
+]
+SERVER_PAGES = [
+    ("/", "overview"), ("/clients", "clients"), ("/clients/web", "client"), ("/clients/web/revoke", "revoke"), ("/keysets", "keysets"),
+    ("/keysets/default", "keyset"), ("/devices", "devices"), ("/types", "types"), ("/audit", "audit"), ("/clients/new", "create"),
 ]
 
 
@@ -352,6 +407,10 @@ def main():
         devices(browser, state, page, base)
         audit(page, base)
         two_admins(page, base)
+        looks(browser, state, base, "/", "overview-new")
+        values(page, base)
+        keyset = next(k for k in json.loads(columnseal("keyset", "list", "--json")) if k["name"] == "default")
+        weeks_of_values(bytes.fromhex(keyset["id"].replace("-", "")))
         # Pages that say what was wrong are answers of 4xx, which Chromium notes.
         watched.check(expected=["Failed to load resource: the server responded with a status of 4"])
         for path, name in PAGES:
@@ -363,7 +422,7 @@ def main():
         server = os.environ["SERVER"]
         watched = Watched(page, server)
         page.goto(server + "/")
-        picture(page, "signed-out-light")
+        picture(page, "signed-out")
         key_server(browser, page, server)
         watched.check(expected=["Failed to load resource: the server responded with a status of 4"])
         browser.close()

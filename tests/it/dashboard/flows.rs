@@ -47,11 +47,13 @@ fn every_flow_works_in_a_browser() {
     let device = Workspace::empty();
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard");
     let mut command = Command::new("timeout");
-    command.arg("200").arg(installed("venv/bin/python")).arg("-B");
+    command.arg("400").arg(installed("venv/bin/python")).arg("-B");
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboard/flows.py"));
     let own = admin.command(&[]);
     command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(admin.dir());
     command.env("BINARY", BINARY).env("SERVER", server.url()).env("SHOTS", &shots).env("CHROMIUM", chromium());
+    let store = server.dir().join("cs/store/keystore.db");
+    command.env("STORE", store).env("PROXY", proxy.database(&cluster).url);
     command.env("DASHBOARD", dashboard.addresses().pop().unwrap()).env("DEVICE_HOME", device.home());
     command.env("AXE", installed("node/node_modules/axe-core/axe.min.js"));
     let output = run(&mut command, "");
