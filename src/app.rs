@@ -28,6 +28,7 @@ use crate::net::stream::Socket;
 use crate::net::{TlsError, https_client_config};
 use crate::schema::{SchemaError, database};
 use crate::session::audit::{Audit, AuditSink, Handover, SinkError};
+use crate::session::cancel::CancelGuard;
 use crate::session::catalog::Catalogs;
 use crate::session::listen::{self, Gate, GateError, Listener};
 use crate::session::settings::{Audit as AuditSettings, AuthMode};
@@ -284,13 +285,14 @@ impl App {
 /// One client connection, from its login to its end.
 async fn serve_one(login: LoggedIn, shared: Arc<Shared>, drain: CancellationToken) {
     let (database, peer) = (login.opening.database.clone(), login.peer);
-    let _cancel = login.cancel;
+    let cancel = login.cancel;
     let login = Login {
         client: (login.client, login.client_read),
         server: (login.server, login.server_read),
         database: login.opening.database,
         user: login.opening.user,
         peer: login.peer,
+        asked: cancel.as_ref().map(CancelGuard::asked).unwrap_or_default(),
         parameters: login.parameters,
         replication: login.opening.replication,
         chosen: login.opening.chosen,

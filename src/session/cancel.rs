@@ -4,13 +4,17 @@
 //! database; then every configured address is told, and the one that knows the key obeys.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use crate::net::dial::{Address, Dialer, Security};
 use crate::telemetry::metrics;
+use crate::wire::error::PgError;
+use crate::wire::sqlstate::SqlState;
 use crate::wire::startup::cancel_request;
 
 /// Longest wait for the server to close, which it does once the request was acted on.
@@ -26,7 +30,7 @@ pub struct Cancels {
 
 #[derive(Default)]
 struct Routes {
-    by_key: HashMap<Key, (u64, Route)>,
+    by_key: HashMap<Key, (u64, Route, Arc<Asked>)>,
     serial: u64,
 }
 
@@ -39,11 +43,50 @@ pub struct Route {
     pub tls: bool,
 }
 
+/// Requests to cancel what a session does. The server obeys one only while it runs a statement; while the proxy holds one,
+/// the session must hear of it itself.
+#[derive(Default, Debug)]
+pub struct Asked {
+    count: AtomicU64,
+    told: Notify,
+}
+
+impl Asked {
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn one_more(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.told.notify_waiters();
+    }
+
+    /// Waits until there are others than these.
+    pub(super) async fn beyond(&self, heard: u64) {
+        loop {
+            let told = self.told.notified();
+            if self.count() != heard {
+                return;
+            }
+            told.await;
+        }
+    }
+}
+
 /// Forgets a session's key when dropped.
 pub struct CancelGuard {
     cancels: Arc<Cancels>,
     key: Key,
     serial: u64,
+    asked: Arc<Asked>,
+}
+
+impl CancelGuard {
+    /// The requests with this key.
+    pub fn asked(&self) -> Arc<Asked> {
+        Arc::clone(&self.asked)
+    }
 }
 
 impl Cancels {
@@ -53,14 +96,19 @@ impl Cancels {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.serial += 1;
         let serial = routes.serial;
-        routes.by_key.insert(key.clone(), (serial, route));
-        CancelGuard { cancels: Arc::clone(self), key, serial }
+        let asked = Arc::<Asked>::default();
+        routes.by_key.insert(key.clone(), (serial, route, Arc::clone(&asked)));
+        CancelGuard { cancels: Arc::clone(self), key, serial, asked }
     }
 
     /// Where the key leads, if a session here has it.
     pub fn route(&self, pid: u32, key: &[u8]) -> Option<Route> {
+        self.session(pid, key).map(|(route, _)| route)
+    }
+
+    fn session(&self, pid: u32, key: &[u8]) -> Option<(Route, Arc<Asked>)> {
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes.by_key.get(&(pid, key.into())).map(|(_, route)| route.clone())
+        routes.by_key.get(&(pid, key.into())).map(|(_, route, asked)| (route.clone(), Arc::clone(asked)))
     }
 
     /// Live keys.
@@ -78,17 +126,23 @@ impl Drop for CancelGuard {
     fn drop(&mut self) {
         let mut routes = self.cancels.routes.lock().unwrap_or_else(PoisonError::into_inner);
         // Another session may have been given the same key since.
-        if routes.by_key.get(&self.key).is_some_and(|(serial, _)| *serial == self.serial) {
+        if routes.by_key.get(&self.key).is_some_and(|(serial, ..)| *serial == self.serial) {
             routes.by_key.remove(&self.key);
         }
     }
 }
 
-/// Carries a request to the server its key came from and waits until the server has closed, as a client
+/// What a statement is answered that was to be cancelled while the proxy held it; PostgreSQL's words.
+pub(super) fn cancelled() -> PgError {
+    PgError::error(SqlState::QUERY_CANCELED, "canceling statement due to user request")
+}
+
+/// Tells the session, carries a request to the server its key came from, and waits until the server has closed, as a client
 /// waits for us. A client is never told what became of it, so faults are only logged.
 pub(super) async fn relay(cancels: &Cancels, (dialer, counts): (&Dialer, &metrics::Cancels), pid: u32, key: &[u8]) {
-    match cancels.route(pid, key) {
-        Some(route) => {
+    match cancels.session(pid, key) {
+        Some((route, asked)) => {
+            asked.one_more();
             let security = if route.tls { Security::Tls } else { Security::Plain };
             match send(dialer, &route.address, security, pid, key).await {
                 true => counts.relayed.increment(1),
@@ -142,6 +196,21 @@ mod tests {
         assert!(cancels.route(7, b"long").is_none());
         drop(guard);
         assert!(cancels.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_is_heard_by_the_session_of_its_key() {
+        let cancels = Arc::new(Cancels::default());
+        let guards = [1, 2].map(|pid| cancels.register(pid, b"1234", route(1)));
+        let asked = guards[0].asked();
+        let heard = asked.count();
+        let waiting = tokio::spawn(async move { asked.beyond(heard).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let Some((_, found)) = cancels.session(1, b"1234") else { panic!("the key is not known") };
+        found.one_more();
+        waiting.await.unwrap();
+        assert_eq!(guards.map(|guard| guard.asked().count()), [1, 0]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::audit::{Entry, Observer};
 use super::back::POISON;
 use super::built;
+use super::cancel::cancelled;
 use super::confirm;
 use super::fast::{self, may_read_otherwise};
 use super::introspect::Introspected;
@@ -77,6 +78,7 @@ where
     /// Handles the message of `total` bytes at the start of the client's input.
     pub(super) async fn look(&mut self, total: usize) -> Result<(), Fault> {
         let mut raw = self.pipe.client.input.split_to(total).freeze();
+        self.state.heard = self.state.asked.count();
         let simple = matches!(raw[0], tag::QUERY | tag::FUNCTION_CALL);
         if simple && self.state.in_batch {
             // An error before it makes the server skip it; else it ends the batch.
@@ -158,6 +160,9 @@ where
                 }
             } else if self.ask_vars().await?.is_none() {
                 return Ok(None);
+            }
+            if self.state.is_cancelled() {
+                return Ok(Some(Err(cancelled())));
             }
         }
     }
@@ -447,7 +452,12 @@ where
             tally: &mut self.state.tally,
             exchange: &mut self.state.exchange,
         };
-        let bound = seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output).await;
+        let bound = tokio::select! {
+            biased;
+            bound = seal::bind(within, prepared, portal, statement, given, &mut self.pipe.server.output) => bound,
+            // Keys are awaited.
+            () = self.state.asked.beyond(self.state.heard) => Err(cancelled()),
+        };
         self.state.exchange.turn_to(Some(Spent::Analysis));
         match bound {
             Ok((portal_state, sealed)) => {

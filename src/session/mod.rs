@@ -72,6 +72,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::audit::{Audit, Observer, Who};
 use self::back::{Halt, Outputs};
+use self::cancel::Asked;
 use self::catalog::Catalogs;
 use self::choice::Choice;
 use self::fast::Stop;
@@ -138,6 +139,8 @@ pub struct Login<C, S> {
     pub user: String,
     /// Address of the client, over TCP.
     pub peer: Option<SocketAddr>,
+    /// Requests to cancel what the session does.
+    pub asked: Arc<Asked>,
     /// ParameterStatus values of the login.
     pub parameters: HashMap<String, String>,
     /// What kind of replication connection it is, if one.
@@ -209,6 +212,7 @@ where
     let choice = Choice::new(pick.clone().unwrap_or_default(), introspection);
     let mut state = State::new(slot, choice, shared.watched());
     state.most_gathered = shared.limits.gathered;
+    state.asked = login.asked;
     state.replication = login.replication == Replication::Database;
     for (name, value) in &login.parameters {
         state.reported(name.as_bytes(), value.as_bytes());

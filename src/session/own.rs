@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::cancel::cancelled;
 use super::catalog::{Answers, CatalogError, READING_PATIENCE, Slot};
 use super::ledger::{Await, Reader, Undo};
 use super::prepared::{Prepared, Statement};
@@ -290,7 +291,10 @@ where
         } else if !private {
             guard = match slot.fresh() {
                 Some(_) => None,
-                None => timeout(READING_PATIENCE, slot.reading.lock()).await.ok(),
+                None => tokio::select! {
+                    read = timeout(READING_PATIENCE, slot.reading.lock()) => read.ok(),
+                    () = self.state.asked.beyond(self.state.heard) => return Ok(Some(Err(cancelled()))),
+                },
             };
             if let Some((shared, epoch)) = slot.fresh() {
                 self.take_catalog(shared, epoch, false);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
+use super::cancel::cancelled;
 use super::own::Answer;
 use super::prepared::Prepared;
 use super::rows::{self, FETCH_MAX};
@@ -251,6 +252,10 @@ where
             if let Err(error) = self.compare(search, wanted, keyset, &values, &mut looked).await {
                 self.end_parts()?;
                 return Ok(Some(Err(error)));
+            }
+            if self.state.is_cancelled() {
+                self.end_parts()?;
+                return Ok(Some(Err(cancelled())));
             }
             if !more {
                 break;

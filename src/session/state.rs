@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::audit::{Observer, Tally};
 use super::built::Mark;
+use super::cancel::Asked;
 use super::catalog::Slot;
 use super::choice::{Choice, Turn};
 use super::cursors::Cursors;
@@ -172,6 +173,9 @@ pub(super) struct State {
     pub(super) application: String,
     /// What is counted for the audit; handed on with `counted`.
     pub(super) tally: Tally,
+    /// Requests to cancel, and how many there were when the message at hand came.
+    pub(super) asked: Arc<Asked>,
+    pub(super) heard: u64,
     /// Who is connected, for the audit.
     pub(super) observer: Option<Observer>,
     /// Whose eyes results are for.
@@ -211,6 +215,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Somebody asked to cancel the statement of the message at hand.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.asked.count() != self.heard
+    }
+
     /// A session that was just logged in. `watched`: somebody may want to know which statement it is that runs.
     pub(super) fn new(slot: Arc<Slot>, choice: Choice, watched: Watched) -> Self {
         let view = View {
@@ -224,6 +233,8 @@ impl State {
             ddl_open: false,
         };
         State {
+            asked: Arc::default(),
+            heard: 0,
             ledger: Ledger::default(),
             names: Names::default(),
             cursors: Cursors::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Certificates, Proxy, With, cluster_with_tls};
 use crate::support::cluster::connect;
 use crate::support::raw::{Raw, SILENCE, cancel_request, message, query, startup, tcp};
-use crate::support::{Auth, Cluster, eventually};
+use crate::support::{Auth, Cluster, Twin, eventually};
 
 /// Starts a long statement and waits until the server runs it.
 fn sleeping(cluster: &Cluster, port: u16) -> Raw {
@@ -51,6 +51,54 @@ async fn another_proxy_before_the_same_database_carries_it_too() {
     let (pid, key) = raw.key.clone().unwrap();
     cancel(other.port, pid, &key);
     assert_eq!(raw.until_ready().iter().find_map(|m| m.error()).unwrap().code, "57014");
+}
+
+/// Cancels what this session does; it is told so.
+#[track_caller]
+fn is_cancelled(twin: &Twin, raw: &mut Raw) {
+    let (pid, key) = raw.key.clone().unwrap();
+    cancel(twin.proxy.port, pid, &key);
+    assert_eq!(raw.until_ready().iter().find_map(|m| m.error()).unwrap().code, "57014");
+}
+
+#[test]
+fn a_statement_that_waits_for_the_catalog_is_cancelled() {
+    let twin = Twin::of("CREATE TABLE t (id int, e seal.text_eq)");
+    let (mut first, mut held) = (twin.raw_sealed(), twin.raw_sealed());
+    for raw in [&mut first, &mut held] {
+        raw.rows("SELECT count(*) FROM t WHERE e = 'x'");
+    }
+    // The schema has changed, and who reads it anew waits for a lock.
+    twin.sealed.sql("CREATE TABLE changed (id int)");
+    let mut lock = Raw::connect(twin.cluster.port, "sealed");
+    let locked = lock.ask(&query("BEGIN; LOCK TABLE seal.types IN ACCESS EXCLUSIVE MODE"));
+    assert!(locked.iter().all(|m| m.error().is_none()), "{locked:?}");
+    first.send(&query("SELECT count(*) FROM t WHERE e = 'x'"));
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'seal.types'::regclass";
+    eventually("the catalog is read", || (twin.stored(waiting).trim() == "1").then_some(()));
+    held.send(&query("SELECT pg_sleep(60)"));
+    std::thread::sleep(SILENCE);
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+    assert_eq!(twin.stored(asleep).trim(), "0", "the proxy did not hold it");
+    is_cancelled(&twin, &mut held);
+    lock.query("COMMIT");
+    assert!(first.until_ready().iter().all(|m| m.error().is_none()));
+    assert_eq!(held.rows("SELECT count(*) FROM t WHERE e = 'x'"), ["0"]);
+}
+
+#[test]
+fn a_search_is_cancelled_between_the_parts_that_it_reads() {
+    let twin = Twin::of("CREATE TABLE t (id int, e seal.text_match)");
+    let rows: Vec<String> = (0..20_000).map(|n| format!("({n}, 'number {n}')")).collect();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES {}", rows.join(", ")));
+    let mut raw = twin.raw_sealed();
+    raw.rows("SELECT count(*) FROM t WHERE e LIKE '%number 7%'");
+    for pause in [0, 20, 50, 90] {
+        raw.send(&query("SELECT pg_sleep(60) FROM t WHERE e LIKE '%umber%'"));
+        std::thread::sleep(Duration::from_millis(pause));
+        is_cancelled(&twin, &mut raw);
+        assert_eq!(raw.rows("SELECT 1"), ["1"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
