@@ -76,7 +76,7 @@ pub(super) fn overview(visit: &Visit) -> Result<Markup> {
                 div.tiles {
                     (tile("Sealed per second", &a_second(&moments, |span| span.sealed), html! { (picture("Values sealed by five minutes", &sealed, false)) (within(&sealed)) }))
                     (tile("Opened per second", &a_second(&moments, |span| span.opened), html! { (picture("Values opened by five minutes", &opened, false)) (within(&opened)) }))
-                    (tile("Statements refused, 3 h", &grouped(total(&refused)), html! { (picture("Statements refused by proxies by five minutes", &refused, true)) p.quiet { "by proxies, before the database had them" } }))
+                    (tile("Statements refused, 3 h", &grouped(total(&refused)), html! { (picture("Statements refused by proxies by five minutes", &refused, true)) p.quiet { "by the proxies themselves" } }))
                 }
             }
         }

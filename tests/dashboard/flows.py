@@ -61,13 +61,14 @@ class Watched:
         self.faults.clear()
 
 
-def looks(browser, state, base, path, name):
-    """Pictures of a page in light, dark and on a phone, each checked for who cannot see or use a mouse."""
+def looks(browser, state, base, pages):
+    """Pictures of pages in light, dark and on a phone, each checked for who cannot see or use a mouse."""
     for look, options in LOOKS.items():
         context = browser.new_context(storage_state=state, ignore_https_errors=True, reduced_motion="reduce", **options)
         page = context.new_page()
-        page.goto(base + path)
-        check(page, f"{name}-{look}")
+        for path, name in pages:
+            page.goto(base + path)
+            check(page, f"{name}-{look}")
         context.close()
 
 
@@ -246,10 +247,9 @@ def values(page: Page, base):
     page.goto(base + "/keysets/default")
     sql("INSERT INTO users (id, email) VALUES " + ", ".join(f"({n}, 'u{n}@example.com')" for n in range(100, 400)))
     sql("SELECT email FROM users WHERE id >= 100;" * 3)
-    expect(page.locator("#values")).to_contain_text("sealed in 30 days", timeout=45_000)
-    sealed, opened = (int(re.sub(r"\D", "", n.inner_text())) for n in page.locator("#values strong").all())
-    assert 300 <= sealed <= 310 and 900 <= opened <= 910, (sealed, opened)
-    expect(page.get_by_role("img", name=re.compile("Values opened by day: 9"))).to_be_visible()
+    # Some of those from before the grant was taken and given again may have been told while it was not there.
+    expect(page.locator("#values")).to_contain_text(re.compile("30[0-3] sealed in 30 days"), timeout=45_000)
+    expect(page.get_by_role("img", name=re.compile("Values opened by day: 90[0-3] in all"))).to_be_visible()
     page.goto(base + "/")
     expect(page.locator("#values")).to_contain_text("Sealed per second")
     step("values sealed and opened come in as the proxy tells of them")
@@ -282,7 +282,7 @@ def devices(browser, state, page: Page, base):
     reader.start()
     page.goto(base + "/devices")
     expect(page.get_by_label("Code")).to_be_visible(timeout=20_000)
-    looks(browser, state, base, "/devices", "devices")
+    looks(browser, state, base, [("/devices", "devices")])
     page.get_by_label("Code").fill("nope")
     page.get_by_role("button", name="Let it in").click()
     expect(page.get_by_role("alert")).to_contain_text("That is no code")
@@ -341,8 +341,7 @@ def key_server(browser, page: Page, base):
     assert cookie["name"] == "__Host-columnseal" and cookie["secure"] and cookie["httpOnly"], cookie
     assert cookie["sameSite"] == "Strict", cookie
     state = page.context.storage_state()
-    for path, name in SERVER_PAGES:
-        looks(browser, state, base, path, f"server-{name}")
+    looks(browser, state, base, [(path, f"server-{name}") for path, name in SERVER_PAGES])
     page.goto(base + "/clients")
     page.locator("summary", has_text="Create a new client").click()
     expect(page.get_by_text("columnseal client create NAME")).to_be_visible()
@@ -379,8 +378,8 @@ PAGES = [
     ("/keysets/tenant-1/grant", "keyset-grant"), ("/keysets/tenant-1/disable", "keyset-disable"), ("/keysets/default/rotate", "keyset-rotate"),
 ]
 SERVER_PAGES = [
-    ("/", "overview"), ("/clients", "clients"), ("/clients/web", "client"), ("/clients/web/revoke", "revoke"), ("/keysets", "keysets"),
-    ("/keysets/default", "keyset"), ("/devices", "devices"), ("/types", "types"), ("/audit", "audit"), ("/clients/new", "create"),
+    ("/", "overview"), ("/clients", "clients"), ("/clients/web", "client"), ("/keysets", "keysets"), ("/keysets/default", "keyset"),
+    ("/devices", "devices"), ("/audit", "audit"), ("/clients/new", "create"),
 ]
 
 
@@ -407,14 +406,13 @@ def main():
         devices(browser, state, page, base)
         audit(page, base)
         two_admins(page, base)
-        looks(browser, state, base, "/", "overview-new")
+        looks(browser, state, base, [("/", "overview-new")])
         values(page, base)
         keyset = next(k for k in json.loads(columnseal("keyset", "list", "--json")) if k["name"] == "default")
         weeks_of_values(bytes.fromhex(keyset["id"].replace("-", "")))
         # Pages that say what was wrong are answers of 4xx, which Chromium notes.
         watched.check(expected=["Failed to load resource: the server responded with a status of 4"])
-        for path, name in PAGES:
-            looks(browser, state, base, path, name)
+        looks(browser, state, base, PAGES)
         step("pictures of every page, in light, dark and on a phone")
         outside = browser.new_context(ignore_https_errors=True, permissions=["clipboard-read", "clipboard-write"], **LOOKS["light"])
         outside.set_default_timeout(20_000)
