@@ -267,7 +267,7 @@ pub(super) fn job(visit: &Visit, id: &str) -> Result {
                 State::Done(text) => { p.flash role="status" { (text) } }
                 State::Failed(why, hint) => { p.notice.bad role="alert" { (sentence(why)) } p { (hint) } }
             }
-            p { a.button href=(format!("/jobs/{}", job.id)) { "Look again" } " " a.button href=(job.back) { "Go back" } }
+            p { @if running { a.button href=(format!("/jobs/{}", job.id)) { "Look again" } " " } a.button href=(job.back) { "Go back" } }
         }
     };
     let page = Answer::page(job.title.clone(), body);
