@@ -11,10 +11,10 @@ pub use copy::copy;
 pub use envelopes::envelopes;
 pub use messages::{client_messages, errors, frames, server_messages, startup};
 pub use statements::statements;
-pub use values::{arrays, patterns, values};
+pub use values::{arrays, documents, patterns, values};
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("frames", frames),
     ("startup", startup),
     ("client_messages", client_messages),
@@ -23,6 +23,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 11] = [
     ("values", values),
     ("arrays", arrays),
     ("patterns", patterns),
+    ("documents", documents),
     ("copy", copy),
     ("envelopes", envelopes),
     ("statements", statements),

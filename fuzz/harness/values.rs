@@ -3,8 +3,8 @@
 use columnseal::crypto::secret::{Key32, TermRoot};
 use columnseal::crypto::term::matching::{MatchKey, Run};
 use columnseal::wire::value::{
-    Array, ByteaOutput, DateForm, DateOrder, DateStyle, Form, Format, IntervalStyle, Letters, Like, PlainType,
-    Settings, Zone, canonical, fold, ordering, read, read_array, read_operand, write, write_array,
+    Array, ByteaOutput, DateForm, DateOrder, DateStyle, Document, Form, Format, IntervalStyle, JsonPath, Letters, Like,
+    PlainType, Settings, Zone, canonical, fold, ordering, read, read_array, read_operand, write, write_array,
 };
 
 /// Types that parameters may be declared as.
@@ -147,4 +147,31 @@ pub fn patterns(data: &[u8]) {
     }
     let prefix = Like::prefix(pattern).matches(value);
     assert!(matches!(prefix, Ok(is) if is == value.starts_with(pattern)));
+}
+
+/// Deepest nesting of documents that have terms.
+const DEPTH: usize = 256;
+
+/// Two texts with a zero byte between, as documents and as a document and a jsonpath: containment and equality agree.
+pub fn documents(data: &[u8]) {
+    let Some((one, other)) = std::str::from_utf8(data).ok().and_then(|text| text.split_once('\0')) else { return };
+    let read = |text: &'_ str| -> Option<Document<'static>> {
+        Document::read(text.as_bytes()).ok().map(Document::into_owned).filter(|document| document.is_within(DEPTH))
+    };
+    let Some(document) = read(one) else { return };
+    let root = document.root();
+    assert!(root.equals(root) && root.contains(root));
+    if let Some(other) = read(other) {
+        let other = other.root();
+        assert_eq!(root.equals(other), other.equals(root));
+        if root.equals(other) {
+            assert!(root.contains(other) && other.contains(root));
+        }
+    }
+    if let Some(path) = JsonPath::read(other) {
+        // What a predicate says is found.
+        if path.matches(root).is_some() {
+            assert!(path.exists(root));
+        }
+    }
 }

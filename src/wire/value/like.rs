@@ -108,6 +108,12 @@ impl Like {
         Like { pieces }
     }
 
+    /// The only text that matches, if there is but one.
+    pub fn whole(&self) -> Option<String> {
+        let one = |piece: &Piece| if let Piece::Char(c) = piece { Some(*c) } else { None };
+        self.pieces.iter().map(one).collect()
+    }
+
     /// Every value matches.
     pub fn is_everything(&self) -> bool {
         !self.pieces.is_empty() && self.pieces.iter().all(|p| *p == Piece::Many)

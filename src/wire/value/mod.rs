@@ -36,7 +36,10 @@ pub use aggregate::{Aggregate, Function, Gives, Running};
 pub use array::{Array, Dimensions, Elements, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
-pub use json::push_string as push_json_string;
+pub use json::{
+    Constant, Document, JsonKind, JsonPart, JsonPath, compare_numbers, index_of, push_string as push_json_string,
+    searched,
+};
 pub use letters::{Form, Letters, Unfollowed};
 pub use like::{Like, Literal, fold};
 pub use numeric::Digits;

@@ -1,10 +1,15 @@
 //! json and jsonb. json keeps its text; jsonb is normalised to the text PostgreSQL prints.
 //!
-//! Nothing here recurses: nesting costs heap up to [`MAX_DEPTH`], never stack.
+//! Reading and printing do not recurse: nesting costs heap up to [`MAX_DEPTH`], never stack. Comparing recurses, as deep as both
+//! sides are nested.
 
+mod doc;
 mod lex;
+mod path;
 mod tree;
 
+pub use doc::{Document, Kind as JsonKind, Part as JsonPart, compare_numbers, index_of, searched};
+pub use path::{Constant, JsonPath};
 pub use tree::push_string;
 
 use super::PlainType;

@@ -15,7 +15,7 @@ pub(super) enum Numbers {
     Canonical,
 }
 
-enum Node<'a> {
+pub(super) enum Node<'a> {
     Word(&'static str),
     /// Range of [`Tree::numbers`].
     Number(usize, usize),
@@ -26,7 +26,7 @@ enum Node<'a> {
 
 /// A document; node 0 is its root.
 pub(super) struct Tree<'a> {
-    nodes: Vec<Node<'a>>,
+    pub(super) nodes: Vec<Node<'a>>,
     numbers: Vec<u8>,
 }
 
@@ -96,12 +96,37 @@ impl<'a> Tree<'a> {
         entries.dedup_by(|(a, _), (b, _)| a == b);
     }
 
+    /// The same, with texts of its own.
+    pub(super) fn into_owned(self) -> Tree<'static> {
+        let owned = |text: Cow<'a, str>| -> Cow<'static, str> { Cow::Owned(text.into_owned()) };
+        let nodes = self.nodes.into_iter().map(|node| match node {
+            Node::Word(word) => Node::Word(word),
+            Node::Number(start, end) => Node::Number(start, end),
+            Node::Text(text) => Node::Text(owned(text)),
+            Node::Array(items) => Node::Array(items),
+            Node::Object(entries) => {
+                Node::Object(entries.into_iter().map(|(key, child)| (owned(key), child)).collect())
+            }
+        });
+        Tree { nodes: nodes.collect(), numbers: self.numbers }
+    }
+
+    /// A number as it is printed.
+    pub(super) fn number_at(&self, start: usize, end: usize) -> &str {
+        std::str::from_utf8(&self.numbers[start..end]).unwrap_or_default()
+    }
+
     /// Prints with PostgreSQL's spacing.
     pub(super) fn print(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.print_at(0, out)
+    }
+
+    /// The same of a part.
+    pub(super) fn print_at(&self, node: usize, out: &mut Vec<u8>) -> Result<()> {
         // Containers being printed, each with how many children are done.
         let mut open: Vec<(usize, usize)> = Vec::new();
         let start = out.len();
-        self.enter(0, &mut open, out);
+        self.enter(node, &mut open, out);
         while let Some((index, done)) = open.last_mut() {
             let (child, end) = match &self.nodes[*index] {
                 Node::Array(items) => (items.get(*done).copied(), b']'),
