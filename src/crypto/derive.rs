@@ -28,6 +28,8 @@ pub(crate) const TERM_EQUALITY: &[u8] = b"columnseal term eq v1";
 pub(crate) const TERM_ORDER: &[u8] = b"columnseal term ord v1";
 /// HKDF info, before the type class: match terms.
 pub(crate) const TERM_MATCH: &[u8] = b"columnseal term match v1";
+/// HKDF info, before the type class: JSON terms.
+pub(crate) const TERM_JSON: &[u8] = b"columnseal term json v1";
 /// HKDF info: a client's signing key.
 pub(crate) const CLIENT_SIGN: &[u8] = b"columnseal client ed25519 v1";
 /// HKDF info: a client's key that receives sealed shares.
@@ -98,6 +100,7 @@ pub(crate) fn all() -> Vec<&'static [u8]> {
         TERM_EQUALITY,
         TERM_ORDER,
         TERM_MATCH,
+        TERM_JSON,
         CLIENT_SIGN,
         CLIENT_SEAL,
         CLIENT_DECOY,

@@ -3,11 +3,13 @@
 //! A term is made from the canonical form of a value; making that form is not done here.
 
 pub mod equality;
+pub mod json;
 pub mod matching;
 pub mod order;
 
 use super::secret::TermRoot;
 use equality::EqKey;
+use json::JsonKey;
 use matching::MatchKey;
 use order::{Digits, OrdKey};
 
@@ -20,6 +22,8 @@ pub struct TermKeys {
     pub eq: EqKey,
     /// Of match terms.
     pub matching: MatchKey,
+    /// Of JSON terms.
+    pub json: JsonKey,
     ord: OrdKey,
     hardened: OrdKey,
 }
@@ -31,6 +35,7 @@ impl TermKeys {
         Self {
             eq: EqKey::new(root, CLASS),
             matching: MatchKey::new(root, CLASS),
+            json: JsonKey::new(root, CLASS),
             ord: ord(Digits::Short),
             hardened: ord(Digits::Long),
         }
