@@ -134,7 +134,11 @@ fn leaks(terms: Terms) -> impl Iterator<Item = &'static str> {
         "Stored beside each value: a match term. A thief of the database learns which values of this type share runs\n\
          of three characters, and finds the common ones by counting. Not for card or ID numbers (docs/leakage.md).",
     );
-    eq.into_iter().chain(ord).chain(matching)
+    let json = terms.json.then_some(
+        "Stored beside each document: a json term. A thief of the database learns which documents of this type have equal\n\
+         values at equal paths and how often each occurs, and finds common paths and values by counting (docs/leakage.md).",
+    );
+    eq.into_iter().chain(ord).chain(matching).chain(json)
 }
 
 fn adopt(context: &Context, name: &str, url: Option<&str>) -> Outcome {

@@ -17,7 +17,7 @@ pub(super) fn sentence(of: &TypeDef) -> String {
         told.push("which values share runs of three letters, so that names and addresses become readable in part");
     }
     if terms.json {
-        told.push("which paths and values of documents are equal");
+        told.push("which documents have equal values at equal paths, so that common ones become readable by counting");
     }
     if terms.eq {
         told.push("which values are equal and how often each occurs");
@@ -33,8 +33,8 @@ pub(super) fn sentence(of: &TypeDef) -> String {
 pub(super) fn weight(of: &TypeDef) -> &'static str {
     let terms = of.terms;
     match () {
-        () if terms.ord || terms.matching || of.plain == PlainType::Bool && terms.eq => "much",
-        () if terms.eq || terms.json => "some",
+        () if terms.ord || terms.matching || terms.json || of.plain == PlainType::Bool && terms.eq => "much",
+        () if terms.eq => "some",
         () => "little",
     }
 }
@@ -56,5 +56,7 @@ mod tests {
         assert_eq!(weight(named("text")), "little");
         assert_eq!(weight(named("text_eq")), "some");
         assert_eq!((weight(named("int4_ord")), weight(named("bool_eq"))), ("much", "much"));
+        assert_eq!(weight(named("jsonb_search")), "much");
+        assert!(sentence(named("jsonb_search")).contains("paths"));
     }
 }

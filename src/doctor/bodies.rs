@@ -222,7 +222,7 @@ fn has_query(text: &str) -> bool {
 /// How many terms a text takes.
 fn terms(text: &str) -> usize {
     let words = words(text);
-    let of_value = |w: &[String]| w[0] == ")" && w[1] == "." && matches!(w[2].as_str(), "eq" | "ord" | "m");
+    let of_value = |w: &[String]| w[0] == ")" && w[1] == "." && matches!(w[2].as_str(), "eq" | "ord" | "m" | "j");
     words.windows(3).filter(|w| of_value(w) || of_array(w)).count()
 }
 

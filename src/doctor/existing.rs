@@ -211,8 +211,11 @@ fn unused(object: &Object, method: &str, catalog: &Catalog) -> Option<Finding> {
         let enc = relation.columns.iter().find(|c| c.name == name && c.direct)?.enc.clone()?;
         let (compared, _) = enc.def.terms.compared();
         match &*term {
-            "m" if method == "gin" => None,
+            "m" | "j" if method == "gin" => None,
             "m" => Some(format!("it holds match terms of {name} USING {method}: LIKE is served by gin alone")),
+            "j" => Some(format!(
+                "it holds json terms of {name} USING {method}: conditions on JSON are served by gin alone"
+            )),
             term if term != compared => Some(format!(
                 "it holds term {term} of {name}, and comparisons of seal.{} use {compared}: no statement uses it",
                 enc.def.name

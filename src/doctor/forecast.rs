@@ -455,7 +455,7 @@ fn changed(finding: Finding) -> Item {
 /// The term that an index would stand on.
 fn served(verdict: &Verdict) -> Option<String> {
     let Verdict::Rewritten { text, .. } = verdict else { return None };
-    let term =
-        [(").ord", "ord"), (").eq", "eq"), (").m)", "match")].into_iter().find(|(sign, _)| text.contains(sign))?.1;
+    let signs = [(").ord", "ord"), (").eq", "eq"), (").m)", "match"), (").j)", "json")];
+    let term = signs.into_iter().find(|(sign, _)| text.contains(sign))?.1;
     Some(format!("served by term {term}"))
 }

@@ -27,8 +27,8 @@ pub const MAX_DEFINITION: usize = 16 * 1024;
 
 const VERSION: u64 = 1;
 
-/// The ready-made types of this version: storage, and with equality, with order, with match, and with match and equality, where
-/// the plaintext type has them.
+/// The ready-made types of this version: storage, and with equality, with order, with match, and with match or json and equality,
+/// where the plaintext type has them.
 pub fn ready_made() -> &'static [TypeDef] {
     static READY: OnceLock<Vec<TypeDef>> = OnceLock::new();
     READY.get_or_init(|| {
@@ -45,7 +45,9 @@ pub fn ready_made() -> &'static [TypeDef] {
                     kind.has_match().then(|| ready(format!("{}_{name}", kind.name()), kind, terms))
                 };
                 let (matched, searched) = (search("match", false), search("search", true));
-                std::iter::once(stored).chain(equal).chain(ordered).chain(matched).chain(searched)
+                let documents = (kind == PlainType::Jsonb)
+                    .then(|| ready(format!("{}_search", kind.name()), kind, Terms { json: true, ..eq }));
+                std::iter::once(stored).chain(equal).chain(ordered).chain(matched).chain(searched).chain(documents)
             })
             .collect()
     })
@@ -290,7 +292,8 @@ mod tests {
         assert_eq!(id("int8").as_deref(), Some("1d4220a8-d60e-569a-aa4e-c8b8bd259893"));
         assert_eq!(id("json_eq"), None);
         assert_eq!(id("json_ord"), None);
-        assert_eq!(ready_made().len(), 75);
+        assert_eq!(ready_made().len(), 76);
+        assert_eq!(id("json_search"), None);
         assert_eq!(id("int8_match"), None);
     }
 

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::documents;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
 use crate::crypto::term::order::OrdKey;
@@ -12,6 +13,8 @@ const JSON: u32 = 114;
 const BYTEA: u32 = 17;
 const INT4: u32 = 23;
 const INT4_ARRAY: u32 = 1007;
+const INT8: u32 = 20;
+const INT8_ARRAY: u32 = 1016;
 const UUID: u32 = 2950;
 
 /// The version guard, attribute `v`.
@@ -78,13 +81,12 @@ pub(super) fn store(
     out: &mut Vec<u8>,
 ) -> Result<(), SealFault> {
     let terms = enc.def.terms;
-    let made = Terms { json: false, ..terms };
     let keys = match keys {
         _ if terms == Terms::default() => None,
-        Some(keys) if terms == made => Some(keys),
-        _ => return Err(SealFault::Terms),
+        Some(keys) => Some(keys),
+        None => return Err(SealFault::Terms),
     };
-    let count = 2 + i32::from(terms.eq) + i32::from(terms.ord) + i32::from(terms.matching);
+    let count = 2 + i32::from(terms.eq) + i32::from(terms.ord) + i32::from(terms.matching) + i32::from(terms.json);
     out.extend_from_slice(&count.to_be_bytes());
     attribute(JSON, GUARD, out);
     attribute_with(BYTEA, out, |out| {
@@ -107,6 +109,13 @@ pub(super) fn store(
         let tokens = keys.matching.term(&value::fold(text));
         attribute_with(INT4_ARRAY, out, |out| {
             int4_array(&tokens, out);
+            Ok(())
+        })?;
+    }
+    if terms.json {
+        let tokens = documents::term(stored, &keys.json)?;
+        attribute_with(INT8_ARRAY, out, |out| {
+            int8_array(&tokens, out);
             Ok(())
         })?;
     }
@@ -140,6 +149,15 @@ pub(super) fn int4_array(values: &[i32], out: &mut Vec<u8>) {
     Dimensions::one(values.len()).send(INT4, false, out);
     for value in values {
         out.extend_from_slice(&4i32.to_be_bytes());
+        out.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+/// Appends a one-dimensional `int8[]` in binary form.
+pub(super) fn int8_array(values: &[i64], out: &mut Vec<u8>) {
+    Dimensions::one(values.len()).send(INT8, false, out);
+    for value in values {
+        out.extend_from_slice(&8i32.to_be_bytes());
         out.extend_from_slice(&value.to_be_bytes());
     }
 }

@@ -17,6 +17,7 @@ const TEXT: Oid = 25;
 const VARCHAR: Oid = 1043;
 const TEXT_ARRAY: Oid = 1009;
 const INT4_ARRAY: Oid = 1007;
+const INT8_ARRAY: Oid = 1016;
 const RECORD_ARRAY: Oid = 2287;
 
 fn declared(param: &Param, declared: &[Oid]) -> Oid {
@@ -47,10 +48,19 @@ pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
         Role::Test(_) => BOOL,
         Role::Shown(_) | Role::Pattern(_) | Role::Mark => TEXT,
         Role::Patterns(_) => TEXT_ARRAY,
-        Role::Tokens(_) => INT4_ARRAY,
+        Role::Given(_, given) => given.oid(),
+        Role::Tokens(n) => tokens(plan, *n),
         Role::Matching(_) | Role::Others(_) => BYTEA_ARRAY,
     };
     plan.params.iter().map(one).collect()
+}
+
+/// The type of the tokens of a search.
+fn tokens(plan: &Plan, search: usize) -> Oid {
+    match plan.searches.get(search) {
+        Some(search) if search.part.is_some() => INT8_ARRAY,
+        _ => INT4_ARRAY,
+    }
 }
 
 /// Checks PostgreSQL's answer against the plan.
@@ -72,7 +82,8 @@ pub(super) fn confirm(
             Role::Test(_) => oid == BOOL,
             Role::Shown(_) | Role::Pattern(_) | Role::Mark => oid == TEXT,
             Role::Patterns(_) => oid == TEXT_ARRAY,
-            Role::Tokens(_) => oid == INT4_ARRAY,
+            Role::Given(_, given) => oid == given.oid(),
+            Role::Tokens(n) => oid == tokens(plan, *n),
             Role::Matching(_) | Role::Others(_) => oid == BYTEA_ARRAY,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
             Role::EqualArray(enc) => oid == enc.array_oid,
@@ -106,6 +117,7 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
                 _ if param.cast.is_some() => param.cast,
                 Role::Pattern(enc) if enc.def.plain == PlainType::Citext => Some(enc.plain_oid),
                 Role::Pattern(_) => Some(TEXT),
+                Role::Given(_, given) => Some(given.oid()),
                 Role::Equal(enc) if !param.listed => Some(operand_oids(enc).0),
                 Role::EqualArray(enc) if !param.listed => Some(operand_oids(enc).1),
                 Role::EqualArray(enc) => Some(enc.plain_array_oid),

@@ -386,18 +386,18 @@ pub(super) fn unfollowed_locale(column: &str) -> PgError {
 pub(super) fn too_many_looked(column: &str, most: usize) -> PgError {
     PgError::error(
         SqlState::PROGRAM_LIMIT_EXCEEDED,
-        format!("LIKE on encrypted column {column} would have to look at more than {most} values"),
+        format!("a search on encrypted column {column} would have to look at more than {most} values"),
     )
-    .hint("Search for more characters in a row: three at least, or the beginning or end of the value.")
+    .hint("Search for more characters in a row (three at least, or the beginning or end of the value), or for a part of JSON by =.")
 }
 
 /// Patterns of ANY or ALL whose outcome depends on more than the value.
 pub(super) fn odd_patterns(column: &str, what: &str) -> PgError {
     PgError::error(
         SqlState::FEATURE_NOT_SUPPORTED,
-        format!("{what} of LIKE ANY or ALL on encrypted column {column} is not supported"),
+        format!("{what} of ANY, ALL or IN in a search on encrypted column {column} is not supported"),
     )
-    .hint("Give one pattern or more, none of them NULL.")
+    .hint("Give one pattern or value or more, none of them NULL.")
 }
 
 /// A message whose inside is not as the protocol says.

@@ -150,7 +150,7 @@ impl Prepared {
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => false,
-            Role::Mark => false,
+            Role::Given(..) | Role::Mark => false,
         }) || self.plan.searches.iter().any(|s| s.enc.def.keyset.is_none())
             || self.plan.copy_in().is_some()
     }

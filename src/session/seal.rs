@@ -16,7 +16,7 @@ use super::finish::Finished;
 use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
 use super::roles::{Sight, Viewer};
 use super::rows;
-use super::search::{self, Found, Wanted};
+use super::search::Found;
 use crate::crypto::KeysetId;
 use crate::crypto::envelope::DataKey;
 use crate::crypto::term::TermKeys;
@@ -28,7 +28,7 @@ use crate::telemetry::metrics::Spent;
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Format, Letters, PlainType};
+use crate::wire::value::{self, Format, PlainType};
 
 /// Where parameter values and result formats come from.
 pub(super) enum Given<'a> {
@@ -82,10 +82,10 @@ pub(super) struct Within<'a> {
 }
 
 /// A parameter's value as the client gave it.
-struct Raw<'a> {
-    bytes: Option<&'a [u8]>,
-    format: Format,
-    declared: u32,
+pub(super) struct Raw<'a> {
+    pub(super) bytes: Option<&'a [u8]>,
+    pub(super) format: Format,
+    pub(super) declared: u32,
 }
 
 /// Seals and appends Bind; returns the portal and how many values of which keyset were sealed. Nothing is appended on error.
@@ -124,7 +124,7 @@ pub(super) async fn bind(
             (Role::Test(test), bytes) => {
                 builder.params().value(test.of(bytes).map(|outcome| if outcome { &[1u8][..] } else { &[0u8][..] }));
             }
-            (Role::Pattern(_) | Role::Patterns(_), _) => builder.params().value(None),
+            (Role::Pattern(_) | Role::Patterns(_) | Role::Given(..), _) => builder.params().value(None),
             (Role::Tokens(n), _) => builder.params().value(found.get(*n).and_then(|f| f.tokens.as_deref())),
             (Role::Matching(n), _) => builder.params().value(found.get(*n).and_then(|f| f.matching.as_deref())),
             (Role::Mark, _) => builder.params().value(mark.as_ref().map(|mark| &mark[..])),
@@ -143,7 +143,7 @@ pub(super) async fn bind(
     Ok((portal_state, work.keys.stored))
 }
 
-fn raw_values<'a>(
+pub(super) fn raw_values<'a>(
     prepared: &'a Prepared,
     given: &'a Given<'_>,
     shown: Option<&'a str>,
@@ -169,38 +169,6 @@ fn raw_values<'a>(
         }
     };
     Ok(prepared.plan.params.iter().zip(&prepared.literals).map(one).collect())
-}
-
-/// The patterns of a statement's searches.
-///
-/// # Errors
-/// A value that is no text, a pattern that is none.
-pub(super) fn wanted(
-    prepared: &Prepared,
-    given: &Given<'_>,
-    letters: Option<&Letters>,
-) -> Result<Vec<Option<Wanted>>, PgError> {
-    let raws = raw_values(prepared, given, None)?;
-    let settings = value::Settings::default();
-    let fault = |n: usize, error: value::ValueError| {
-        let column = prepared.plan.params.get(n).map_or("", |p| p.column.as_str());
-        errors::seal(&error.into(), column)
-    };
-    let owned = |bytes: &[u8]| -> Zeroizing<String> { Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()) };
-    let text = |n: usize| {
-        let Some((raw, bytes)) = raws.get(n).and_then(|raw| Some((raw, raw.bytes?))) else { return Ok(None) };
-        let mut stored = Zeroizing::new(Vec::new());
-        value::read(PlainType::Text, raw.declared, None, raw.format, bytes, &settings, &mut stored)
-            .map_err(|e| fault(n, e))?;
-        Ok(Some(owned(&stored)))
-    };
-    let array = |n: usize| {
-        let Some((raw, bytes)) = raws.get(n).and_then(|raw| Some((raw, raw.bytes?))) else { return Ok(None) };
-        let array =
-            value::read_array(PlainType::Text, raw.declared, raw.format, bytes, &settings).map_err(|e| fault(n, e))?;
-        Ok(Some(array.iter().map(|element| element.map(owned)).collect()))
-    };
-    prepared.plan.searches.iter().map(|search| search::read(search, letters, &text, &array)).collect()
 }
 
 /// The type that an operand is read as: that of the comparison PostgreSQL would make.
@@ -469,7 +437,7 @@ impl Work<'_> {
             Role::EqualArray(enc) => self.equal_array(enc, param, raw, bytes, out),
             // Bound by themselves.
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => Ok(()),
-            Role::Mark => Ok(()),
+            Role::Given(..) | Role::Mark => Ok(()),
         };
         outcome.map_err(|fault| errors::seal(&fault, &param.column))
     }

@@ -1,4 +1,4 @@
-//! LIKE and its kin: before a statement runs, the values that have the terms of its patterns are read, opened and compared, and
+//! LIKE and its kin, and conditions on JSON: before a statement runs, the values that have the terms of its patterns are read, opened and compared, and
 //! what was found is bound.
 //!
 //! They are read in the client's own transaction and as its own role, a part at a time; of each no more than its identity is
@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::cancel::cancelled;
+use super::documents::Inquiry;
+use super::operands::{self, Operands};
 use super::own::Answer;
 use super::prepared::Prepared;
 use super::rows::{self, FETCH_MAX};
@@ -40,6 +42,7 @@ const LONG: usize = 4_096;
 const LOCALE: &str = "SELECT pg_catalog.lower(U&'\\00C4') OPERATOR(pg_catalog.=) U&'\\00E4'";
 
 const INT4_ARRAY: u32 = 1007;
+const INT8_ARRAY: u32 = 1016;
 const BYTEA: u32 = 17;
 
 /// What tells a value from every other.
@@ -55,12 +58,14 @@ pub(super) struct Found {
 impl Found {
     /// The condition is NULL for every value.
     fn null(search: &Search) -> Self {
-        Found { tokens: all_tokens(search).map(tokens_array), matching: None, others: None }
+        let tokens = all_tokens(search).map(|tokens| tokens_array(search, tokens));
+        Found { tokens, matching: None, others: None }
     }
 
     /// The condition holds for all values that have the tokens.
-    fn all(tokens: Option<&[i32]>) -> Self {
-        Found { tokens: tokens.map(tokens_array), matching: None, others: Some(list(&[])) }
+    fn all(search: &Search, tokens: Option<&[i64]>) -> Self {
+        let tokens = tokens.map(|tokens| tokens_array(search, tokens));
+        Found { tokens, matching: None, others: Some(list(&[])) }
     }
 }
 
@@ -70,6 +75,8 @@ pub(super) struct Wanted {
     likes: Vec<Like>,
     /// Blanks may follow what a pattern asks for at the end of a value.
     padded: bool,
+    /// The part of a document whose text patterns are compared with, or what else is asked of it.
+    inquiry: Option<Inquiry>,
 }
 
 impl Wanted {
@@ -85,32 +92,34 @@ impl Wanted {
 }
 
 /// What narrows a search.
-enum Narrow {
+pub(super) enum Narrow {
     /// Every value matches.
     Everything,
     /// Values that have all of these tokens.
-    All(Vec<i32>),
+    All(Vec<i64>),
     /// Values that have one of these tokens.
-    Any(Vec<i32>),
+    Any(Vec<i64>),
     /// Nothing narrows it.
     Nothing,
 }
 
 impl Narrow {
-    fn of(wanted: &Wanted, keys: &TermKeys) -> Narrow {
-        let Wanted { quantifier, likes, padded } = wanted;
+    fn of(search: &Search, wanted: &Wanted, keys: &TermKeys) -> Narrow {
+        let Wanted { quantifier, likes, padded, inquiry } = wanted;
+        if let Some(inquiry) = inquiry {
+            let exact = search.forms().next().is_none();
+            let texts = likes.iter().map(|like| like.whole().filter(|_| exact)).collect::<Option<Vec<String>>>();
+            return inquiry.narrow(search, texts.map(|texts| (*quantifier, texts)), &keys.json);
+        }
         let tokens = |like: &Like| {
             let literals = like.literals();
-            keys.matching.tokens(literals.iter().map(|l| Run {
-                text: &l.text,
-                starts: l.starts,
-                ends: l.ends && !padded,
-            }))
+            let runs = literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends && !padded });
+            keys.matching.tokens(runs).into_iter().map(i64::from).collect::<Vec<i64>>()
         };
         match quantifier {
             Quantifier::All if likes.iter().all(Like::is_everything) => Narrow::Everything,
             Quantifier::All => {
-                let mut all: Vec<i32> = likes.iter().flat_map(tokens).collect();
+                let mut all: Vec<i64> = likes.iter().flat_map(tokens).collect();
                 all.sort_unstable();
                 all.dedup();
                 Narrow::All(all)
@@ -124,7 +133,7 @@ impl Narrow {
     }
 
     /// The tokens to bind.
-    fn tokens(&self) -> Option<&[i32]> {
+    fn tokens(&self) -> Option<&[i64]> {
         match self {
             Narrow::All(tokens) | Narrow::Any(tokens) => Some(tokens),
             Narrow::Everything | Narrow::Nothing => None,
@@ -133,7 +142,7 @@ impl Narrow {
 
     /// Too little is asked for to narrow it at all.
     fn is_empty(&self) -> bool {
-        self.tokens().is_none_or(<[i32]>::is_empty)
+        self.tokens().is_none_or(<[i64]>::is_empty)
     }
 }
 
@@ -159,7 +168,7 @@ where
                 None => return Ok(None),
             }
         }
-        let wanted = match seal::wanted(prepared, given, self.state.letters.as_deref()) {
+        let wanted = match operands::wanted(prepared, given, self.state.letters.as_deref()) {
             Ok(wanted) => wanted,
             Err(error) => return Ok(Some(Err(error))),
         };
@@ -213,11 +222,11 @@ where
             Err(error) => return Ok(Some(Err(error))),
         };
         self.state.tally.searched(&search.enc, 1);
-        let narrow = Narrow::of(wanted, &keys);
+        let narrow = Narrow::of(search, wanted, &keys);
         match (&narrow, &search.from) {
-            (Narrow::Everything, _) => Ok(Some(Ok(Found::all(all_tokens(search))))),
+            (Narrow::Everything, _) => Ok(Some(Ok(Found::all(search, all_tokens(search))))),
             (narrow, None) if narrow.is_empty() => Ok(Some(Err(errors::short_pattern(&search.column)))),
-            (narrow, None) => Ok(Some(Ok(Found::all(narrow.tokens())))),
+            (narrow, None) => Ok(Some(Ok(Found::all(search, narrow.tokens())))),
             (narrow, Some(_)) => self.look_at(search, wanted, narrow, keyset).await,
         }
     }
@@ -241,7 +250,8 @@ where
     ) -> Answer<Result<Found, PgError>> {
         let (sql, bound) = reading(search, narrow);
         let mut looked = Looking { matching: Vec::new(), others: Vec::new() };
-        let mut query = Some((sql.as_str(), INT4_ARRAY, bound.as_deref()));
+        let tokens_type = if search.part.is_some() { INT8_ARRAY } else { INT4_ARRAY };
+        let mut query = Some((sql.as_str(), tokens_type, bound.as_deref()));
         let mut part = PART.0;
         loop {
             let Some((values, more)) = self.ask_part(query.take(), part).await? else { return Ok(None) };
@@ -263,7 +273,7 @@ where
             part = next_part(part, values.iter().map(Vec::len).sum());
         }
         self.end_parts()?;
-        let tokens = narrow.tokens().map(tokens_array);
+        let tokens = narrow.tokens().or_else(|| all_tokens(search)).map(|tokens| tokens_array(search, tokens));
         Ok(Some(Ok(Found { tokens, matching: Some(list(&looked.matching)), others: Some(list(&looked.others)) })))
     }
 
@@ -284,19 +294,15 @@ where
             let header = Header::parse(value).map_err(|_| errors::unreadable(&search.column, 0))?;
             let identity: Option<Identity> = value.get(IDENTITY).and_then(|bytes| bytes.try_into().ok());
             let identity = identity.ok_or_else(|| errors::unreadable(&search.column, 0))?;
-            let matches = self.shared.ring.keyset_of(header.kref) == Some(keyset) && {
+            let mut outcome = Some(false);
+            if self.shared.ring.keyset_of(header.kref) == Some(keyset) {
                 self.open_one(search, (header.kref, header.key_id), value, &mut plaintext).await?;
-                let text = std::str::from_utf8(&plaintext).map_err(|_| errors::unreadable(&search.column, 0))?;
-                if text.len() > LONG {
+                if plaintext.len() > LONG {
                     tokio::task::yield_now().await;
                 }
-                let text = if search.trims() { text.trim_end_matches(' ') } else { text };
-                let cased = cased(search, text, letters.as_deref());
-                wanted
-                    .matches(cased.as_deref().map_or(text, String::as_str))
-                    .map_err(|fault| errors::seal(&fault.into(), &search.column))?
-            };
-            if matches { looked.matching.push(identity) } else { looked.others.push(identity) }
+                outcome = decided(search, wanted, &plaintext, letters.as_deref())?;
+            }
+            looked.add(identity, search, outcome);
         }
         Ok(())
     }
@@ -359,7 +365,7 @@ fn next_part(part: i32, bytes: usize) -> i32 {
     }
 }
 
-/// Identities of the values that were compared.
+/// Identities of the values that were compared. One for which the condition is NULL is among both.
 struct Looking {
     matching: Vec<Identity>,
     others: Vec<Identity>,
@@ -369,6 +375,39 @@ impl Looking {
     fn len(&self) -> usize {
         self.matching.len() + self.others.len()
     }
+
+    fn add(&mut self, identity: Identity, search: &Search, outcome: Option<bool>) {
+        let (negated, asserted) = search.part.as_ref().map_or((false, false), |part| (part.negated, part.asserted));
+        match outcome {
+            Some(matches) if matches != negated => self.matching.push(identity),
+            None if !asserted => {
+                self.matching.push(identity);
+                self.others.push(identity);
+            }
+            _ => self.others.push(identity),
+        }
+    }
+}
+
+/// Whether a value that was opened fulfils the condition; `None` is NULL.
+fn decided(
+    search: &Search,
+    wanted: &Wanted,
+    plaintext: &[u8],
+    letters: Option<&Letters>,
+) -> Result<Option<bool>, PgError> {
+    let unreadable = || errors::unreadable(&search.column, 0);
+    let text = std::str::from_utf8(plaintext).map_err(|_| unreadable())?;
+    let compared = |text: &str| {
+        let text = if search.trims() { text.trim_end_matches(' ') } else { text };
+        let cased = cased(search, text, letters);
+        wanted.matches(cased.as_deref().map_or(text, String::as_str))
+    };
+    let outcome = match &wanted.inquiry {
+        Some(inquiry) => inquiry.of(search, plaintext, compared),
+        None => compared(text).map(Some),
+    };
+    outcome.map_err(|fault| errors::seal(&fault.into(), &search.column))
 }
 
 /// The query that tells what the database makes of letters; NULLs where its encoding is another than UTF-8.
@@ -392,25 +431,29 @@ fn cased(search: &Search, text: &str, letters: Option<&Letters>) -> Option<Zeroi
 }
 
 /// Where every value matches: no token is asked for.
-fn all_tokens(search: &Search) -> Option<&'static [i32]> {
-    if search.patterns.overlap() { None } else { Some(&[]) }
+fn all_tokens(search: &Search) -> Option<&'static [i64]> {
+    if search.overlap() { None } else { Some(&[]) }
 }
 
 /// The query that reads values, and its parameter.
 fn reading(search: &Search, narrow: &Narrow) -> (String, Option<Vec<u8>>) {
     let (relation, column) = search.from.as_ref().map_or(("", ""), |(r, c)| (r.as_str(), c.as_str()));
     let (condition, tokens) = match narrow {
-        Narrow::All(tokens) if !tokens.is_empty() => ("OPERATOR(pg_catalog.@>) $1", Some(tokens_array(tokens))),
-        Narrow::Any(tokens) => ("OPERATOR(pg_catalog.&&) $1", Some(tokens_array(tokens))),
+        Narrow::All(tokens) if !tokens.is_empty() => ("OPERATOR(pg_catalog.@>) $1", Some(tokens_array(search, tokens))),
+        Narrow::Any(tokens) => ("OPERATOR(pg_catalog.&&) $1", Some(tokens_array(search, tokens))),
         _ => ("IS NOT NULL", None),
     };
-    (format!("SELECT (x.{column}).c FROM {relation} AS x WHERE (x.{column}).m {condition}"), tokens)
+    let term = search.term();
+    (format!("SELECT (x.{column}).c FROM {relation} AS x WHERE (x.{column}).{term} {condition}"), tokens)
 }
 
-/// An `int4[]` in binary form.
-fn tokens_array(tokens: &[i32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(20 + 8 * tokens.len());
-    cell::int4_array(tokens, &mut out);
+/// Tokens in binary form: an `int8[]` of documents, else an `int4[]`.
+fn tokens_array(search: &Search, tokens: &[i64]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(20 + 12 * tokens.len());
+    match search.part {
+        Some(_) => cell::int8_array(tokens, &mut out),
+        None => cell::int4_array(&tokens.iter().map(|token| *token as i32).collect::<Vec<i32>>(), &mut out),
+    }
     out
 }
 
@@ -422,15 +465,24 @@ fn list(values: &[Identity]) -> Vec<u8> {
     out
 }
 
-/// Reads the patterns of a search; `None` is NULL. `text`: the value of a parameter; `array`: that of one that is an array.
+/// Reads what a search compares with; `None` is NULL.
 pub(super) fn read(
     search: &Search,
     letters: Option<&Letters>,
-    text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
-    array: &dyn Fn(usize) -> Result<Option<Vec<Option<Zeroizing<String>>>>, PgError>,
+    operands: &Operands<'_>,
 ) -> Result<Option<Wanted>, PgError> {
+    let inquiry = match &search.part {
+        Some(_) => match Inquiry::read(search, operands)? {
+            Some(inquiry) => Some(inquiry),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    if !search.is_text() {
+        return Ok(Some(Wanted { quantifier: Quantifier::All, likes: Vec::new(), padded: false, inquiry }));
+    }
     let escape = match &search.escape {
-        Some(escape) => match joined(escape, letters, text)? {
+        Some(escape) => match joined(escape, letters, operands)? {
             Some(escape) => Some(escape),
             None => return Ok(None),
         },
@@ -445,14 +497,15 @@ pub(super) fn read(
     };
     let like = |pattern: &str| like(pattern).map_err(|fault| errors::seal(&fault.into(), &search.column));
     let (quantifier, patterns) = match &search.patterns {
-        Patterns::One(pattern) => (Quantifier::All, vec![joined(pattern, letters, text)?]),
+        Patterns::One(pattern) => (Quantifier::All, vec![joined(pattern, letters, operands)?]),
         Patterns::List(quantifier, list) => {
-            (*quantifier, list.iter().map(|p| joined(p, letters, text)).collect::<Result<_, _>>()?)
+            (*quantifier, list.iter().map(|p| joined(p, letters, operands)).collect::<Result<_, _>>()?)
         }
-        Patterns::Array(quantifier, n) => match array(*n)? {
+        Patterns::Array(quantifier, n) => match operands.array(*n)? {
             Some(list) => (*quantifier, list),
             None => return Ok(None),
         },
+        Patterns::None => (Quantifier::All, Vec::new()),
     };
     if patterns.iter().any(Option::is_none) {
         return match patterns.len() {
@@ -464,28 +517,28 @@ pub(super) fn read(
         return Err(errors::odd_patterns(&search.column, "an empty array of patterns"));
     }
     let likes = patterns.iter().flatten().map(|pattern| like(pattern)).collect::<Result<_, _>>()?;
-    Ok(Some(Wanted { quantifier, likes, padded: search.trims() }))
+    Ok(Some(Wanted { quantifier, likes, padded: search.trims(), inquiry }))
 }
 
 /// The text of a pattern; `None` is NULL.
 fn joined(
     pattern: &Pattern,
     letters: Option<&Letters>,
-    text: &dyn Fn(usize) -> Result<Option<Zeroizing<String>>, PgError>,
+    operands: &Operands<'_>,
 ) -> Result<Option<Zeroizing<String>>, PgError> {
     let (parts, strict) = match pattern {
         Pattern::Null => return Ok(None),
-        Pattern::Value(n) => return text(*n),
+        Pattern::Value(n) => return operands.text(*n),
         Pattern::Cased(form, inner) => {
             let letters = letters.ok_or_else(|| errors::internal("the database's letters are not known"))?;
-            return Ok(joined(inner, Some(letters), text)?.map(|inner| letters.map(&inner, *form)));
+            return Ok(joined(inner, Some(letters), operands)?.map(|inner| letters.map(&inner, *form)));
         }
         Pattern::Joined(parts) => (parts, true),
         Pattern::Concat(parts) => (parts, false),
     };
     let mut whole = Zeroizing::new(String::new());
     for part in parts {
-        match joined(part, letters, text)? {
+        match joined(part, letters, operands)? {
             Some(part) => {
                 let mut longer = Zeroizing::new(String::with_capacity(whole.len() + part.len()));
                 longer.push_str(&whole);

@@ -112,6 +112,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) finishes: Vec<Finish>,
     /// Conditions that every row of the result must meet, by their location in the tree.
     pub(super) conjuncts: Vec<i32>,
+    /// Conditions that may as well be false as NULL, likewise.
+    pub(super) asserted: Vec<i32>,
     /// Views that stand in FROM.
     pub(super) views: Vec<View>,
     /// Columns are looked at as the statement itself has just written them.
@@ -178,6 +180,7 @@ impl<'a> Analyzer<'a> {
             marked: super::built::Marked::default(),
             finishes: Vec::new(),
             conjuncts: Vec::new(),
+            asserted: Vec::new(),
             views: Vec::new(),
             fresh: false,
             ctes: Vec::new(),

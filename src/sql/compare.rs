@@ -7,6 +7,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AExpr, AExprKind, Node, SubLink, SubLinkType, TypeCast};
 
 use super::analyzer::Analyzer;
+use super::documents::OPERATORS;
 use super::expr::{Enc, Open, Val};
 use super::plan::Source;
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
@@ -17,6 +18,7 @@ use super::site::Decision;
 use super::tree;
 use super::types::{self, Named};
 use crate::schema::catalog::EncType;
+use crate::wire::value::PlainType;
 
 /// A comparison that terms serve, in the two forms.
 #[derive(Clone, Copy)]
@@ -83,6 +85,7 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
         return refuse::with(UNDEFINED_FUNCTION, format!("operator does not exist: {name} on type {ty}"))
             .at(enc.span.0 as i32);
     }
+    let json = matches!(enc.ty.def.plain, PlainType::Json | PlainType::Jsonb);
     let (construct, term) = match kind {
         AExprKind::AexprLike => ("LIKE".to_string(), Some("match")),
         AExprKind::AexprIlike => ("ILIKE".to_string(), Some("match")),
@@ -90,24 +93,33 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
         AExprKind::AexprNullif => ("NULLIF".to_string(), None),
         AExprKind::AexprBetween | AExprKind::AexprNotBetween => ("BETWEEN".to_string(), Some("ord")),
         AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => ("BETWEEN SYMMETRIC".to_string(), Some("ord")),
+        _ if json && OPERATORS.contains(&name) => (format!("operator {name}"), Some("json")),
         _ => (format!("operator {name}"), matches!(name, "<" | ">" | "<=" | ">=").then_some("ord")),
     };
     let terms = enc.ty.def.terms;
+    let has = |term: &str| match term {
+        "ord" => terms.ord,
+        "json" => terms.json,
+        _ => terms.matching,
+    };
     let compared = if terms.ord {
         "=, <>, <, <=, >, >=, BETWEEN, IN, = ANY, IS [NOT] NULL, IS DISTINCT FROM and ORDER BY work"
     } else if terms.eq {
         "=, <>, IN, = ANY, IS [NOT] NULL and IS DISTINCT FROM work"
-    } else if terms.matching {
+    } else if terms.matching || terms.json {
         "IS [NOT] NULL works"
     } else {
         "only IS [NOT] NULL works"
     };
-    let works = match terms.matching {
-        true => format!("{compared}, and LIKE, ILIKE and starts_with, with the column on their left side"),
-        false => compared.to_owned(),
+    let works = match terms {
+        terms if terms.matching => {
+            format!("{compared}, and LIKE, ILIKE and starts_with, with the column on their left side")
+        }
+        terms if terms.json => format!("{compared}, and {DOCUMENTS}"),
+        _ => compared.to_owned(),
     };
     let refusal = match term {
-        Some(term) if !(if term == "ord" { terms.ord } else { terms.matching }) => refuse::unsupported(format!(
+        Some(term) if !has(term) => refuse::unsupported(format!(
             "{construct} on encrypted column {} needs term {term}, which is missing (type {ty})",
             enc.column
         )),
@@ -117,6 +129,9 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
     refusal.hint(format!("On this column {works}.")).at(enc.span.0 as i32)
 }
 
+/// The conditions on JSON that work.
+const DOCUMENTS: &str = "@>, <@, ?, ?|, ?&, and comparisons of its parts by =, <>, IN, LIKE and IS [NOT] NULL, with the column on their left side";
+
 impl Analyzer<'_> {
     pub(super) fn operator(&mut self, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {
         let name = tree::strings(&expr.name).last().copied().unwrap_or_default();
@@ -124,6 +139,9 @@ impl Analyzer<'_> {
             return compared;
         }
         if let Some(val) = self.cased_comparison(expr, name, scope)? {
+            return Ok(val);
+        }
+        if let Some(val) = self.document_comparison(expr, name, scope)? {
             return Ok(val);
         }
         match expr.kind() {

@@ -188,6 +188,7 @@ impl Analyzer<'_> {
         let (items, star) = self.with_from(item, &update.from_clause, &around)?;
         let scope = Scope::new(items, Some(&around));
         self.assignments(&update.target_list, &relation, &scope)?;
+        self.assert(tree::child(&update.where_clause));
         self.plain_some(&update.where_clause, &scope, "WHERE")?;
         let outputs = self.freshly(|a| a.returning(&update.returning_clause, &scope, &star, top))?;
         self.ctes.truncate(frames);
@@ -204,6 +205,7 @@ impl Analyzer<'_> {
         let item = self.target_item(&delete.relation)?;
         let (items, star) = self.with_from(item, &delete.using_clause, &around)?;
         let scope = Scope::new(items, Some(&around));
+        self.assert(tree::child(&delete.where_clause));
         self.plain_some(&delete.where_clause, &scope, "WHERE")?;
         let outputs = self.returning(&delete.returning_clause, &scope, &star, top)?;
         self.ctes.truncate(frames);

@@ -141,13 +141,11 @@ impl Analyzer<'_> {
                 {
                     return self.sublink(link, true, scope);
                 }
-                self.plain_all(&expr.args, scope, construct)?;
-                Ok(Val::Plain)
+                self.plain_all(&expr.args, scope, construct).map(|()| Val::Plain)
             }
             NodeEnum::NullTest(test) => self.null_test(test, scope),
             NodeEnum::BooleanTest(test) => {
-                self.plain_some(&test.arg, scope, "IS TRUE, IS FALSE or IS UNKNOWN")?;
-                Ok(Val::Plain)
+                self.plain_some(&test.arg, scope, "IS TRUE, IS FALSE or IS UNKNOWN").map(|()| Val::Plain)
             }
             NodeEnum::FuncCall(call) => self.call(call, scope),
             NodeEnum::SubLink(link) => self.sublink(link, false, scope),
@@ -463,6 +461,9 @@ impl Analyzer<'_> {
     }
 
     fn null_test(&mut self, test: &pg_query::protobuf::NullTest, scope: &Scope<'_>) -> Result<Val> {
+        if let Some(val) = self.document_test(test, scope)? {
+            return Ok(val);
+        }
         let Some(arg) = tree::child(&test.arg) else { return Ok(Val::Plain) };
         match self.expr(arg, scope)? {
             Val::Open(open) if open.simple => {
@@ -516,6 +517,12 @@ impl Analyzer<'_> {
         if let (true, "starts_with", [value, prefix]) = (builtin && is_bare(call), name, call.args.as_slice()) {
             return self.starts_with(call, (value, prefix), scope);
         }
+        if builtin
+            && is_bare(call)
+            && let Some(val) = self.document_call(call, name, scope)?
+        {
+            return Ok(val);
+        }
         self.note_call(call, name, builtin);
         if call.agg_within_group {
             return self.ordered_set(call, name, scope);
@@ -554,6 +561,7 @@ impl Analyzer<'_> {
 
     /// FILTER and OVER.
     pub(super) fn call_tail(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<()> {
+        self.assert(tree::child(&call.agg_filter));
         self.plain_some(&call.agg_filter, scope, "FILTER")?;
         call.over.as_deref().map_or(Ok(()), |window| self.window(window, scope).map(drop))
     }

@@ -196,6 +196,7 @@ impl Analyzer<'_> {
             left
         };
         if let Some(quals) = tree::child(&join.quals) {
+            self.assert(Some(quals));
             // A join condition sees the two sides and the outer query, not earlier items of the list.
             let scope = Scope::new(std::mem::take(&mut tree.items), outer);
             let checked = self.plain(quals, &scope, "a join condition");

@@ -28,6 +28,7 @@ pub mod cursor;
 mod ddl;
 mod distinct;
 mod dml;
+mod documents;
 mod escape;
 pub mod execute;
 mod expr;

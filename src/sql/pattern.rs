@@ -1,4 +1,5 @@
-//! What a plan says of LIKE and its kin: where patterns come from, and in which relation the values are looked at.
+//! What a plan says of LIKE and its kin, and of conditions on JSON: where patterns come from, and in which relation the values are
+//! looked at.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +27,36 @@ pub struct Search {
     pub patterns: Patterns,
     /// What stands after ESCAPE.
     pub escape: Option<Pattern>,
+    /// The part of a JSON document that is compared, if the values are documents.
+    pub part: Option<Part>,
+}
+
+/// A part of a document.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The way to it; none: it is the document.
+    pub steps: Vec<Step>,
+    /// It is taken as a text.
+    pub text: bool,
+    /// The condition holds where the comparison does not.
+    pub negated: bool,
+    /// NULL is as good as false where the condition stands.
+    pub asserted: bool,
+}
+
+/// A step of the way to a part of a document, the value of a parameter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// `-> 'key'`
+    Key(usize),
+    /// `-> 1`
+    Index(usize),
+    /// A subscript: a key of an object, or the number of an element of an array.
+    Either(usize),
+    /// `#> '{a,1}'`: several of these.
+    Path(usize),
+    /// NULL.
+    Null,
 }
 
 /// How a pattern is read.
@@ -39,6 +70,22 @@ pub enum Looked {
     Prefix,
     /// `=`: the pattern is the value.
     Equal,
+    /// `=` of documents.
+    Same,
+    /// `@>`
+    Contains,
+    /// `<@`
+    Contained,
+    /// `?`, and `?|` of several.
+    Has,
+    /// `?&`
+    HasAll,
+    /// `IS NOT NULL`
+    Present,
+    /// `@?`, `jsonb_path_exists`
+    Exists,
+    /// `@@`, `jsonb_path_match`
+    Match,
 }
 
 /// What of a value is compared.
@@ -69,6 +116,8 @@ pub enum Patterns {
     List(Quantifier, Vec<Pattern>),
     /// Those of an array, the value of this parameter.
     Array(Quantifier, usize),
+    /// Nothing.
+    None,
 }
 
 /// Where the text of a pattern comes from.
@@ -86,20 +135,60 @@ pub enum Pattern {
     Cased(Form, Box<Pattern>),
 }
 
-impl Patterns {
+impl Search {
+    /// The attribute that narrows it.
+    pub fn term(&self) -> &'static str {
+        if self.part.is_some() { "j" } else { "m" }
+    }
+
+    /// How the condition is named in errors.
+    pub(super) fn construct(&self) -> &'static str {
+        if self.part.is_some() { "a condition on JSON" } else { "LIKE" }
+    }
+
+    /// Texts are compared.
+    pub fn is_text(&self) -> bool {
+        matches!(self.looked, Looked::Like | Looked::Ilike | Looked::Prefix | Looked::Equal)
+    }
+
     /// Values that have one of the tokens are looked at, not those that have all of them.
     pub fn overlap(&self) -> bool {
-        matches!(self, Patterns::List(Quantifier::Any, _) | Patterns::Array(Quantifier::Any, _))
+        matches!(self.patterns, Patterns::List(Quantifier::Any, _) | Patterns::Array(Quantifier::Any, _))
     }
-}
 
-impl Search {
+    /// The parameters whose values the proxy keeps: the way to a part, then what it is compared with.
+    pub(super) fn kept(&self) -> Vec<usize> {
+        let mut kept = Vec::new();
+        for step in self.part.iter().flat_map(|part| &part.steps) {
+            kept.extend(match step {
+                Step::Key(n) | Step::Either(n) | Step::Index(n) | Step::Path(n) => Some(*n),
+                Step::Null => None,
+            });
+        }
+        let mut patterns: Vec<&Pattern> = self.escape.iter().collect();
+        match &self.patterns {
+            Patterns::One(pattern) => patterns.push(pattern),
+            Patterns::List(_, list) => patterns.extend(list),
+            Patterns::Array(_, n) => kept.push(*n),
+            Patterns::None => {}
+        }
+        while let Some(pattern) = patterns.pop() {
+            match pattern {
+                Pattern::Value(n) => kept.push(*n),
+                Pattern::Null => {}
+                Pattern::Joined(parts) | Pattern::Concat(parts) => patterns.extend(parts),
+                Pattern::Cased(_, inner) => patterns.push(inner),
+            }
+        }
+        kept
+    }
+
     /// What matches is told by letters' case: the database's rules must be known.
     pub fn tells_case(&self) -> bool {
         let patterns = match &self.patterns {
             Patterns::One(pattern) => pattern.tells_case(),
             Patterns::List(_, list) => list.iter().any(Pattern::tells_case),
-            Patterns::Array(..) => false,
+            Patterns::Array(..) | Patterns::None => false,
         };
         patterns || self.escape.as_ref().is_some_and(Pattern::tells_case) || self.forms().next().is_some()
     }
@@ -129,8 +218,26 @@ impl Search {
             Patterns::One(pattern) => Patterns::One(one(pattern)),
             Patterns::List(quantifier, list) => Patterns::List(quantifier, list.into_iter().map(one).collect()),
             Patterns::Array(quantifier, n) => Patterns::Array(quantifier, number(n).unwrap_or(n)),
+            Patterns::None => Patterns::None,
         };
-        Search { patterns, escape: self.escape.map(one), ..self }
+        let part = self.part.map(|part| part.renumbered(number));
+        Search { patterns, escape: self.escape.map(one), part, ..self }
+    }
+}
+
+impl Part {
+    fn renumbered(self, number: &impl Fn(usize) -> Option<usize>) -> Part {
+        let steps = self.steps.into_iter().map(|step| {
+            let renumbered = match step {
+                Step::Key(n) => number(n).map(Step::Key),
+                Step::Index(n) => number(n).map(Step::Index),
+                Step::Either(n) => number(n).map(Step::Either),
+                Step::Path(n) => number(n).map(Step::Path),
+                Step::Null => None,
+            };
+            renumbered.unwrap_or(Step::Null)
+        });
+        Part { steps: steps.collect(), ..self }
     }
 }
 

@@ -334,7 +334,9 @@ pub enum Role {
     Pattern(Arc<EncType>),
     /// An array of patterns, likewise.
     Patterns(Arc<EncType>),
-    /// Of this search of the plan: tokens that narrow it, as `int4[]`.
+    /// A part of a condition on JSON, likewise.
+    Given(Arc<EncType>, Given),
+    /// Of this search of the plan: tokens that narrow it, as `int4[]`, of documents as `int8[]`.
     Tokens(usize),
     /// Of this search: envelopes that match, as `bytea[]`.
     Matching(usize),
@@ -342,6 +344,45 @@ pub enum Role {
     Others(usize),
     /// What values in JSON begin with, as text.
     Mark,
+}
+
+/// What a part of a condition on JSON is read as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Given {
+    /// A document.
+    Document,
+    /// A key, or another text.
+    Text,
+    /// The number of an element.
+    Index,
+    /// An array of texts.
+    Texts,
+    /// A path of jsonpath.
+    Path,
+}
+
+impl Given {
+    /// The type's name.
+    pub(super) fn sql_name(self) -> &'static str {
+        match self {
+            Given::Document => "jsonb",
+            Given::Text => "text",
+            Given::Index => "int4",
+            Given::Texts => "text[]",
+            Given::Path => "jsonpath",
+        }
+    }
+
+    /// The type's OID.
+    pub fn oid(self) -> Oid {
+        match self {
+            Given::Document => 3802,
+            Given::Text => 25,
+            Given::Index => 23,
+            Given::Texts => 1009,
+            Given::Path => 4072,
+        }
+    }
 }
 
 /// A condition over one value alone.
@@ -376,7 +417,7 @@ impl Role {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
             Role::Tokens(_) | Role::Matching(_) | Role::Others(_) | Role::Mark => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
-            Role::Pattern(t) | Role::Patterns(t) => Some(t),
+            Role::Pattern(t) | Role::Patterns(t) | Role::Given(t, _) => Some(t),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::analyzer::Analyzer;
 use super::cased::cased;
 use super::expr::{Enc, Val};
 use super::finish::function_refusal;
-use super::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search, Shown};
+use super::pattern::{IDENTITY, Looked, Part, Pattern, Patterns, Quantifier, Search, Shown};
 use super::plan::{Param, Role, Source};
 use super::refuse::{self, Detail, Result, UNDEFINED_FUNCTION};
 use super::scope::{Columns, Scope, Span};
@@ -63,15 +63,39 @@ pub(super) struct Found {
     /// The pattern, in parentheses of its own or not.
     pattern: (Span, bool),
     order: usize,
+    /// Where the column begins, of a condition that is written anew as a whole.
+    column: u32,
+    /// As of [`Place`].
+    function: Option<&'static str>,
 }
 
 /// Where a condition stands.
-struct Place {
-    operand: u32,
-    rest: Span,
-    pattern: (Span, bool),
+pub(super) struct Place {
+    pub(super) operand: u32,
+    pub(super) rest: Span,
+    pub(super) pattern: (Span, bool),
     /// Its location in the tree.
-    conjunct: i32,
+    pub(super) conjunct: i32,
+    /// It is one on a part of a document.
+    pub(super) part: Option<Part>,
+    /// The function of PostgreSQL's that it is a call of, where its name may be told.
+    pub(super) function: Option<&'static str>,
+}
+
+/// A condition on a document that is written anew: with its last token, and the first of its sites.
+pub(super) struct Covered {
+    pub(super) part: Part,
+    pub(super) last: usize,
+    pub(super) sites: usize,
+}
+
+/// What stands right of LIKE, with its first and last token.
+pub(super) struct Right {
+    pub(super) patterns: Patterns,
+    pub(super) escape: Option<Pattern>,
+    first: usize,
+    pub(super) end: usize,
+    bracketed: bool,
 }
 
 impl Analyzer<'_> {
@@ -79,6 +103,26 @@ impl Analyzer<'_> {
     pub(super) fn like(&mut self, enc: &Enc, asked: Asked, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {
         let Some(right) = tree::child(&expr.rexpr) else { return Ok(Val::Plain) };
         let first = self.token(expr.location)?;
+        let right = self.compared_with(enc, asked, expr, (right, first), (scope, false))?;
+        let pattern = match right.bracketed {
+            true => (self.span(right.first - 1, right.end), true),
+            false => (self.span(right.first, right.end), false),
+        };
+        let rest = self.span(first, right.end);
+        let operand = self.operand_start(enc, first)?;
+        let place = Place { operand, rest, pattern, conjunct: expr.location, part: None, function: None };
+        self.search(enc, asked, (right.patterns, right.escape), place, scope)
+    }
+
+    /// The patterns right of an operator. `covered`: what is written of them does not stay.
+    pub(super) fn compared_with(
+        &mut self,
+        enc: &Enc,
+        asked: Asked,
+        expr: &AExpr,
+        (right, first): (&Node, usize),
+        (scope, covered): (&Scope<'_>, bool),
+    ) -> Result<Right> {
         let quantified = match expr.kind() {
             AExprKind::AexprOpAny => Some(true),
             AExprKind::AexprOpAll => Some(false),
@@ -110,7 +154,7 @@ impl Analyzer<'_> {
                 patterns = Patterns::One(self.pattern(pattern, enc, scope)?);
                 escape = with.map(|node| self.pattern(node, enc, scope)).transpose()?;
                 end = self.pattern_end(with.unwrap_or(pattern), last + 1)?;
-                if let Some(with) = with {
+                if let (Some(with), false) = (with, covered) {
                     let at = self.token(tree::location(with))?;
                     let word = (last + 1..at).rev().find(|&t| self.is_word(t, "escape"));
                     let word = word.ok_or_else(|| refuse::on_column("this form of ESCAPE", &enc.column))?;
@@ -118,13 +162,8 @@ impl Analyzer<'_> {
                 }
             }
         }
-        let pattern = self.span(last + 1, end);
         let bracketed = quantified.is_some() || listed.is_some();
-        let pattern = if bracketed { (self.span(last, end), true) } else { (pattern, false) };
-        let rest = self.span(first, end);
-        let operand = self.operand_start(enc, first)?;
-        let place = Place { operand, rest, pattern, conjunct: expr.location };
-        self.search(enc, asked, (patterns, escape), place, scope)
+        Ok(Right { patterns, escape, first: last + 1, end, bracketed })
     }
 
     /// Where an operand begins that stands before this token: with the brackets and casts around the column.
@@ -168,11 +207,11 @@ impl Analyzer<'_> {
         let rest = self.span(comma, close);
         self.edits.both(self.span(first, open), "");
         let operand = self.operand_start(enc, comma)?;
-        let place = Place { operand, rest, pattern, conjunct: call.location };
+        let place = Place { operand, rest, pattern, conjunct: call.location, part: None, function: None };
         self.search(enc, asked, (patterns, None), place, scope)
     }
 
-    fn search(
+    pub(super) fn search(
         &mut self,
         enc: &Enc,
         asked: Asked,
@@ -181,19 +220,20 @@ impl Analyzer<'_> {
         scope: &Scope<'_>,
     ) -> Result<Val> {
         let at = enc.span.0 as i32;
+        let construct = if place.part.is_some() { "a condition on JSON" } else { "LIKE" };
         let Some(bare) = enc.bare.as_ref().filter(|_| !enc.grouped) else {
-            return Err(refuse::on_column("LIKE of an expression or a key of GROUP BY", &enc.column)
+            return Err(refuse::on_column(&format!("{construct} of an expression or a key of GROUP BY"), &enc.column)
                 .hint("Compare the column itself, in WHERE.")
                 .at(at));
         };
         if self.fresh {
-            return Err(refuse::on_column("LIKE in RETURNING", &enc.column).at(at));
+            return Err(refuse::on_column(&format!("{construct} in RETURNING"), &enc.column).at(at));
         }
         let from = self.looked_in(bare.column, scope);
-        let roughly = asked.shown == Shown::Value && asked.looked != Looked::Equal;
+        let roughly = asked.shown == Shown::Value && asked.looked != Looked::Equal && place.part.is_none();
         let narrows = roughly && !asked.negated && self.conjuncts.contains(&place.conjunct);
         if from.is_none() && !(narrows && enc.ty.approximate()) {
-            return Err(refuse::on_column("LIKE outside the query that reads its table", &enc.column)
+            return Err(refuse::on_column(&format!("{construct} outside the query that reads its table"), &enc.column)
                 .hint("Put the condition into the subquery or CTE that names the table.")
                 .at(at));
         }
@@ -208,8 +248,11 @@ impl Analyzer<'_> {
                 looked: asked.looked,
                 patterns,
                 escape,
+                part: place.part,
             },
             negated: asked.negated,
+            column: enc.span.0,
+            function: place.function,
             operand: place.operand,
             text: bare.text.clone(),
             rest: place.rest,
@@ -323,7 +366,7 @@ impl Analyzer<'_> {
     }
 
     /// The last token of a pattern that begins with this one.
-    fn pattern_end(&self, node: &Node, first: usize) -> Result<usize> {
+    pub(super) fn pattern_end(&self, node: &Node, first: usize) -> Result<usize> {
         let mut last = self.last_token(node)?;
         while self.is(last + 1, ")") && self.partner(last + 1)? >= first {
             last += 1;
@@ -338,6 +381,7 @@ impl Analyzer<'_> {
                 None => self.token(expr.location),
             },
             Some(NodeEnum::FuncCall(call)) => self.partner(self.name_end(self.token(call.location)?) + 1),
+            Some(NodeEnum::AArrayExpr(array)) => self.partner(self.token(array.location)? + 1),
             Some(NodeEnum::TypeCast(cast)) => {
                 let at = self.token(cast.location)?;
                 match &cast.type_name {
@@ -360,16 +404,27 @@ impl Analyzer<'_> {
             for role in [Role::Tokens(number), Role::Matching(number), Role::Others(number)] {
                 params.push(Param::new(Source::Search, role, &found.search.column));
             }
-            self.edit_search(&found, first);
-            placed.push(found.search.renumbered(&|site| index[site]));
+            let search = found.search.clone().renumbered(&|site| index[site]);
+            match search.part {
+                Some(_) => {
+                    let ty = |role: &Role| match role {
+                        Role::Given(_, given) => given.sql_name(),
+                        Role::Patterns(_) => "text[]",
+                        _ => "text",
+                    };
+                    let kept = search.kept().into_iter().filter_map(|n| Some((n, ty(&params.get(n)?.role))));
+                    let kept = kept.map(|(n, ty)| format!("${}::pg_catalog.{ty} IS NULL AND ", n + 1)).collect();
+                    self.cover_search(&found, &search, first, kept);
+                }
+                None => self.edit_search(&found, first),
+            }
+            placed.push(search);
         }
         placed
     }
 
     fn edit_search(&mut self, found: &Found, first: usize) {
-        let tokens = format!("${}::pg_catalog.int4[]", first + 1);
-        let matching = format!("${}::pg_catalog.bytea[]", first + 2);
-        let others = format!("${}::pg_catalog.bytea[]", first + 3);
+        let [tokens, matching, others] = lists(&found.search, first);
         let ty = types::sql_name(&found.search.enc);
         // Described: what must be of the encrypted type, what is a text, what the proxy adds.
         let (pattern, bracketed) = found.pattern;
@@ -379,27 +434,75 @@ impl Analyzer<'_> {
         self.edits.each((found.rest.0, pattern.0), Some(operator.into()), None);
         self.edits.each((pattern.1, found.rest.1), Some(ends.into()), None);
         // Executed.
-        let column = &found.text;
-        let operator = if found.search.patterns.overlap() { "&&" } else { "@>" };
-        let all = if found.search.patterns.overlap() { format!("{tokens} IS NULL OR ") } else { String::new() };
-        let (first, length) = (IDENTITY.start + 1, IDENTITY.len());
-        let any = |list: &str| {
-            // Of a list that it does not see PostgreSQL expects few values, and so always makes a hash table of them.
-            format!(
-                "pg_catalog.substr(({column}).c, {first}, {length}) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest((SELECT {list})))"
-            )
-        };
-        let before = format!("({}(({all}(", if found.negated { "NOT " } else { "" });
-        let after = format!(
-            ").m OPERATOR(pg_catalog.{operator}) {tokens}) AND CASE WHEN ({column}).c IS NULL THEN NULL \
-             WHEN {matching} IS NULL THEN {others} IS NOT NULL OR NULL \
-             WHEN NOT ({all}({column}).m OPERATOR(pg_catalog.{operator}) {tokens}) THEN false WHEN {} THEN true WHEN {} THEN false ELSE seal.changed(({column}).c) END))",
-            any(&matching),
-            any(&others)
-        );
+        let (before, after) = executed(found, first, "THEN true");
+        let before = format!("{}{before}", if found.negated { "(NOT " } else { "(" });
         self.edits.insert_each(found.operand, found.order, Some("(".into()), Some(before));
-        self.edits.each(found.rest, None, Some(after.into()));
+        self.edits.each(found.rest, None, Some(format!("{after})").into()));
     }
+
+    /// A condition on a part of a document: all that stands around the column goes.
+    /// `kept`: what the described form says of the values that the proxy keeps.
+    fn cover_search(&mut self, found: &Found, search: &Search, first: usize, kept: String) {
+        let [tokens, matching, others] = lists(search, first);
+        // A function gives its name to a result column.
+        let (call, ends) = match found.function {
+            Some(name) => {
+                (format!("pg_catalog.{name}(pg_catalog.to_jsonb("), "), '$ ? (@ == true)'::pg_catalog.jsonpath)")
+            }
+            None => (String::new(), ""),
+        };
+        let described = format!(
+            ") OPERATOR(seal.@>) NULL::{} AND {kept}{tokens} IS NULL AND {matching} IS NULL AND {others} IS NULL){ends}",
+            types::sql_name(&search.enc)
+        );
+        let asserted = search.part.as_ref().is_some_and(|part| part.asserted);
+        let null = format!("THEN CASE WHEN {} THEN NULL ELSE true END", listed(&found.text, &others));
+        let (before, after) = executed(found, first, if asserted { "THEN true" } else { &null });
+        // What a row without a document has is NULL at every path.
+        let null = match search.looked {
+            Looked::Present if found.negated => format!("({}).c IS NULL OR ", found.text),
+            Looked::Present => format!("({}).c IS NOT NULL AND ", found.text),
+            _ => String::new(),
+        };
+        let span = (found.operand, found.column);
+        let (described_before, before) = (format!("{call}(("), format!("{call}({null}{before}"));
+        match span.0 < span.1 {
+            true => self.edits.each(span, Some(described_before.into()), Some(before.into())),
+            false => self.edits.insert_each(span.0, found.order, Some(described_before), Some(before)),
+        }
+        self.edits.each(found.rest, Some(described.into()), Some(format!("{after}){ends}").into()));
+    }
+}
+
+/// How a search names its parameters: the tokens, and the lists of what was found.
+fn lists(search: &Search, first: usize) -> [String; 3] {
+    let tokens = if search.part.is_some() { "int8" } else { "int4" };
+    [(1, tokens), (2, "bytea"), (3, "bytea")].map(|(n, ty)| format!("${}::pg_catalog.{ty}[]", first + n))
+}
+
+/// Whether a value is in a list of such.
+fn listed(column: &str, list: &str) -> String {
+    let (first, length) = (IDENTITY.start + 1, IDENTITY.len());
+    // Of a list that it does not see PostgreSQL expects few values, and so always makes a hash table of them.
+    format!(
+        "pg_catalog.substr(({column}).c, {first}, {length}) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest((SELECT {list})))"
+    )
+}
+
+/// What stands before and after the column. `matches`: what follows for a value among those that match.
+fn executed(found: &Found, first: usize, matches: &str) -> (String, String) {
+    let [tokens, matching, others] = lists(&found.search, first);
+    let (column, term) = (&found.text, found.search.term());
+    let operator = if found.search.overlap() { "&&" } else { "@>" };
+    let all = if found.search.overlap() { format!("{tokens} IS NULL OR ") } else { String::new() };
+    let after = format!(
+        ").{term} OPERATOR(pg_catalog.{operator}) {tokens}) AND CASE WHEN ({column}).c IS NULL THEN NULL \
+         WHEN {matching} IS NULL THEN {others} IS NOT NULL OR NULL \
+         WHEN NOT ({all}({column}).{term} OPERATOR(pg_catalog.{operator}) {tokens}) THEN false WHEN {} {matches} WHEN {} THEN false ELSE seal.changed(({column}).c) END)",
+        listed(column, &matching),
+        listed(column, &others)
+    );
+    (format!("(({all}("), after)
 }
 
 fn no_pattern(enc: &Enc) -> Box<super::plan::Refusal> {

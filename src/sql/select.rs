@@ -219,6 +219,7 @@ impl Analyzer<'_> {
         if top {
             self.note_conjuncts(tree::child(&select.where_clause));
         }
+        self.assert(tree::child(&select.where_clause));
         self.plain_some(&select.where_clause, &scope, "WHERE")?;
         if let Some(lone) = extreme::lone(select)
             && let Some(outputs) = self.lone_extreme(&lone, select, &scope, top)?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::analyzer::Analyzer;
 use super::expr::Open;
-use super::plan::{Param, Role, Source};
+use super::plan::{Given, Param, Role, Source};
 use super::refuse::{self, Detail, INDETERMINATE_DATATYPE, Result};
 use super::scope::Span;
 use super::types::{self, Named, term_name};
@@ -26,6 +26,8 @@ pub(super) enum Decision {
     Pattern(Arc<EncType>),
     /// An array of them.
     Patterns(Arc<EncType>),
+    /// A part of a condition on JSON.
+    Given(Arc<EncType>, Given),
 }
 
 impl Decision {
@@ -34,18 +36,19 @@ impl Decision {
         match self {
             Decision::Plain => None,
             Decision::Store(t) | Decision::Equal(t) | Decision::EqualArray(t) => Some(t),
-            Decision::Pattern(t) | Decision::Patterns(t) => Some(t),
+            Decision::Pattern(t) | Decision::Patterns(t) | Decision::Given(t, _) => Some(t),
         }
     }
 
     /// It is sent in another form than the client gave it.
     fn replaces(&self) -> bool {
-        !matches!(self, Decision::Plain | Decision::Pattern(_) | Decision::Patterns(_))
+        !matches!(self, Decision::Plain | Decision::Pattern(_) | Decision::Patterns(_) | Decision::Given(..))
     }
 
     fn same(&self, other: &Decision) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
             && self.enc().map(|t| t.oid) == other.enc().map(|t| t.oid)
+            && !matches!((self, other), (Decision::Given(_, one), Decision::Given(_, other)) if one != other)
     }
 }
 
@@ -78,6 +81,8 @@ pub(super) struct Site {
     pub(super) empty: bool,
     /// A literal that is a number, whose type is the first of `casts`.
     pub(super) is_number: bool,
+    /// What stands around it is written anew, without it.
+    pub(super) covered: bool,
 }
 
 impl Site {
@@ -104,6 +109,7 @@ impl Analyzer<'_> {
             array_casts: Vec::new(),
             empty: false,
             is_number: false,
+            covered: false,
         });
         self.sites.len() - 1
     }
@@ -150,7 +156,8 @@ impl Analyzer<'_> {
         let (site, Some(ty)) = (&self.sites[site], decision.enc()) else { return Ok(()) };
         let literal = matches!(site.source, Some(Source::Literal(_) | Source::Negated(_)));
         let whole = ty.is_array() && !site.in_array;
-        let operands = matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_));
+        let operands =
+            matches!(decision, Decision::EqualArray(_) | Decision::Patterns(_) | Decision::Given(_, Given::Texts));
         let array = site.element || whole || (operands && !site.in_array);
         let arrays = ty.is_array() || operands;
         if (site.element && ty.is_array()) || ((site.in_array || site.empty) && !arrays) {
@@ -262,6 +269,7 @@ impl Analyzer<'_> {
             Decision::Plain => return None,
             Decision::Pattern(t) => return self.place_pattern(site, Role::Pattern(t), "text", params),
             Decision::Patterns(t) => return self.place_pattern(site, Role::Patterns(t), "text[]", params),
+            Decision::Given(t, given) => return self.place_pattern(site, Role::Given(t, given), "text", params),
             Decision::Store(t) => {
                 let t = match (site.element, site.in_array) {
                     (true, _) => t.array(),
@@ -299,13 +307,17 @@ impl Analyzer<'_> {
     /// Patterns stand in the described form alone.
     fn place_pattern(&mut self, site: &Site, role: Role, ty: &str, params: &mut Vec<Param>) -> Option<usize> {
         let Some(source) = site.source else {
-            self.edits.each(site.span, Some(format!("NULL::pg_catalog.{ty}").into()), None);
+            if !site.covered {
+                self.edits.each(site.span, Some(format!("NULL::pg_catalog.{ty}").into()), None);
+            }
             return None;
         };
         let cast = cast_of(site, PlainType::Text).ok().flatten();
         params.push(Param { source, role, column: site.column.to_string(), listed: false, cast, digits: None });
         let k = params.len();
-        self.edits.each(site.span, Some(format!("${k}::pg_catalog.{ty}").into()), None);
+        if !site.covered {
+            self.edits.each(site.span, Some(format!("${k}::pg_catalog.{ty}").into()), None);
+        }
         Some(k - 1)
     }
 
@@ -432,6 +444,10 @@ fn fits(cast: &Named, decision: &Decision, array: bool, ty: &EncType, literal: b
         Named::Builtin { modified: true, digits, .. } if digits.is_none() || own != PlainType::Numeric => false,
         Named::Builtin { plain, .. } => match decision {
             Decision::Pattern(_) | Decision::Patterns(_) => types::is_plain_text(*plain),
+            Decision::Given(_, Given::Text | Given::Texts) => types::is_plain_text(*plain),
+            Decision::Given(_, Given::Index) => matches!(plain, PlainType::Int2 | PlainType::Int4),
+            Decision::Given(_, Given::Document) => *plain == PlainType::Jsonb,
+            Decision::Given(_, Given::Path) => false,
             // A number as it is written, stored as text.
             Decision::Store(_) if literal && types::is_text(own) && types::is_number(*plain) => true,
             Decision::Store(_) => types::converts(*plain, own),

@@ -264,7 +264,10 @@ impl Analyzer<'_> {
         let (mut params, index) = self.place_sites()?;
         let searches = self.place_searches(&mut params, &index);
         if !searches.is_empty() && matches!(kind, Outcome::Utility) && self.copy.is_none() {
-            return Err(refuse::on_column("LIKE in this statement", &searches[0].column));
+            return Err(refuse::on_column(
+                &format!("{} in this statement", searches[0].construct()),
+                &searches[0].column,
+            ));
         }
         let built = self.place_built(&mut params)?;
         if let (Some(value), Outcome::Utility, true) = (built.first(), &kind, self.copy.is_none()) {

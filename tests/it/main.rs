@@ -26,6 +26,7 @@ mod cursors;
 mod dashboard;
 mod differential;
 mod doctor;
+mod documents;
 mod drivers;
 mod faults;
 mod flow;

@@ -193,7 +193,10 @@ fn missing_terms_are_said_wherever_they_are_missing() {
         assert_refused(&db, sql, &["0A000", "HINT"]);
     }
     db.sql("CREATE TABLE j (d seal.jsonb)");
-    assert_refused(&db, "SELECT 1 FROM j WHERE d OPERATOR(seal.@>) d", &["0A000", "operator @>", "\"json\""]);
+    for op in ["@>", "<@", "?", "?|", "?&", "@?", "@@", "->", "->>", "#>", "#>>"] {
+        let words = ["0A000", &format!("operator {op} "), "seal.jsonb:", "\"json\""];
+        assert_refused(&db, &format!("SELECT 1 FROM j WHERE (d OPERATOR(seal.{op}) d)"), &words);
+    }
 }
 
 #[test]
@@ -338,7 +341,7 @@ fn create_type_says_what_is_wrong() {
         ("'email', 'jsonb', 'ord'", &["0A000", "\"ord\""]),
         ("'email', 'enum', 'eq, ord'", &["0A000", "\"ord\""]),
         ("'flag', 'bool', 'ord'", &["22023", "force"]),
-        ("'email', 'jsonb', 'json'", &["0A000"]),
+        ("'email', 'text', 'json'", &["0A000", "\"json\""]),
         ("'email', 'text', 'equality'", &["22023", "'equality'"]),
         ("'email', 'json', 'eq'", &["0A000", "jsonb"]),
         ("'flag', 'bool', 'eq'", &["22023", "force"]),
@@ -360,6 +363,7 @@ fn create_type_says_what_is_wrong() {
         ("'select', ' Integer ', ' EQ '", "select|int4|eq|{}|∅"),
         (&format!("'{}', 'character varying', ''", &long[..63]), &format!("{}|varchar||{{}}|∅", &long[..63])),
         ("'flag', 'bool', 'eq', '{\"force\": true}'", "flag|bool|eq|{}|∅"),
+        ("'doc', 'jsonb', 'json'", "doc|jsonb|json|{}|∅"),
         ("'rough', 'text', 'match, ord', '{\"approximate\": true}'", "rough|text|ord,match|{\"approximate\": true}|∅"),
         ("'score', 'int4', 'ord', '{\"hardened\": true}'", "score|int4|ord|{\"hardened\": true}|∅"),
         ("'secret', 'bytea', NULL, '{\"padding\": \"none\"}'", "secret|bytea||{\"padding\": \"none\"}|∅"),

@@ -60,11 +60,11 @@ BEGIN
 END
 $seal$;
 
--- Raises, for a value that LIKE did not look at before the statement ran: it came, or was changed, in between.
+-- Raises, for a value that a search did not look at before the statement ran: it came, or was changed, in between.
 CREATE OR REPLACE FUNCTION seal.changed(envelope pg_catalog.bytea) RETURNS pg_catalog.bool
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $seal$
 BEGIN
-  RAISE EXCEPTION 'could not serialize access: a value was written while LIKE looked at the encrypted values'
+  RAISE EXCEPTION 'could not serialize access: a value was written while a search looked at the encrypted values'
     USING ERRCODE = 'serialization_failure', HINT = 'The transaction might succeed if retried.';
 END
 $seal$;
@@ -138,7 +138,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $seal$
     ('^@',   'op_starts_with',   'match', NULL, NULL,   NULL,       'text'),
     ('@@',   'op_search',        'match', NULL, NULL,   NULL,       'text'),
     ('@>',   'op_contains',      'json',  '<@', NULL,   NULL,       'json'),
-    ('<@',   'op_contained',     'json',  '@>', NULL,   NULL,       'json')
+    ('<@',   'op_contained',     'json',  '@>', NULL,   NULL,       'json'),
+    ('?',    'op_exists',        'json',  NULL, NULL,   NULL,       'json'),
+    ('?|',   'op_exists_any',    'json',  NULL, NULL,   NULL,       'json'),
+    ('?&',   'op_exists_all',    'json',  NULL, NULL,   NULL,       'json'),
+    ('@?',   'op_path_exists',   'json',  NULL, NULL,   NULL,       'json'),
+    ('@@',   'op_path_match',    'json',  NULL, NULL,   NULL,       'json'),
+    ('->',   'op_get',           'json',  NULL, NULL,   NULL,       'json'),
+    ('->>',  'op_get_text',      'json',  NULL, NULL,   NULL,       'json'),
+    ('#>',   'op_get_path',      'json',  NULL, NULL,   NULL,       'json'),
+    ('#>>',  'op_get_path_text', 'json',  NULL, NULL,   NULL,       'json')
   ) AS o(symbol, function, term, commutator, negator, selectivity, kind)
   WHERE o.kind OPERATOR(pg_catalog.=) 'any'
      OR o.kind OPERATOR(pg_catalog.=) 'text' AND plaintext_type OPERATOR(pg_catalog.=) ANY ('{text,varchar,bpchar,citext,enum}'::pg_catalog.text[])
@@ -182,8 +191,9 @@ BEGIN
       op.term := 'ord';
     END IF;
     body := CASE WHEN op.term = 'match' AND 'match' = ANY (def.terms) AND op.symbol = ANY ('{~~,!~~,~~*,!~~*,^@}')
+        OR op.term = 'json' AND 'json' = ANY (def.terms)
       THEN format('SELECT seal.by_proxy(%L, %L)', def.name, op.symbol)
-      WHEN op.term = 'match' THEN format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term)
+      WHEN op.term IN ('match', 'json') THEN format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term)
       WHEN op.term = ANY (def.terms)
       THEN format('SELECT ($1).%I OPERATOR(pg_catalog.%s) ($2).%I', op.term, op.symbol, op.term)
       ELSE format('SELECT seal.unsupported(%L, %L, %L)', def.name, op.symbol, op.term) END;
@@ -281,12 +291,9 @@ BEGIN
 
   wanted := array_remove(regexp_split_to_array(lower(btrim(coalesce(terms, ''))), '\s*,\s*'), '');
   FOREACH word IN ARRAY wanted LOOP
-    IF word = 'json' THEN
-      RAISE EXCEPTION 'the term "%" is not available in this version', word USING ERRCODE = 'feature_not_supported',
-        HINT = 'Available: eq, ord, match.';
-    ELSIF word <> ALL ('{eq,ord,match}') THEN
+    IF word <> ALL ('{eq,ord,match,json}') THEN
       RAISE EXCEPTION 'there is no term %', quote_literal(word) USING ERRCODE = 'invalid_parameter_value',
-        HINT = 'Available: eq, ord, match.';
+        HINT = 'Available: eq, ord, match, json.';
     END IF;
   END LOOP;
   IF 'ord' = ANY (wanted) AND plain = ANY ('{json,jsonb,enum}') THEN
@@ -296,6 +303,10 @@ BEGIN
   IF 'match' = ANY (wanted) AND plain <> ALL ('{text,varchar,bpchar,citext}') THEN
     RAISE EXCEPTION 'an encrypted % cannot have the term "match"', plain USING ERRCODE = 'feature_not_supported',
       HINT = 'LIKE compares text, varchar, bpchar and citext.';
+  END IF;
+  IF 'json' = ANY (wanted) AND plain <> 'jsonb' THEN
+    RAISE EXCEPTION 'an encrypted % cannot have the term "json"', plain USING ERRCODE = 'feature_not_supported',
+      HINT = 'Conditions on JSON look into a jsonb.';
   END IF;
   IF 'eq' = ANY (wanted) AND plain = 'json' THEN
     RAISE EXCEPTION 'json has no equality, so an encrypted json cannot have the term "eq"' USING ERRCODE = 'feature_not_supported',
@@ -337,7 +348,7 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave the term out, or say options => ''{"force": true}''.';
   END IF;
 
-  PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord,match}'::text[]) AS t WHERE t = ANY (wanted)), ','),
+  PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord,match,json}'::text[]) AS t WHERE t = ANY (wanted)), ','),
     kept - 'keyset' - 'force', keyset);
   PERFORM seal.open_to_public();
   RETURN format('seal.%I', name)::regtype;
@@ -376,7 +387,7 @@ BEGIN
     n := k;
     written := CASE i.indkey[k - 1] WHEN 0 THEN pg_get_indexdef(index, k, false) END;
     SELECT a.attnum, a.attname, a.atttypid, t.term INTO attnum, name, type, term
-      FROM pg_attribute a CROSS JOIN (VALUES ('eq', '((%I).eq)'), ('ord', '((%I).ord)'), ('m', '((%I).m)'), ('array', 'seal.eq(%I)'), ('array', 'seal.ord(%I)'))
+      FROM pg_attribute a CROSS JOIN (VALUES ('eq', '((%I).eq)'), ('ord', '((%I).ord)'), ('m', '((%I).m)'), ('j', '((%I).j)'), ('array', 'seal.eq(%I)'), ('array', 'seal.ord(%I)'))
         AS t(term, form)
       WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped AND format(t.form, a.attname) = written;
     IF written IS NULL THEN

@@ -97,7 +97,7 @@ equip_type,define_type,create_type,open_to_public,eq,ord,whole_of,whole,eq_whole
 plain_type,plain_keys,plain_indkey,plain_indclass,plain_indcollation,plain_key_name,plain_key_type,plain_contype,plain_constraints,plain_text,pg_get_indexdef,\
 pg_get_constraintdef,ord_smaller,ord_larger,ord_min,ord_max,op_equal,op_not_equal,op_less,op_less_equal,op_greater,op_greater_equal,op_like,\
 op_not_like,op_ilike,op_not_ilike,op_regex,op_not_regex,op_iregex,op_not_iregex,op_starts_with,op_search,op_contains,\
-op_contained}'))";
+op_contained,op_exists,op_exists_any,op_exists_all,op_path_exists,op_path_match,op_get,op_get_text,op_get_path,op_get_path_text}'))";
 
 /// Triggers: relation, function.
 pub(super) const TRIGGERS: &str = "\

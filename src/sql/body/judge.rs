@@ -277,11 +277,7 @@ impl Analyzer<'_> {
         if !self.marked.is_empty() {
             return Err(refuse::unsupported("it builds JSON of encrypted values"));
         }
-        if self.searches.is_empty() {
-            Ok(())
-        } else {
-            Err(refuse::unsupported("it searches an encrypted column by LIKE"))
-        }
+        if self.searches.is_empty() { Ok(()) } else { Err(refuse::unsupported("it searches an encrypted column")) }
     }
 
     /// What a column holds goes to where this is held.

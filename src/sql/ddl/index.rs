@@ -14,6 +14,7 @@ use super::super::statement::Outcome;
 use super::super::{tree, types};
 use super::STORED;
 use crate::schema::catalog::EncType;
+use crate::wire::value::PlainType;
 
 impl Analyzer<'_> {
     /// CREATE INDEX: an encrypted column is indexed by the term that its comparisons use.
@@ -50,20 +51,24 @@ impl Analyzer<'_> {
         self.list_starts(open)
     }
 
-    /// An index over the match term. The operator class that a plain text would need is left away.
-    fn match_index(&mut self, elem: &IndexElem, token: usize, column: &str) -> Result<()> {
+    /// An index over the match or JSON term. The operator class that a plain text or document would need is left away.
+    fn gin_index(&mut self, elem: &IndexElem, token: usize, ty: &EncType, column: &str) -> Result<()> {
+        let (classes, after): (&[&str], _) = match ty.def.terms.matching {
+            true => (&["gin_trgm_ops"], ").m)"),
+            false => (&["jsonb_ops", "jsonb_path_ops"], ").j)"),
+        };
         let class = tree::strings(&elem.opclass);
         if !elem.collation.is_empty() {
             return Err(refuse::on_column("a collation of an index", column).at(self.lexed.tokens[token].start as i32));
         }
         if !class.is_empty() {
-            if class.last() != Some(&"gin_trgm_ops") || !elem.opclassopts.is_empty() {
+            if !class.last().is_some_and(|class| classes.contains(class)) || !elem.opclassopts.is_empty() {
                 return Err(refuse::on_column("an operator class of an index", column)
                     .at(self.lexed.tokens[token].start as i32));
             }
             self.edits.both(self.span(token + 1, self.name_end(token + 1)), "");
         }
-        self.edits.wrap(self.span(token, token), "((", ").m)");
+        self.edits.wrap(self.span(token, token), "((", after);
         Ok(())
     }
 
@@ -104,8 +109,8 @@ impl Analyzer<'_> {
                 if ty.is_array() {
                     return self.array_index(elem, token, method, &Enc::new(ty, column, self.span(token, token)));
                 }
-                if method == "gin" && ty.def.terms.matching {
-                    return self.match_index(elem, token, &column);
+                if method == "gin" && (ty.def.terms.matching || ty.def.terms.json) {
+                    return self.gin_index(elem, token, &ty, &column);
                 }
                 if method == "gin" || !ty.def.terms.equal() {
                     return Err(no_index(&ty, &column, method).at(at));
@@ -124,12 +129,20 @@ impl Analyzer<'_> {
 
 /// An index by a term that the type does not have.
 fn no_index(ty: &EncType, column: &str, method: &str) -> Box<Refusal> {
-    let term = if method == "gin" { "match" } else { "eq or ord" };
+    let term = match (method, ty.def.plain) {
+        ("gin", PlainType::Json | PlainType::Jsonb) => "json",
+        ("gin", _) => "match",
+        _ => "eq or ord",
+    };
     let refusal = refuse::unsupported(format!(
         "an index USING {method} on encrypted column {column} needs term {term}, which is missing (type {})",
         types::sql_name(ty)
     ));
-    if ty.def.terms.matching { refusal.hint("LIKE is served by an index USING gin (column).") } else { refusal }
+    match ty.def.terms {
+        terms if terms.matching => refusal.hint("LIKE is served by an index USING gin (column)."),
+        terms if terms.json => refusal.hint("Conditions on JSON are served by an index USING gin (column)."),
+        _ => refusal,
+    }
 }
 
 /// `seal.eq(a)` of a column of arrays.

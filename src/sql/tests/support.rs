@@ -84,7 +84,8 @@ pub(crate) fn catalog() -> Catalog {
     let search = Terms { eq: true, matching: true, ..Terms::default() };
     let name = with_terms(11, "name", PlainType::Text, search);
     let price = enc(12, "price", PlainType::Numeric, true);
-    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score, &price] {
+    let profile = with_terms(13, "profile", PlainType::Jsonb, Terms { eq: true, json: true, ..Terms::default() });
+    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score, &price, &profile] {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.array());
         c.containing.extend([t.oid, t.array_oid]);
@@ -119,6 +120,7 @@ pub(crate) fn catalog() -> Catalog {
     );
     add(&mut c, "public", "plain", table, vec![plain("id", 20), plain("email", 25), plain("v", 25)]);
     add(&mut c, "public", "orders", table, vec![plain("id", 20), plain("user_id", 20), plain("total", 1700)]);
+    add(&mut c, "public", "profiles", table, vec![plain("id", 20), sealed("p", &profile), plain("v", 25)]);
     add(&mut c, "public", "prices", table, vec![plain("id", 20), sealed("price", &price)]);
     add(&mut c, "tenant", "users", table, vec![plain("id", 20), plain("email", 25)]);
     add(&mut c, "public", "alarmed", table, vec![plain("id", 20), sealed("email", &email)]);
@@ -289,9 +291,12 @@ fn show(plan: &Plan, text: &str) -> String {
         _ = writeln!(out, "  {cursor:?}");
     }
     for search in &plan.searches {
-        let Search { from, shown, looked, patterns, escape, .. } = search;
+        let Search { from, shown, looked, patterns, escape, part, .. } = search;
         let shown = if *shown == Shown::Value { String::new() } else { format!(" as {shown:?}") };
         _ = writeln!(out, "  search {}{shown} in {from:?}: {looked:?} {patterns:?} escape {escape:?}", search.column);
+        if let Some(part) = part {
+            _ = writeln!(out, "    {part:?}");
+        }
     }
     for check in &plan.checks {
         _ = writeln!(out, "  check: column {} = ${}", check.column + 1, check.param + 1);
@@ -317,6 +322,7 @@ fn param(p: &Param) -> String {
         Role::Shown(show) => format!("{show:?}"),
         Role::Pattern(t) => format!("pattern {}", t.def.name),
         Role::Patterns(t) => format!("pattern {}[]", t.def.name),
+        Role::Given(t, given) => format!("{given:?} for {}", t.def.name),
         Role::Mark => "mark".into(),
         Role::Tokens(n) => format!("tokens {n}"),
         Role::Matching(n) => format!("matching {n}"),

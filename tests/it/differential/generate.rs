@@ -3,6 +3,7 @@
 mod aggregates;
 mod arrays;
 mod computed;
+mod documents;
 mod equality;
 mod hostile;
 mod order;
@@ -31,7 +32,8 @@ pub const SCHEMA: &str = "
         o_date seal.date_ord, o_time seal.time_ord, o_timetz seal.timetz_ord, o_timestamp seal.timestamp_ord, o_timestamptz seal.timestamptz_ord,
         o_interval seal.interval_ord, o_bytea seal.bytea_ord, o_inet seal.inet_ord, o_cidr seal.cidr_ord);
     CREATE INDEX o_int4 ON o (o_int4);
-    CREATE TABLE m (id int PRIMARY KEY, grp int, m_text seal.text_match, m_varchar seal.varchar_search, m_bpchar seal.bpchar_match);
+    CREATE TABLE m (id int PRIMARY KEY, grp int, m_text seal.text_match, m_varchar seal.varchar_search, m_bpchar seal.bpchar_match, m_json seal.jsonb_search);
+    CREATE INDEX ON m USING gin (m_json);
     CREATE TABLE l (id int PRIMARY KEY, grp int, e seal.text_eq, l_text seal.text_eq[], l_int seal.int4_ord[], l_num seal.numeric[], l_date seal.date_eq[],
         l_any seal.varchar_eq[], p text[]);
     CREATE INDEX ON l USING gin (l_text);";

@@ -44,13 +44,19 @@ const COLUMNS: [&str; 3] = ["m_text", "m_varchar", "m_bpchar"];
 
 impl Generator<'_> {
     /// A text as a literal or a parameter.
-    fn given(&mut self, text: &str) -> String {
+    pub(super) fn given(&mut self, text: &str) -> String {
+        self.given_as(text, "text", 25)
+    }
+
+    /// The same, of a type that reads it.
+    pub(super) fn given_as(&mut self, text: &str, kind: &'static str, oid: u32) -> String {
         match &mut self.parameters {
             Some(parameters) if self.random.chance(70) => {
                 let format = u16::from(self.random.chance(40));
                 let bytes = Some(text.as_bytes().to_vec());
-                parameters.push(Parameter { oid: 25, kind: "text", value: None, bytes, format });
-                format!("${}::text", parameters.len())
+                let format = if kind == "text" { format } else { 0 };
+                parameters.push(Parameter { oid, kind, value: None, bytes, format });
+                format!("${}::{kind}", parameters.len())
             }
             _ => format!("'{}'", text.replace('\'', "''")),
         }
@@ -94,6 +100,9 @@ impl Generator<'_> {
                 2 => format!("(NOT ({left}) OR {alias}.grp = 1)"),
                 _ => format!("(({left}) IS NULL OR {right})"),
             };
+        }
+        if self.random.chance(35) {
+            return self.on_document(alias);
         }
         let column = format!("{alias}.{}", self.random.pick(&COLUMNS));
         let operator = *self.random.pick(&["LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE", "~~", "!~~*"]);
@@ -157,9 +166,13 @@ impl Generator<'_> {
                 let mut rows = Vec::new();
                 for _ in 0..3 {
                     let (id, grp) = (self.id(), self.random.below(3));
-                    rows.push(format!("({id}, {grp}, {}, {}, {})", self.word(), self.word(), self.word()));
+                    let document = self.document_or_null();
+                    rows.push(format!("({id}, {grp}, {}, {}, {}, {document})", self.word(), self.word(), self.word()));
                 }
-                (format!("INSERT INTO m (id, grp, m_text, m_varchar, m_bpchar) VALUES {}", rows.join(", ")), false)
+                (
+                    format!("INSERT INTO m (id, grp, m_text, m_varchar, m_bpchar, m_json) VALUES {}", rows.join(", ")),
+                    false,
+                )
             }
         }
     }
