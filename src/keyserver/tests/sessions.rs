@@ -1,6 +1,6 @@
 //! Admins who are signed in to the key server's page: tickets, what a session may ask, and what others hear of it.
 
-use crate::keys::admin::{Act, Change, OpenSession};
+use crate::keys::admin::{Act, Change, OpenSession, UsageScale};
 use crate::keys::request::{Body, Origin, Request};
 use crate::keys::service::{GetState, Revision};
 
@@ -49,12 +49,14 @@ fn a_session_reads_and_takes_and_gives_nothing() {
     assert_eq!(session.survey().expect("reads").clients.len(), 2);
     assert!(session.activity(24).is_ok() && session.presence().is_ok() && session.waiting().is_ok());
     assert!(session.audit_tail(5).is_ok() && session.audit_verify().is_ok());
+    assert!(session.usage(UsageScale::Day, 30, None).is_ok());
     let reads = [
         "/v1/inventory",
         "/v1/audit",
         "/v1/audit/chains",
         "/v1/audit/page",
         "/v1/activity",
+        "/v1/usage",
         "/v1/presence",
         "/v1/enrol/list",
     ];
