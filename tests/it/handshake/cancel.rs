@@ -93,8 +93,13 @@ fn a_search_is_cancelled_between_the_parts_that_it_reads() {
     twin.sealed.sql(&format!("INSERT INTO t VALUES {}", rows.join(", ")));
     let mut raw = twin.raw_sealed();
     raw.rows("SELECT count(*) FROM t WHERE e LIKE '%number 7%'");
+    let (pid, _) = raw.key.clone().unwrap();
     for pause in [0, 20, 50, 90] {
+        let before = twin.stored("SELECT clock_timestamp()");
+        let begun =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND query_start > '{}'", before.trim());
         raw.send(&query("SELECT pg_sleep(60) FROM t WHERE e LIKE '%umber%'"));
+        eventually("the search begins", || (twin.stored(&begun).trim() == "1").then_some(()));
         std::thread::sleep(Duration::from_millis(pause));
         is_cancelled(&twin, &mut raw);
         assert_eq!(raw.rows("SELECT 1"), ["1"]);
