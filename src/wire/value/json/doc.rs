@@ -32,12 +32,6 @@ pub enum Kind<'d> {
     Object,
 }
 
-impl<'a> From<Tree<'a>> for Document<'a> {
-    fn from(tree: Tree<'a>) -> Self {
-        Document(tree)
-    }
-}
-
 impl<'a> Document<'a> {
     /// Reads the text of a jsonb.
     ///
@@ -212,14 +206,14 @@ fn canonical_number(text: &str) -> &str {
 
 /// The order of two numbers as jsonb prints them.
 pub fn compare_numbers(one: &str, other: &str) -> Ordering {
-    let parts = |text: &'_ str| -> (bool, String, String) {
+    fn parts(text: &str) -> (bool, &str, &str) {
         let text = canonical_number(text);
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        (negative, whole.to_owned(), fraction.to_owned())
-    };
+        (negative, whole, fraction)
+    }
     let ((n1, w1, f1), (n2, w2, f2)) = (parts(one), parts(other));
-    let unsigned = w1.len().cmp(&w2.len()).then_with(|| w1.cmp(&w2)).then_with(|| f1.cmp(&f2));
+    let unsigned = w1.len().cmp(&w2.len()).then_with(|| w1.cmp(w2)).then_with(|| f1.cmp(f2));
     match (n1, n2) {
         (false, false) => unsigned,
         (true, true) => unsigned.reverse(),

@@ -10,8 +10,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::ValueError;
-use super::doc::{Kind, Part, compare_numbers};
-use super::tree::{Numbers, Tree};
+use super::doc::{Document, Kind, Part, compare_numbers};
 use crate::wire::value::numeric;
 
 /// Deepest nesting of parentheses.
@@ -38,10 +37,20 @@ enum Step {
 }
 
 enum Predicate {
-    Compare { from: Start, path: Vec<Step>, operator: Operator, constant: Constant },
-    Exists { from: Start, path: Vec<Step> },
-    And(Box<Predicate>, Box<Predicate>),
-    Or(Box<Predicate>, Box<Predicate>),
+    Compare {
+        from: Start,
+        path: Vec<Step>,
+        operator: Operator,
+        constant: Constant,
+    },
+    Exists {
+        from: Start,
+        path: Vec<Step>,
+    },
+    /// Joined by `&&`. A list, since a path may join any number of them.
+    All(Vec<Predicate>),
+    /// Joined by `||`.
+    Any(Vec<Predicate>),
     Not(Box<Predicate>),
 }
 
@@ -179,38 +188,16 @@ impl Predicate {
     fn of(&self, current: Part<'_>, root: Part<'_>) -> Option<bool> {
         let start = |from: Start| if from == Start::Root { root } else { current };
         match self {
-            Predicate::And(one, other) => match one.of(current, root) {
-                Some(false) => Some(false),
-                first => match other.of(current, root) {
-                    Some(true) => first,
-                    second => second,
-                },
-            },
-            Predicate::Or(one, other) => match one.of(current, root) {
-                Some(true) => Some(true),
-                first => match other.of(current, root) {
-                    Some(false) => first,
-                    second => second,
-                },
-            },
+            Predicate::All(all) => unless(all.iter().map(|one| one.of(current, root)), false),
+            Predicate::Any(any) => unless(any.iter().map(|one| one.of(current, root)), true),
             Predicate::Not(inner) => inner.of(current, root).map(|outcome| !outcome),
             Predicate::Exists { from, path } => Some(!walk(path, start(*from)).is_empty()),
             Predicate::Compare { from, path, operator, constant } => {
-                let mut unknown = false;
-                for part in walk(path, start(*from)) {
-                    let items = match part.kind() {
-                        Kind::Array => part.children().map(|(_, item)| item).collect(),
-                        _ => vec![part],
-                    };
-                    for item in items {
-                        match compare(item, *operator, constant) {
-                            Some(true) => return Some(true),
-                            Some(false) => {}
-                            None => unknown = true,
-                        }
-                    }
-                }
-                if unknown { None } else { Some(false) }
+                let items = walk(path, start(*from)).into_iter().flat_map(|part| match part.kind() {
+                    Kind::Array => part.children().map(|(_, item)| item).collect(),
+                    _ => vec![part],
+                });
+                unless(items.map(|item| compare(item, *operator, constant)), true)
             }
         }
     }
@@ -221,17 +208,27 @@ impl Predicate {
             before.iter().copied().chain(keys(path)).collect::<Vec<&str>>()
         };
         match self {
-            Predicate::And(one, other) => {
-                one.needs(current, needs);
-                other.needs(current, needs);
-            }
+            Predicate::All(all) => all.iter().for_each(|one| one.needs(current, needs)),
             Predicate::Compare { from, path, operator, constant } => {
                 needs.push((full(*from, path), (*operator == Operator::Equal).then_some(constant)));
             }
             Predicate::Exists { from, path } => needs.push((full(*from, path), None)),
-            Predicate::Or(..) | Predicate::Not(_) => {}
+            Predicate::Any(_) | Predicate::Not(_) => {}
         }
     }
+}
+
+/// `decisive` if one outcome is that; else unknown if one is; else the other.
+fn unless(outcomes: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<bool> {
+    let mut unknown = false;
+    for outcome in outcomes {
+        match outcome {
+            Some(outcome) if outcome == decisive => return Some(decisive),
+            Some(_) => {}
+            None => unknown = true,
+        }
+    }
+    if unknown { None } else { Some(!decisive) }
 }
 
 /// Compares as jsonpath does: items of different kinds are not compared, but with null.
@@ -309,8 +306,7 @@ impl<'t> Reader<'t> {
         })?;
         self.at += end + 2;
         let text = &self.text[self.at - end - 2..self.at];
-        let tree = Tree::build(text, Numbers::AsWritten).ok()?;
-        match super::doc::Document::from(tree).root().kind() {
+        match Document::read(text.as_bytes()).ok()?.root().kind() {
             Kind::Text(text) => Some(text.to_owned()),
             _ => None,
         }
@@ -365,19 +361,19 @@ impl<'t> Reader<'t> {
 
     /// Predicates joined by `||`. `within`: a filter, where `@` stands for what it looks at.
     fn either(&mut self, within: Start) -> Option<Predicate> {
-        let mut one = self.both(within)?;
-        while self.mark("||") {
-            one = Predicate::Or(Box::new(one), Box::new(self.both(within)?));
-        }
-        Some(one)
+        self.joined("||", |reader| reader.both(within)).map(|any| single(any).unwrap_or_else(Predicate::Any))
     }
 
     fn both(&mut self, within: Start) -> Option<Predicate> {
-        let mut one = self.predicate(within)?;
-        while self.mark("&&") {
-            one = Predicate::And(Box::new(one), Box::new(self.predicate(within)?));
+        self.joined("&&", |reader| reader.predicate(within)).map(|all| single(all).unwrap_or_else(Predicate::All))
+    }
+
+    fn joined(&mut self, joint: &str, one: impl Fn(&mut Self) -> Option<Predicate>) -> Option<Vec<Predicate>> {
+        let mut all = vec![one(self)?];
+        while self.mark(joint) {
+            all.push(one(self)?);
         }
-        Some(one)
+        Some(all)
     }
 
     fn predicate(&mut self, within: Start) -> Option<Predicate> {
@@ -454,6 +450,17 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// The only one of a list; else the list.
+fn single(mut list: Vec<Predicate>) -> Result<Predicate, Vec<Predicate>> {
+    match list.pop() {
+        Some(only) if list.is_empty() => Ok(only),
+        last => {
+            list.extend(last);
+            Err(list)
+        }
+    }
+}
+
 /// Digits, the first of them no zero before others.
 fn plain_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'))
@@ -474,7 +481,6 @@ fn number(text: &str, negative: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::doc::Document;
     use super::*;
 
     #[test]
@@ -551,5 +557,14 @@ mod tests {
             assert!(JsonPath::read(path).is_none(), "{path}");
         }
         assert!(JsonPath::read(&"(".repeat(10_000)).is_none());
+    }
+
+    #[test]
+    fn any_number_of_predicates_may_be_joined() {
+        let document = Document::read(br#"{"a": 1}"#).expect("JSON");
+        for (joint, expected) in [(" && ", Some(true)), (" || ", Some(true))] {
+            let read = JsonPath::read(&vec!["$.a == 1"; 200_000].join(joint)).expect("a path");
+            assert_eq!(read.matches(document.root()), expected, "{joint}");
+        }
     }
 }
