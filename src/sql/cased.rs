@@ -8,11 +8,11 @@
 //! They are searches as LIKE is, for which the value is shown otherwise.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node, TypeCast};
+use pg_query::protobuf::{AExpr, FuncCall, Node, TypeCast};
 
 use super::analyzer::Analyzer;
 use super::expr::{Enc, Val};
-use super::pattern::{Looked, Shown};
+use super::pattern::Shown;
 use super::refuse::Result;
 use super::routine::is_bare;
 use super::scope::{ColVal, Scope};
@@ -51,21 +51,8 @@ pub(super) fn cased(call: &FuncCall) -> Option<(Form, &Node)> {
 impl Analyzer<'_> {
     /// A comparison whose left side shows an encrypted column otherwise, as far as searches serve it.
     pub(super) fn cased_comparison(&mut self, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Option<Val>> {
-        let kinds = matches!(
-            expr.kind(),
-            AExprKind::AexprOp
-                | AExprKind::AexprLike
-                | AExprKind::AexprIlike
-                | AExprKind::AexprIn
-                | AExprKind::AexprOpAny
-                | AExprKind::AexprOpAll
-        );
-        let asked = match name {
-            "=" => Some(Asked { looked: Looked::Equal, negated: false, shown: Shown::Value }),
-            "<>" => Some(Asked { looked: Looked::Equal, negated: true, shown: Shown::Value }),
-            _ => search::asked(name),
-        };
-        let (true, Some(asked), Some(left)) = (kinds, asked, tree::child(&expr.lexpr)) else { return Ok(None) };
+        let asked = search::asked_of_text(name).filter(|_| search::compares(expr.kind()));
+        let Some((asked, left)) = asked.zip(tree::child(&expr.lexpr)) else { return Ok(None) };
         let Some((enc, shown)) = self.shown_column(left, scope)? else { return Ok(None) };
         self.like(&enc, Asked { shown, ..asked }, expr, scope).map(Some)
     }

@@ -22,7 +22,7 @@ use super::plan::Given;
 use super::refuse::{self, Detail, Result};
 use super::routine::is_bare;
 use super::scope::{ColVal, Scope};
-use super::search::{Asked, Covered, Place};
+use super::search::{self, Asked, Covered, Place};
 use super::site::Decision;
 use super::tree;
 use super::types::{self, Named, is_plain_text};
@@ -53,25 +53,21 @@ struct Subject<'n> {
     shown: Shown,
 }
 
-/// What an operator asks.
+/// What an operator asks of a part, as a text or as JSON.
 fn asked(name: &str, kind: AExprKind, text: bool) -> Option<(Looked, bool)> {
-    Some(match (name, text) {
-        ("=", true) => (Looked::Equal, false),
-        ("<>", true) => (Looked::Equal, true),
-        ("~~", true) => (Looked::Like, false),
-        ("!~~", true) => (Looked::Like, true),
-        ("~~*", true) => (Looked::Ilike, false),
-        ("!~~*", true) => (Looked::Ilike, true),
-        ("^@", true) => (Looked::Prefix, false),
-        ("=", false) => (Looked::Same, false),
-        ("<>", false) => (Looked::Same, true),
-        _ if text || kind != AExprKind::AexprOp => return None,
-        ("@>", _) => (Looked::Contains, false),
-        ("<@", _) => (Looked::Contained, false),
-        ("?" | "?|", _) => (Looked::Has, false),
-        ("?&", _) => (Looked::HasAll, false),
-        ("@?", _) => (Looked::Exists, false),
-        ("@@", _) => (Looked::Match, false),
+    if text {
+        return search::asked_of_text(name).map(|asked| (asked.looked, asked.negated));
+    }
+    Some(match name {
+        "=" => (Looked::Same, false),
+        "<>" => (Looked::Same, true),
+        _ if kind != AExprKind::AexprOp => return None,
+        "@>" => (Looked::Contains, false),
+        "<@" => (Looked::Contained, false),
+        "?" | "?|" => (Looked::Has, false),
+        "?&" => (Looked::HasAll, false),
+        "@?" => (Looked::Exists, false),
+        "@@" => (Looked::Match, false),
         _ => return None,
     })
 }
@@ -79,23 +75,16 @@ fn asked(name: &str, kind: AExprKind, text: bool) -> Option<(Looked, bool)> {
 impl Analyzer<'_> {
     /// A comparison whose left side is an encrypted document or a part of one, as far as searches serve it.
     pub(super) fn document_comparison(&mut self, expr: &AExpr, name: &str, scope: &Scope<'_>) -> Result<Option<Val>> {
-        let kinds = matches!(
-            expr.kind(),
-            AExprKind::AexprOp
-                | AExprKind::AexprLike
-                | AExprKind::AexprIlike
-                | AExprKind::AexprIn
-                | AExprKind::AexprOpAny
-                | AExprKind::AexprOpAll
-        );
-        let (true, Some(left), Some(right)) = (kinds, tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
+        let kind = expr.kind();
+        let asks = search::compares(kind) && [true, false].iter().any(|text| asked(name, kind, *text).is_some());
+        let (true, Some(left), Some(right)) = (asks, tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
             return Ok(None);
         };
         if is_column(left) && !OPERATORS.contains(&name) {
             return Ok(None);
         }
         let Some(subject) = self.document(left, scope) else { return Ok(None) };
-        let Some((looked, negated)) = asked(name, expr.kind(), subject.text) else { return Ok(None) };
+        let Some((looked, negated)) = asked(name, kind, subject.text) else { return Ok(None) };
         // Whole documents have equality terms.
         if looked == Looked::Same && subject.steps.is_empty() {
             return Ok(None);
@@ -118,9 +107,10 @@ impl Analyzer<'_> {
         let whole = steps.is_empty() && !subject.text && looked != Looked::Match;
         let asserted = whole || self.asserted.contains(&expr.location);
         let part = Part { steps, text: subject.text, negated, asserted };
-        let covered = Covered { part, last: end, sites };
+        let operand = self.document_start(&enc, first)?;
+        let covered = Covered { part, operand, last: end, sites, conjunct: expr.location, function: None };
         let asked = Asked { looked, negated, shown: subject.shown };
-        self.condition(&enc, asked, (patterns, escape), (covered, first, expr.location), scope).map(Some)
+        self.condition(&enc, asked, (patterns, escape), covered, scope).map(Some)
     }
 
     /// `IS NULL` of a part of a document.
@@ -140,9 +130,10 @@ impl Analyzer<'_> {
             false => 0,
         };
         let part = Part { steps, text: subject.text, negated, asserted: true };
-        let covered = Covered { part, last: first + words, sites };
+        let operand = self.document_start(&enc, first)?;
+        let covered = Covered { part, operand, last: first + words, sites, conjunct: test.location, function: None };
         let asked = Asked { looked: Looked::Present, negated, shown: Shown::Value };
-        self.condition(&enc, asked, (Patterns::None, None), (covered, first, test.location), scope).map(Some)
+        self.condition(&enc, asked, (Patterns::None, None), covered, scope).map(Some)
     }
 
     /// `jsonb_path_exists(e, path)`
@@ -157,19 +148,17 @@ impl Analyzer<'_> {
         let asserted = steps.is_empty() || self.asserted.contains(&call.location);
         let patterns = self.given_list(std::slice::from_ref(path), Given::Path, &enc, scope)?;
         let part = Part { steps, text: false, negated: false, asserted };
-        let covered = Covered { part, last: self.partner(open)?, sites };
-        let asked = Asked { looked: Looked::Exists, negated: false, shown: Shown::Value };
-        let patterns = Patterns::One(patterns.into_iter().next().unwrap_or(Pattern::Null));
-        self.sites[covered.sites..].iter_mut().for_each(|site| site.covered = true);
-        let place = Place {
+        let covered = Covered {
+            part,
             operand: self.lexed.tokens[first].start,
-            rest: (enc.span.1, self.lexed.tokens[covered.last].end),
-            pattern: ((0, 0), true),
+            last: self.partner(open)?,
+            sites,
             conjunct: call.location,
-            part: Some(covered.part),
             function: (!self.asserted.contains(&call.location)).then_some("jsonb_path_exists"),
         };
-        self.search(&enc, asked, (patterns, None), place, scope).map(Some)
+        let asked = Asked { looked: Looked::Exists, negated: false, shown: Shown::Value };
+        let patterns = Patterns::One(patterns.into_iter().next().unwrap_or(Pattern::Null));
+        self.condition(&enc, asked, (patterns, None), covered, scope).map(Some)
     }
 
     fn condition(
@@ -177,19 +166,18 @@ impl Analyzer<'_> {
         enc: &Enc,
         asked: Asked,
         patterns: (Patterns, Option<Pattern>),
-        (covered, operator, location): (Covered, usize, i32),
+        covered: Covered,
         scope: &Scope<'_>,
     ) -> Result<Val> {
         self.sites[covered.sites..].iter_mut().for_each(|site| site.covered = true);
-        let operand = self.document_start(enc, operator)?;
         let end = self.lexed.tokens[covered.last].end;
         let place = Place {
-            operand,
+            operand: covered.operand,
             rest: (enc.span.1, end),
             pattern: ((end, end), true),
-            conjunct: location,
+            conjunct: covered.conjunct,
             part: Some(covered.part),
-            function: None,
+            function: covered.function,
         };
         self.search(enc, asked, patterns, place, scope)
     }

@@ -50,6 +50,21 @@ pub(super) fn asked(name: &str) -> Option<Asked> {
     Some(Asked { looked, negated, shown: Shown::Value })
 }
 
+/// Whether an expression of this kind may be one that is searched for.
+pub(super) fn compares(kind: AExprKind) -> bool {
+    use AExprKind::{AexprIlike, AexprIn, AexprLike, AexprOp, AexprOpAll, AexprOpAny};
+    matches!(kind, AexprOp | AexprLike | AexprIlike | AexprIn | AexprOpAny | AexprOpAll)
+}
+
+/// What an operator of this name asks of a text, `=` and `<>` among them.
+pub(super) fn asked_of_text(name: &str) -> Option<Asked> {
+    match name {
+        "=" => Some(Asked { looked: Looked::Equal, negated: false, shown: Shown::Value }),
+        "<>" => Some(Asked { looked: Looked::Equal, negated: true, shown: Shown::Value }),
+        _ => asked(name),
+    }
+}
+
 /// A condition, until parameters are numbered.
 pub(super) struct Found {
     search: Search,
@@ -82,11 +97,18 @@ pub(super) struct Place {
     pub(super) function: Option<&'static str>,
 }
 
-/// A condition on a document that is written anew: with its last token, and the first of its sites.
+/// A condition on a document that is written anew as a whole.
 pub(super) struct Covered {
     pub(super) part: Part,
+    /// Where it begins.
+    pub(super) operand: u32,
+    /// Its last token.
     pub(super) last: usize,
+    /// The first of its sites.
     pub(super) sites: usize,
+    /// As of [`Place`].
+    pub(super) conjunct: i32,
+    pub(super) function: Option<&'static str>,
 }
 
 /// What stands right of LIKE, with its first and last token.
