@@ -108,14 +108,14 @@ pub(super) fn store(
         let text = std::str::from_utf8(stored).map_err(|_| SealFault::Terms)?;
         let tokens = keys.matching.term(&value::fold(text));
         attribute_with(INT4_ARRAY, out, |out| {
-            int4_array(&tokens, out);
+            int4_array(tokens.iter().copied(), out);
             Ok(())
         })?;
     }
     if terms.json {
         let tokens = documents::term(stored, &keys.json)?;
         attribute_with(INT8_ARRAY, out, |out| {
-            int8_array(&tokens, out);
+            int8_array(tokens.iter().copied(), out);
             Ok(())
         })?;
     }
@@ -145,20 +145,20 @@ fn attribute_with(
 }
 
 /// Appends a one-dimensional `int4[]` in binary form.
-pub(super) fn int4_array(values: &[i32], out: &mut Vec<u8>) {
-    Dimensions::one(values.len()).send(INT4, false, out);
-    for value in values {
-        out.extend_from_slice(&4i32.to_be_bytes());
-        out.extend_from_slice(&value.to_be_bytes());
-    }
+pub(super) fn int4_array(values: impl ExactSizeIterator<Item = i32>, out: &mut Vec<u8>) {
+    integers(INT4, values.map(i32::to_be_bytes), out);
 }
 
 /// Appends a one-dimensional `int8[]` in binary form.
-pub(super) fn int8_array(values: &[i64], out: &mut Vec<u8>) {
-    Dimensions::one(values.len()).send(INT8, false, out);
+pub(super) fn int8_array(values: impl ExactSizeIterator<Item = i64>, out: &mut Vec<u8>) {
+    integers(INT8, values.map(i64::to_be_bytes), out);
+}
+
+fn integers<const N: usize>(oid: u32, values: impl ExactSizeIterator<Item = [u8; N]>, out: &mut Vec<u8>) {
+    Dimensions::one(values.len()).send(oid, false, out);
     for value in values {
-        out.extend_from_slice(&8i32.to_be_bytes());
-        out.extend_from_slice(&value.to_be_bytes());
+        out.extend_from_slice(&(N as i32).to_be_bytes());
+        out.extend_from_slice(&value);
     }
 }
 

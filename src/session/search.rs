@@ -1,5 +1,5 @@
-//! LIKE and its kin, and conditions on JSON: before a statement runs, the values that have the terms of its patterns are read, opened and compared, and
-//! what was found is bound.
+//! LIKE and its kin, and conditions on JSON: before a statement runs, the values that have the terms of its patterns are read,
+//! opened and compared, and what was found is bound.
 //!
 //! They are read in the client's own transaction and as its own role, a part at a time; of each no more than its identity is
 //! kept.
@@ -451,8 +451,8 @@ fn reading(search: &Search, narrow: &Narrow) -> (String, Option<Vec<u8>>) {
 fn tokens_array(search: &Search, tokens: &[i64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(20 + 12 * tokens.len());
     match search.part {
-        Some(_) => cell::int8_array(tokens, &mut out),
-        None => cell::int4_array(&tokens.iter().map(|token| *token as i32).collect::<Vec<i32>>(), &mut out),
+        Some(_) => cell::int8_array(tokens.iter().copied(), &mut out),
+        None => cell::int4_array(tokens.iter().map(|token| *token as i32), &mut out),
     }
     out
 }
