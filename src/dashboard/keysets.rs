@@ -12,13 +12,10 @@ use super::answer::{Answer, Fault, Result};
 use super::confirm::elsewhere;
 use super::form::Form;
 use super::parts::{DAY_MS, Field, act, empty, end, field, grouped, hidden_token, id, main_act, quoted, status, time};
-use super::plot::{Bars, bars};
+use super::plot::{Bars, bars, total};
 use super::sign_in::sentence;
 use super::usage;
 use super::visit::Visit;
-
-/// Days that the picture of one keyset shows.
-const DAYS: u64 = 30;
 
 /// A keyset by id or name.
 pub(super) fn find<'a>(all: &'a Export, name: &str) -> Result<&'a KeysetInfo> {
@@ -158,7 +155,7 @@ fn access(all: &Export, keyset: &KeysetInfo) -> Markup {
 
 fn by_day(activity: &Activity, keyset: &KeysetInfo) -> Markup {
     let today = activity.now_ms / DAY_MS * DAY_MS;
-    let days = (0..DAYS).rev().map(|back| today.saturating_sub(back * DAY_MS)).collect::<Vec<_>>();
+    let days = (0..u64::from(usage::DAYS)).rev().map(|back| today.saturating_sub(back * DAY_MS)).collect::<Vec<_>>();
     let of = |action: &str| {
         let counted = |day: u64| {
             let counts = activity.counts.iter().filter(|count| count.hour_ms / DAY_MS * DAY_MS == day);
@@ -168,11 +165,10 @@ fn by_day(activity: &Activity, keyset: &KeysetInfo) -> Markup {
         days.iter().map(|day| (*day, counted(*day))).collect::<Vec<_>>()
     };
     let (new, old) = (of("keys.encrypt"), of("keys.decrypt"));
-    let total = |values: &[(u64, u64)]| grouped(values.iter().map(|(_, value)| value).sum());
     html! {
         div.columns {
-            div { p { strong { (total(&new)) } " new keys in 30 days" } (bars(&Bars { label: "New data keys by day", values: &new, bad: false })) }
-            div { p { strong { (total(&old)) } " keys given to read" } (bars(&Bars { label: "Data keys given to read by day", values: &old, bad: false })) }
+            div { p { strong { (grouped(total(&new))) } " new keys in 30 days" } (bars(&Bars { label: "New data keys by day", values: &new, bad: false })) }
+            div { p { strong { (grouped(total(&old))) } " keys given to read" } (bars(&Bars { label: "Data keys given to read by day", values: &old, bad: false })) }
         }
         p.quiet { "A key serves up to 65\u{202f}536 values." @if activity.from_ms > days[0] { " The trail holds more than is looked at here: counted from " (super::parts::time_ms(activity.from_ms)) "." } }
     }

@@ -12,7 +12,7 @@ use crate::keyserver::workspace::{ClientInfo, Export};
 use super::answer::{Answer, Result};
 use super::audit;
 use super::parts::{DAY_MS, count, empty, end, grouped, millis, tile};
-use super::plot::{Bars, bars};
+use super::plot::{Bars, bars, total};
 use super::usage;
 use super::visit::Visit;
 
@@ -42,8 +42,8 @@ pub(super) fn show(visit: &Visit) -> Result {
         @if all.clients.iter().all(|client| client.admin) { (first_steps(visit)) }
         div.tiles #tiles data-swap {
             (at_work(visit, &all, &presence))
-            (tile("Keys given, 24 h", &grouped(keys.iter().map(|(_, value)| value).sum()), bars(&Bars { label: "Keys given by hour", values: &keys, bad: false })))
-            (tile("Requests refused, 24 h", &grouped(refusals.iter().map(|(_, value)| value).sum()), bars(&Bars { label: "Requests refused by hour", values: &refusals, bad: true })))
+            (tile("Keys given, 24 h", &grouped(total(&keys)), bars(&Bars { label: "Keys given by hour", values: &keys, bad: false })))
+            (tile("Requests refused, 24 h", &grouped(total(&refusals)), bars(&Bars { label: "Requests refused by hour", values: &refusals, bad: true })))
             (tile("Key service", "answers", html! {
                 p.quiet { "The whole workspace in " (took.as_millis()) " ms, checked." }
                 p.quiet { "Revision " (all.generation) "." (all.revision) ", " (if visit.workspace.is_embedded() { "embedded store" } else { "key server" }) "." }

@@ -20,10 +20,15 @@ pub(super) struct Bars<'a> {
     pub(super) bad: bool,
 }
 
+/// The sum of what bars show.
+pub(super) fn total(values: &[(u64, u64)]) -> u64 {
+    values.iter().fold(0, |sum, (_, value)| sum.saturating_add(*value))
+}
+
 /// The picture.
 pub(super) fn bars(of: &Bars<'_>) -> Markup {
     let most = of.values.iter().map(|(_, value)| *value).max().unwrap_or(0).max(1);
-    let total: u64 = of.values.iter().map(|(_, value)| *value).sum();
+    let total = total(of.values);
     let count = of.values.len().max(1);
     let step = WIDTH / count;
     let label = format!("{}: {} in all, at most {} in one bar", of.label, grouped(total), grouped(most));

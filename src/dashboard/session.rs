@@ -36,9 +36,8 @@ pub(super) struct Session {
 impl Session {
     /// A new one.
     pub(super) fn begin(client: ClientId) -> Result<Self, KeysError> {
-        let random = || random::array().map_err(|e| KeysError::unavailable(e.to_string()));
         let now = wall_ms();
-        Ok(Self { client, id: random()?, token: random()?, began_ms: now, used_ms: now })
+        Ok(Self { client, id: random::array()?, token: random::array()?, began_ms: now, used_ms: now })
     }
 
     /// What forms carry.

@@ -8,7 +8,7 @@ use crate::keyserver::workspace::KeysetInfo;
 
 use super::answer::Result;
 use super::parts::{empty, grouped, tile};
-use super::plot::{Bars, bars};
+use super::plot::{Bars, bars, total};
 use super::visit::Visit;
 
 /// Minutes of the picture, and of one bar of it.
@@ -17,14 +17,15 @@ const BAR: u64 = 5;
 /// What was done in this long counts as now, in milliseconds: a minute, that ended when every proxy has told of it.
 const NOW_MS: std::ops::Range<u64> = 30_000..90_000;
 /// Days of the picture of one keyset.
-const DAYS: u32 = 30;
+pub(super) const DAYS: u32 = 30;
 
 /// What is counted of a span.
 type Of = fn(&UsageSpan) -> u64;
 
 /// What proxies told; `None`: of a key server that does not know of it yet.
 fn told(visit: &Visit, scale: UsageScale, spans: u32, keyset: Option<&KeysetInfo>) -> Result<Option<Usage>> {
-    let keyset = keyset.map(|keyset| keyset.id.parse()).transpose().ok().flatten();
+    let keyset = keyset.map(|keyset| keyset.id.parse()).transpose();
+    let keyset = keyset.map_err(|_| KeysError::bad_answer("a keyset without an id"))?;
     match visit.workspace.usage(scale, spans, keyset) {
         Ok(usage) => Ok(Some(usage)),
         Err(KeysError::Invalid { .. }) => Ok(None),
@@ -40,10 +41,6 @@ fn summed(usage: &Usage, (count, step): (u64, u64), of: Of) -> Vec<(u64, u64)> {
         (begin_ms, within.map(of).fold(0, u64::saturating_add))
     };
     (0..count).rev().map(|back| bar(last.saturating_sub(back * step))).collect()
-}
-
-fn total(values: &[(u64, u64)]) -> u64 {
-    values.iter().fold(0, |sum, (_, value)| sum.saturating_add(*value))
 }
 
 /// How many a second, of those of the present minute.
@@ -70,7 +67,7 @@ pub(super) fn overview(visit: &Visit) -> Result<Markup> {
     Ok(html! {
         section #values data-swap {
             h2 { "Values, as the proxies tell" }
-            @if total(&sealed) + total(&opened) + total(&refused) == 0 {
+            @if [&sealed, &opened, &refused].iter().all(|values| total(values) == 0) {
                 (empty("No values in the last three hours", html! { p { "A proxy tells of those that it sealed and opened when it renews its lease." } }))
             } @else {
                 div.tiles {
@@ -91,7 +88,7 @@ pub(super) fn by_day(visit: &Visit, keyset: &KeysetInfo) -> Result<Markup> {
     Ok(html! {
         section #values data-swap {
             h2 { "Values by day" }
-            @if total(&sealed) + total(&opened) == 0 {
+            @if [&sealed, &opened].iter().all(|values| total(values) == 0) {
                 (empty("No values in 30 days", html! { p { "A proxy tells of those that it sealed and opened when it renews its lease." } }))
             } @else {
                 div.columns {

@@ -1,6 +1,5 @@
 //! What an admin's page shows of the service's work: what was given and refused by hour, who is connected, what proxies told of
-//! theirs; and the ticket
-//! with which an admin signs in to the key server's page.
+//! theirs; and the ticket with which an admin signs in to the key server's page.
 
 use std::fmt;
 

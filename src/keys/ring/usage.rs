@@ -76,7 +76,7 @@ impl Line {
 
 impl Usage {
     pub(super) fn new(now: Instant) -> Result<Self, KeysError> {
-        let program = random::array().map_err(|e| KeysError::unavailable(e.to_string()))?;
+        let program = random::array()?;
         let book =
             Book { keysets: HashMap::new(), refused: 0, number: 0, since: now, next: now + REPORTS, waiting: None };
         Ok(Self { program, refused: AtomicU64::new(0), book: Mutex::new(book) })

@@ -52,8 +52,7 @@ impl Trail {
     /// Where one file is all, writers take turns anyway, and the chain of changes serves for all.
     pub(super) fn new(store: &dyn Store, service: ServiceId) -> Result<Self, KeysError> {
         let shared = store.shared();
-        let own = || crate::crypto::random::array().map_err(|e| KeysError::unavailable(e.to_string()));
-        let replica = ReplicaId(if shared { own()? } else { service.0 });
+        let replica = ReplicaId(if shared { crate::crypto::random::array()? } else { service.0 });
         let (repeats, queue, turn) = (Repeats::default(), Mutex::default(), Condvar::new());
         Ok(Self { replica, opened: AtomicBool::new(!shared), signed: AtomicU64::new(0), repeats, queue, turn })
     }
@@ -201,7 +200,8 @@ impl Engine {
         head.sign(self.inner.service, &self.inner.signing)
     }
 
-    /// Writes down what proxies told last and what was left out, then signs and keeps where its chains end, so that a cut is found that comes after. Says so in the log if it cannot.
+    /// Writes down what proxies told last and what was left out, then signs and keeps where its chains end, so that a cut is
+    /// found that comes after. Says so in the log if it cannot.
     pub async fn close(&self) {
         let end = |engine: &Self| {
             if let Err(error) = engine.write_usage(wall_ms()) {

@@ -60,8 +60,7 @@ impl Workspace {
         for entry in self.ask(&ListEnrol {})? {
             let mut answered = book.of(&entry).is_some();
             if !entry.answered && book.0.len() < MAX_ANSWERED {
-                let side = AdminSide::answer_to(entry.public.clone(), entry.commitment, wall_ms());
-                let side = side.map_err(|e| KeysError::unavailable(e.to_string()))?;
+                let side = AdminSide::answer_to(entry.public.clone(), entry.commitment, wall_ms())?;
                 let answer = side.answer();
                 // Kept first: an answer that is not known here any more could not be compared with anything.
                 book.0.retain(|known| known.public() != &entry.public);

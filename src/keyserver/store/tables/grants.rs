@@ -4,12 +4,10 @@ use crate::crypto::{ClientId, Epoch, KeysetId};
 use crate::keys::claims::{Signed, Split};
 use crate::keys::error::KeysError;
 use crate::keys::service::SealedShare;
+use crate::keys::usage::MAX_USES;
 
 use super::super::{Row, Tx, Value, WrongCell};
 use super::{all, one, signed, signed_values};
-
-/// Most keysets of one look.
-const MAX_HELD: usize = 256;
 
 /// A grant's row.
 #[derive(Clone, Debug)]
@@ -81,9 +79,9 @@ pub fn find(tx: &dyn Tx, client: ClientId, keyset: KeysetId) -> Result<Option<Gr
     one(tx, "grants", &format!("{COLUMNS} WHERE client = $1 AND keyset = $2"), &key, row)
 }
 
-/// Which of these keysets a client has, up to the [`MAX_HELD`] first.
+/// Which of these keysets a client has, up to the [`MAX_USES`] first.
 pub fn held(tx: &dyn Tx, client: ClientId, keysets: &[KeysetId]) -> Result<Vec<KeysetId>, KeysError> {
-    let keysets = &keysets[..keysets.len().min(MAX_HELD)];
+    let keysets = &keysets[..keysets.len().min(MAX_USES)];
     let Some(first) = keysets.first() else { return Ok(Vec::new()) };
     // Few statements are prepared: the number of places is a power of two, and the first fills those that are left.
     let places = keysets.len().next_power_of_two();
