@@ -36,6 +36,7 @@ pub use aggregate::{Aggregate, Function, Gives, Running};
 pub use array::{Array, Dimensions, Elements, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
+pub use json::extract as document;
 pub use json::{
     Constant, Document, JsonKind, JsonPart, JsonPath, compare_numbers, index_of, push_string as push_json_string,
     searched,

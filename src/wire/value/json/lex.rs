@@ -31,6 +31,8 @@ impl Token<'_> {
 /// Splits text into tokens.
 pub(super) struct Lexer<'a> {
     text: &'a str,
+    /// Where the last token begins.
+    start: usize,
     at: usize,
     unescape: bool,
 }
@@ -38,7 +40,32 @@ pub(super) struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     /// `unescape`: resolve escapes in strings, and refuse those that name no character.
     pub(super) fn new(text: &'a str, unescape: bool) -> Self {
-        Lexer { text, at: 0, unescape }
+        Lexer { text, start: 0, at: 0, unescape }
+    }
+
+    /// Where the last token begins.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Where the last token ends.
+    pub(super) fn end(&self) -> usize {
+        self.at
+    }
+
+    /// Steps over the value of which this token, the last one, is the first; its start becomes that of the value.
+    pub(super) fn skip(&mut self, first: &Token<'_>) -> Result<()> {
+        let (start, unescape) = (self.start, std::mem::replace(&mut self.unescape, false));
+        let mut depth = usize::from(matches!(first, Token::Mark(b'[' | b'{')));
+        while depth > 0 {
+            match self.next()?.ok_or_else(syntax)? {
+                Token::Mark(b'[' | b'{') => depth += 1,
+                Token::Mark(b']' | b'}') => depth -= 1,
+                _ => {}
+            }
+        }
+        (self.start, self.unescape) = (start, unescape);
+        Ok(())
     }
 
     fn peek(&self) -> Option<u8> {
@@ -51,6 +78,7 @@ impl<'a> Lexer<'a> {
             self.at += 1;
         }
         let Some(byte) = self.peek() else { return Ok(None) };
+        self.start = self.at;
         let token = match byte {
             b'[' | b']' | b'{' | b'}' | b',' | b':' => {
                 self.at += 1;

@@ -4,6 +4,7 @@
 //! sides are nested.
 
 mod doc;
+pub mod extract;
 mod lex;
 mod path;
 mod tree;
@@ -51,6 +52,15 @@ enum Await {
 
 /// Walks the tokens of a document, checking the grammar. Gives every token to `visit`, with `true` for keys.
 fn walk<'a>(text: &'a str, unescape: bool, mut visit: impl FnMut(Token<'a>, bool) -> Result<()>) -> Result<()> {
+    walk_placed(text, unescape, |token, key, _| visit(token, key))
+}
+
+/// The same, with where each token begins and ends.
+fn walk_placed<'a>(
+    text: &'a str,
+    unescape: bool,
+    mut visit: impl FnMut(Token<'a>, bool, (usize, usize)) -> Result<()>,
+) -> Result<()> {
     let mut lexer = Lexer::new(text, unescape);
     let mut open: Vec<bool> = Vec::new();
     let mut state = Await::Value;
@@ -61,7 +71,7 @@ fn walk<'a>(text: &'a str, unescape: bool, mut visit: impl FnMut(Token<'a>, bool
         if open.len() > MAX_DEPTH {
             return Err(too_deep());
         }
-        visit(token, key)?;
+        visit(token, key, (lexer.start(), lexer.end()))?;
     }
     if state == Await::Nothing { Ok(()) } else { Err(syntax()) }
 }
