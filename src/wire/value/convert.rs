@@ -194,7 +194,7 @@ fn datetimes(from: PlainType, to: PlainType, stored: &[u8], settings: &Settings,
     Ok(())
 }
 
-fn date_range() -> ValueError {
+pub(super) fn date_range() -> ValueError {
     ValueError::new(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")
 }
 
@@ -202,7 +202,7 @@ fn timestamp_range() -> ValueError {
     ValueError::datetime_range("timestamp")
 }
 
-fn to_utc(local: i64, settings: &Settings) -> Result<i64> {
+pub(super) fn to_utc(local: i64, settings: &Settings) -> Result<i64> {
     if local == i64::MAX || local == i64::MIN {
         return Ok(local);
     }
@@ -212,7 +212,7 @@ fn to_utc(local: i64, settings: &Settings) -> Result<i64> {
 }
 
 /// The local clock, and the offset in seconds east of UTC.
-fn to_local(micros: i64, settings: &Settings) -> Result<(i64, i32)> {
+pub(super) fn to_local(micros: i64, settings: &Settings) -> Result<(i64, i32)> {
     if micros == i64::MAX || micros == i64::MIN {
         return Ok((micros, 0));
     }

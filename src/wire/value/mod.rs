@@ -23,6 +23,7 @@ mod number;
 mod numeric;
 mod order;
 mod plain;
+mod scalar;
 mod scan;
 mod settings;
 mod text;
@@ -46,6 +47,7 @@ pub use like::{Like, Literal, fold};
 pub use numeric::Digits;
 pub use order::{MAX_ORDERING, Place, ordering, ordering_operand};
 pub use plain::Oid;
+pub use scalar::{Means, Scalar, Signature, Sort};
 pub use settings::{ByteaOutput, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Settings};
 
 use convert::{Cast, Conversion};
@@ -311,6 +313,19 @@ pub fn casts(from: PlainType, to: PlainType) -> bool {
     let text = matches!(to, PlainType::Text | PlainType::Varchar);
     let shown = convert::is_number(from) || matches!(from, PlainType::Bool | PlainType::Interval);
     from == to || (convert::is_number(from) && convert::is_number(to)) || (text && shown)
+}
+
+/// [`cast`] is that of PostgreSQL, or fails as it does, between these different types.
+pub fn recasts(from: PlainType, to: PlainType) -> bool {
+    use PlainType::*;
+    match (from, to) {
+        (Citext | Enum, _) | (_, Citext | Enum | Bpchar) => false,
+        (_, Text | Varchar) | (Text | Varchar, _) => true,
+        (Bool, Int4) | (Int4, Bool) | (Json, Jsonb) | (Jsonb, Json) => true,
+        (Date, Timestamp | Timestamptz) | (Timestamp | Timestamptz, Date) => true,
+        (Timestamp, Timestamptz) | (Timestamptz, Timestamp) => true,
+        _ => convert::is_number(from) && convert::is_number(to),
+    }
 }
 
 /// The type that COALESCE of an expression of the first type and a constant of the second has, for numbers and truth values.

@@ -17,7 +17,7 @@ const MAX_DISPLAY: i64 = 1000;
 /// A number: groups of four decimal digits, the highest first, without zero groups at the ends.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[cfg_attr(test, derive(Debug))]
-pub(super) struct Decimal {
+pub(in crate::wire::value) struct Decimal {
     negative: bool,
     /// Of the first group; 0 is that of units.
     weight: i64,
@@ -39,11 +39,11 @@ impl Decimal {
         }
     }
 
-    pub(super) fn of(view: &View<'_>) -> Decimal {
+    pub(in crate::wire::value) fn of(view: &View<'_>) -> Decimal {
         Decimal::new(view.sign == NEGATIVE, view.weight.into(), view.groups().collect(), view.dscale.into())
     }
 
-    pub(super) fn of_int(value: i128) -> Decimal {
+    pub(in crate::wire::value) fn of_int(value: i128) -> Decimal {
         let mut rest = value.unsigned_abs();
         let mut groups = Vec::with_capacity(10);
         while rest > 0 {
@@ -59,7 +59,7 @@ impl Decimal {
     }
 
     /// Groups that it has.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::wire::value) fn len(&self) -> usize {
         self.groups.len()
     }
 
@@ -72,12 +72,12 @@ impl Decimal {
     ///
     /// # Errors
     /// 22003 for a number that is too long.
-    pub(super) fn store(&self, out: &mut Vec<u8>) -> Result<()> {
+    pub(in crate::wire::value) fn store(&self, out: &mut Vec<u8>) -> Result<()> {
         let sign = if self.negative { NEGATIVE } else { 0 };
         numeric::push(sign, self.weight, self.scale, self.groups.iter().copied(), out)
     }
 
-    pub(super) fn times(&self, other: &Decimal) -> Decimal {
+    pub(in crate::wire::value) fn times(&self, other: &Decimal) -> Decimal {
         let mut slots = vec![0u64; self.len() + other.len()];
         for (i, a) in self.groups.iter().enumerate() {
             for (j, b) in other.groups.iter().enumerate() {
@@ -96,11 +96,115 @@ impl Decimal {
         Decimal::new(negative, self.weight + other.weight + 1, groups, self.scale + other.scale)
     }
 
-    pub(super) fn minus(&self, other: &Decimal) -> Decimal {
+    pub(in crate::wire::value) fn minus(&self, other: &Decimal) -> Decimal {
         let mut sum = Sum::default();
         sum.add(self, self.negative);
         sum.add(other, !other.negative);
         sum.total()
+    }
+
+    pub(in crate::wire::value) fn plus(&self, other: &Decimal) -> Decimal {
+        let mut sum = Sum::default();
+        sum.add(self, self.negative);
+        sum.add(other, other.negative);
+        sum.total()
+    }
+
+    pub(in crate::wire::value) fn negated(self) -> Decimal {
+        Decimal { negative: !self.negative && !self.groups.is_empty(), ..self }
+    }
+
+    /// -1, 0 or 1
+    pub(in crate::wire::value) fn sign(&self) -> i32 {
+        match (self.groups.is_empty(), self.negative) {
+            (true, _) => 0,
+            (_, true) => -1,
+            (_, false) => 1,
+        }
+    }
+
+    /// Fractional digits that are shown.
+    pub(in crate::wire::value) fn scale(&self) -> i64 {
+        self.scale
+    }
+
+    /// The number at this scale, rounded half away from zero; digits before the point where it is negative.
+    pub(in crate::wire::value) fn rounded(self, scale: i64) -> Decimal {
+        Decimal { scale: scale.max(0), ..round(self.negative, self.weight, self.groups, scale) }
+    }
+
+    /// The same, with what is left over cut away.
+    pub(in crate::wire::value) fn truncated(mut self, scale: i64) -> Decimal {
+        let kept = usize::try_from((self.weight + 1) * WIDTH + scale).unwrap_or(0);
+        let (index, within) = (kept / 4, kept % 4);
+        if index < self.groups.len() {
+            self.groups[index] -= self.groups[index] % [BASE, 1000, 100, 10][within];
+            self.groups.truncate(index + 1);
+        }
+        Decimal::new(self.negative, self.weight, self.groups, scale.max(0))
+    }
+
+    /// The quotient by a number that is not 0, at the scale that PostgreSQL's division gives it.
+    pub(in crate::wire::value) fn divided(&self, by: &Decimal) -> Decimal {
+        let scale = self.scale_over(by).max(by.scale).min(MAX_DISPLAY);
+        self.quotient(by, scale).rounded(scale)
+    }
+
+    /// What is left of the division by a number that is not 0.
+    pub(in crate::wire::value) fn remainder(&self, by: &Decimal) -> Decimal {
+        let scale = self.scale.max(by.scale);
+        let whole = self.quotient(by, 0).truncated(0);
+        Decimal { scale, ..self.minus(&whole.times(by)) }
+    }
+
+    /// The quotient with more than `scale` digits behind the point, cut off where they end.
+    fn quotient(&self, by: &Decimal, scale: i64) -> Decimal {
+        let weight = self.weight - by.weight;
+        let count = usize::try_from(weight + 1 + (scale + WIDTH - 1) / WIDTH + 2).unwrap_or(0);
+        let (base, length) = (i64::from(BASE), by.len());
+        // The first group of the divisor is made half of the base or more, so that a guess is at most two too high.
+        let factor = base / (i64::from(by.groups[0]) + 1);
+        let grown = |groups: &mut dyn DoubleEndedIterator<Item = u16>| {
+            let mut carry = 0;
+            let mut grown: Vec<i64> = Vec::new();
+            for group in groups.rev() {
+                carry += i64::from(group) * factor;
+                grown.push(carry % base);
+                carry /= base;
+            }
+            grown.push(carry);
+            grown.reverse();
+            grown
+        };
+        let divisor = grown(&mut by.groups.iter().copied())[1..].to_vec();
+        let mut padded = self.groups.clone();
+        padded.resize((count + length).max(padded.len()), 0);
+        let mut rest = grown(&mut padded.into_iter());
+        let mut groups = Vec::with_capacity(count);
+        for at in 0..count {
+            let high = rest[at] * base + rest[at + 1];
+            let mut guess = (high / divisor[0]).min(base - 1);
+            let mut carry = 0;
+            for (slot, group) in rest[at..=at + length].iter_mut().rev().zip(divisor.iter().rev().chain([&0])) {
+                let value = *slot - guess * group + carry;
+                *slot = value.rem_euclid(base);
+                carry = value.div_euclid(base);
+            }
+            while carry < 0 {
+                guess -= 1;
+                let mut over = 0;
+                for (slot, group) in rest[at..=at + length].iter_mut().rev().zip(divisor.iter().rev().chain([&0])) {
+                    let value = *slot + group + over;
+                    *slot = value % base;
+                    over = value / base;
+                }
+                carry += over;
+            }
+            groups.push(guess as u16);
+        }
+        // Whatever is left does not change how it is rounded but where it lies on the half: then the digits end here.
+        let negative = self.negative != by.negative;
+        Decimal::new(negative, weight, groups, scale + 2 * WIDTH)
     }
 
     /// The quotient, at the scale that PostgreSQL's division gives it.
@@ -119,13 +223,16 @@ impl Decimal {
 
     /// As select_div_scale in PostgreSQL's numeric.c.
     fn quotient_scale(&self, divisor: u128) -> i64 {
-        let by = Decimal::of_int(divisor as i128);
+        self.scale_over(&Decimal::of_int(divisor as i128)).clamp(0, MAX_DISPLAY)
+    }
+
+    fn scale_over(&self, by: &Decimal) -> i64 {
         let first = |d: &Decimal| d.groups.first().copied().unwrap_or(0);
         let mut weight = self.weight - by.weight;
-        if first(self) <= first(&by) {
+        if first(self) <= first(by) {
             weight -= 1;
         }
-        (MIN_SIGNIFICANT - weight * WIDTH).max(self.scale).clamp(0, MAX_DISPLAY)
+        (MIN_SIGNIFICANT - weight * WIDTH).max(self.scale).max(0)
     }
 
     /// The square root of a positive number, at its own scale.

@@ -2,7 +2,7 @@
 //!
 //! Not here: what depends on how the server was built (the variance of floats), and what depends on a collation.
 
-mod decimal;
+pub(super) mod decimal;
 mod moment;
 mod numbers;
 
