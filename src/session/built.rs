@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
-use super::roles::Sight;
+use super::roles::{Sight, Viewer};
+use super::seal;
 use crate::schema::catalog::EncType;
-use crate::sql::plan::Written;
+use crate::sql::plan::{BuiltValue, Plan, Written};
+use crate::wire::error::PgError;
 use crate::wire::value::{self, DateForm, Format, PlainType, Settings, ValueError};
 
 /// What values in JSON begin with: hexadecimal digits of a random number, the session's own.
@@ -31,6 +33,23 @@ pub(super) struct Value {
     pub(super) column: String,
     /// How it is written.
     pub(super) written: Written,
+}
+
+/// The types of values in JSON, as the role may see them.
+pub(super) fn values(plan: &Plan, viewer: &Viewer) -> Result<Arc<[Value]>, PgError> {
+    if plan.built.is_empty() {
+        return Ok(Arc::default());
+    }
+    let one = |value: &BuiltValue| {
+        let BuiltValue { enc, column, written } = value;
+        Ok(Value {
+            enc: Arc::clone(enc),
+            sight: seal::sight(viewer, enc, column)?,
+            column: column.clone(),
+            written: *written,
+        })
+    };
+    plan.built.iter().map(one).collect()
 }
 
 /// A value where it stands.

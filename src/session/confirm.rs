@@ -22,6 +22,8 @@ const RECORD_ARRAY: Oid = 2287;
 
 fn declared(param: &Param, declared: &[Oid]) -> Oid {
     match (&param.role, param.source) {
+        // It stands nowhere in the text.
+        (Role::Held(sort), _) => sort.oid(),
         (Role::Plain, Source::Client(n)) => declared.get(n).copied().unwrap_or(0),
         _ => 0,
     }
@@ -35,7 +37,7 @@ pub(super) fn described_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
 /// Parameter types declared for the executed form.
 pub(super) fn executed_oids(plan: &Plan, client: &[Oid]) -> Vec<Oid> {
     let one = |param: &Param| match &param.role {
-        Role::Plain => declared(param, client),
+        Role::Plain | Role::Held(_) => declared(param, client),
         Role::Store(enc) => enc.oid,
         Role::Equal(enc) => enc.def.terms.compared().1,
         Role::EqualArray(enc) => {
@@ -87,6 +89,7 @@ pub(super) fn confirm(
             Role::Matching(_) | Role::Others(_) => oid == BYTEA_ARRAY,
             Role::Store(enc) | Role::Equal(enc) => oid == enc.oid,
             Role::EqualArray(enc) => oid == enc.array_oid,
+            Role::Held(sort) => oid == sort.oid(),
         };
         if !agrees {
             return Err(errors::disagreement("the type of a parameter"));
@@ -115,6 +118,7 @@ fn client_params(plan: &Plan, said: &[Oid], client: &[Oid]) -> Vec<Oid> {
                 Role::Patterns(_) => Some(TEXT_ARRAY),
                 Role::Plain => Some(oid),
                 _ if param.cast.is_some() => param.cast,
+                Role::Held(sort) => Some(sort.oid()),
                 Role::Pattern(enc) if enc.def.plain == PlainType::Citext => Some(enc.plain_oid),
                 Role::Pattern(_) => Some(TEXT),
                 Role::Given(_, given) => Some(given.oid()),
@@ -165,6 +169,14 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
         }
         let result = finish.result();
         return Ok(Field { type_oid: result.oid(), typlen: result.typlen(), typmod: -1, format: 0, ..field });
+    }
+    if let OutColumn::Computed(formula) = column {
+        let one = formula.inputs.first().map_or(0, |input| input.enc.oid);
+        if field.type_oid != if formula.gathers() { RECORD } else { one } {
+            return Err(errors::disagreement("the type of a result column"));
+        }
+        let (type_oid, typlen, typmod) = (formula.gives.oid(), formula.gives.typlen(), formula.typmod());
+        return Ok(Field { type_oid, typlen, typmod, format: 0, table_oid: 0, attnum: 0, ..field });
     }
     if matches!(column, OutColumn::Joined(_)) && !matches!(field.type_oid, TEXT | VARCHAR) {
         return Err(errors::disagreement("the type of a result column"));

@@ -22,6 +22,7 @@ use super::{Fault, Session, errors, seal};
 use crate::schema::catalog::{Oid, Standing};
 use crate::sql;
 use crate::sql::execute::Execute;
+use crate::sql::formula::Input;
 use crate::sql::own::Wish;
 use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, BuiltValue, Effects, OutColumn, Param, Plan, Source, Written};
@@ -380,6 +381,11 @@ where
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
             }
+            OutColumn::Computed(formula) => {
+                let denied = |input: &&Input| viewer.rule.sight(&input.enc).is_none();
+                let input = formula.inputs.iter().find(denied)?;
+                Some(errors::unreadable_for(&viewer.role, &input.column, &input.enc.def.name))
+            }
             OutColumn::Finished(finish) if viewer.rule.sight(&finish.value).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, &finish.column, &finish.value.def.name))
             }
@@ -427,7 +433,7 @@ where
             Ok(shown) => shown,
             Err(error) => return self.poison(error),
         };
-        let found = match prepared.plan.searches.is_empty() {
+        let found = match prepared.plan.searches.is_empty() && prepared.plan.letters.is_none() {
             true => Vec::new(),
             false => match self.search(prepared, given).await? {
                 Some(Ok(found)) => found,
@@ -445,6 +451,7 @@ where
             ring: &self.shared.ring,
             found: &found,
             mark: self.state.mark,
+            letters: self.state.letters.as_ref(),
             settings: Arc::clone(&self.state.settings),
             pick: self.state.choice.active(),
             shown: shown.as_deref(),
@@ -559,7 +566,7 @@ fn told_in_plain<'p>(
 ) -> Option<&'p str> {
     let loose = plan.loose.literals.iter().filter_map(|&k| tokens.get(k)?.value(text)).filter(|v| !v.is_empty());
     loose.into_iter().find_map(|value| {
-        let mut params = plan.params.iter().zip(sealed).filter(|(p, _)| p.role.enc().is_some());
+        let mut params = plan.params.iter().zip(sealed).filter(|(p, _)| p.role.holds());
         let same = |literal: &Option<Zeroizing<String>>| literal.as_ref().is_some_and(|l| l.as_str() == value);
         params.find(|(_, literal)| same(literal)).map(|(p, _)| p.column.as_str())
     })

@@ -32,6 +32,7 @@ mod exchange;
 mod execute;
 mod fast;
 mod finish;
+mod formula;
 mod front;
 pub mod handshake;
 mod identity;

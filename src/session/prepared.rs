@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::audit::Entry;
 use super::built;
 use super::finish::Finished;
+use super::formula::{Computed, Held};
 use super::roles::Sight;
 use crate::crypto::KeysetId;
 use crate::crypto::term::TermKeys;
@@ -150,7 +151,7 @@ impl Prepared {
             Role::Shown(_) => true,
             Role::Plain | Role::Test(_) => false,
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => false,
-            Role::Given(..) | Role::Mark => false,
+            Role::Given(..) | Role::Held(_) | Role::Mark => false,
         }) || self.plan.searches.iter().any(|s| s.enc.def.keyset.is_none())
             || self.plan.copy_in().is_some()
     }
@@ -166,9 +167,14 @@ impl Prepared {
         self.plan.returned().is_some_and(|columns| columns.iter().any(|c| !matches!(c, OutColumn::Plain)))
     }
 
-    /// It writes, and an aggregate that is computed here may fail once that is done (`sum` out of range, a group too long).
+    /// It writes, and what is computed here may fail once that is done (`sum` out of range, a group too long, a cast).
     pub(super) fn undoes(&self) -> bool {
-        let computed = |columns: &[OutColumn]| columns.iter().any(|c| matches!(c, OutColumn::Finished(_)));
+        let fails = |column: &OutColumn| match column {
+            OutColumn::Finished(_) => true,
+            OutColumn::Computed(formula) => formula.expr.may_fail(),
+            _ => false,
+        };
+        let computed = |columns: &[OutColumn]| columns.iter().any(fails);
         self.effects.writes && self.plan.returned().is_some_and(computed)
     }
 
@@ -191,6 +197,8 @@ pub(super) struct Portal {
     pub(super) settings: Arc<value::Settings>,
     /// What selected columns must be, since they were looked up by it.
     pub(super) checks: Arc<[Checked]>,
+    /// What expressions are computed with, if there are any.
+    pub(super) held: Option<Arc<Held>>,
     /// A simple query is told what its rows are when the first one comes: PostgreSQL runs utility statements before it tells.
     pub(super) late: bool,
     /// Rows handed on by earlier Executes.
@@ -256,6 +264,8 @@ pub(super) enum Cell {
     },
     /// An aggregate that is computed of values.
     Finished(Finished),
+    /// An expression that is computed of values.
+    Computed(Computed),
     /// JSON or text that holds values.
     Built {
         /// As their marks number them.

@@ -139,6 +139,7 @@ impl Opener<'_> {
             Cell::Sealed { enc, sight, composite, column, .. } => (enc, sight, composite, column),
             Cell::Plain => return Ok(Seen::AsSent),
             Cell::Finished(finished) => return self.finished((index, finished), value, plaintext),
+            Cell::Computed(computed) => return self.formula(computed, value, plaintext),
             cell @ Cell::Built { .. } => {
                 return value.map_or(Ok(Seen::AsSent), |built| self.built(built, cell, plaintext));
             }
@@ -226,7 +227,7 @@ impl Opener<'_> {
     }
 
     /// Opens an envelope. Returns the keyset it was sealed in.
-    fn unseal(
+    pub(super) fn unseal(
         &mut self,
         (enc, sight, column): (&Arc<EncType>, Sight, &str),
         envelope: Option<&[u8]>,
@@ -277,6 +278,10 @@ impl Opener<'_> {
             Cell::Finished(cell) => {
                 let printed = self.print_finished(cell, plaintext, out);
                 return printed.map_err(|fault| errors::unprintable(&fault, &cell.finish.column, self.row).into());
+            }
+            Cell::Computed(cell) => {
+                let printed = cell.print(plaintext, &self.portal.settings, out);
+                return printed.map_err(|fault| errors::unprintable(&fault, &cell.formula.column, self.row).into());
             }
             Cell::Plain => return Ok(()),
         };
@@ -350,6 +355,7 @@ fn names(cell: &Cell, mark: Option<&Mark>, bytes: &[u8]) -> Vec<Missing> {
         Cell::Built { values, quoted, .. } => {
             return mark.map_or_else(Vec::new, |mark| built_names((values, *quoted), mark, bytes));
         }
+        Cell::Computed(computed) => return computed.keys(bytes),
         Cell::Plain | Cell::Finished(_) => return Vec::new(),
     };
     let envelopes = match (*sight == Sight::Hidden, enc.is_array()) {
@@ -380,7 +386,7 @@ fn built_names((values, quoted): (&[built::Value], bool), mark: &Mark, mut json:
 /// Formats of a portal's result columns towards the server: envelopes and composites are asked for in binary.
 pub(super) fn server_format(cell: &Cell, client: Format) -> i16 {
     match (cell, client) {
-        (Cell::Sealed { .. } | Cell::Finished(_), _) | (_, Format::Binary) => 1,
+        (Cell::Sealed { .. } | Cell::Finished(_) | Cell::Computed(_), _) | (_, Format::Binary) => 1,
         (Cell::Plain | Cell::Built { .. }, Format::Text) => 0,
     }
 }

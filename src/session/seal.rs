@@ -13,6 +13,7 @@ use super::copy_out;
 use super::errors;
 use super::exchange::Exchange;
 use super::finish::Finished;
+use super::formula::{self, Computed};
 use super::prepared::{Cell, Checked, Copying, Portal, Prepared};
 use super::roles::{Sight, Viewer};
 use super::rows;
@@ -23,12 +24,12 @@ use crate::crypto::term::TermKeys;
 use crate::keys::{KeysError, Ring};
 use crate::schema::catalog::{EncType, Terms};
 use crate::sql::copy::{Copy, InColumn};
-use crate::sql::plan::{BuiltValue, Check, OutColumn, Param, Plan, Role, Source};
+use crate::sql::plan::{Check, OutColumn, Param, Role, Source};
 use crate::telemetry::metrics::Spent;
 use crate::wire::client::{Bind, BindBuilder};
 use crate::wire::copy::Kind;
 use crate::wire::error::PgError;
-use crate::wire::value::{self, Format, PlainType};
+use crate::wire::value::{self, Format, Letters, PlainType};
 
 /// Where parameter values and result formats come from.
 pub(super) enum Given<'a> {
@@ -71,6 +72,8 @@ pub(super) struct Within<'a> {
     pub(super) found: &'a [Found],
     /// What values in JSON begin with, where the statement puts some there.
     pub(super) mark: Option<Mark>,
+    /// What the database makes of letters, where it is known.
+    pub(super) letters: Option<&'a Arc<Letters>>,
     /// What SHOW tells.
     pub(super) shown: Option<&'a str>,
     /// Who will read the results.
@@ -100,7 +103,7 @@ pub(super) async fn bind(
     given: &Given<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(Portal, Vec<(KeysetId, u32)>), PgError> {
-    let Within { ring, settings, pick, shown, found, mark, viewer, tally, exchange } = within;
+    let Within { ring, settings, pick, shown, found, mark, letters, viewer, tally, exchange } = within;
     let raws = raw_values(prepared, given, shown)?;
     if let Some(column) = told_in_plain(prepared, &raws) {
         return Err(errors::told_in_plain(column));
@@ -110,6 +113,10 @@ pub(super) async fn bind(
     exchange.turn_to(Some(Spent::Sealing));
     let mut portal_state = open_portal(prepared, given, &settings, viewer)?;
     portal_state.copy = copying(ring, pick, prepared)?;
+    portal_state.held = match &prepared.cursor {
+        Some(declared) => declared.held.clone(),
+        None => formula::held(prepared, &raws, &settings, letters)?,
+    };
     tally.turn_to(prepared.entry.as_ref());
     let checked = &prepared.plan.checks[..];
     let mut work = Work { keys, settings: &settings, tally, scratch: Zeroizing::default(), checked, terms: Vec::new() };
@@ -124,7 +131,9 @@ pub(super) async fn bind(
             (Role::Test(test), bytes) => {
                 builder.params().value(test.of(bytes).map(|outcome| if outcome { &[1u8][..] } else { &[0u8][..] }));
             }
-            (Role::Pattern(_) | Role::Patterns(_) | Role::Given(..), _) => builder.params().value(None),
+            (Role::Pattern(_) | Role::Patterns(_) | Role::Given(..) | Role::Held(_), _) => {
+                builder.params().value(None);
+            }
             (Role::Tokens(n), _) => builder.params().value(found.get(*n).and_then(|f| f.tokens.as_deref())),
             (Role::Matching(n), _) => builder.params().value(found.get(*n).and_then(|f| f.matching.as_deref())),
             (Role::Mark, _) => builder.params().value(mark.as_ref().map(|mark| &mark[..])),
@@ -201,30 +210,13 @@ fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str
         |p: &Param| matches!((&p.role, p.source), (Role::Plain, Source::Client(n)) if plan.loose.params.contains(&n));
     let pairs = || plan.params.iter().zip(raws).filter(|(p, _)| is_text(p));
     let mut values = pairs().filter(|(p, _)| is_loose(p)).filter_map(|(_, raw)| raw.bytes).filter(|v| !v.is_empty());
-    let sealed = |value: &[u8]| pairs().find(|(p, raw)| p.role.enc().is_some() && raw.bytes == Some(value));
+    let sealed = |value: &[u8]| pairs().find(|(p, raw)| p.role.holds() && raw.bytes == Some(value));
     values.find_map(sealed).map(|(p, _)| p.column.as_str())
 }
 
 /// How the role sees values of a type.
-fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError> {
+pub(super) fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError> {
     viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))
-}
-
-/// The types of values in JSON, as the role may see them.
-fn built_values(plan: &Plan, viewer: &Viewer) -> Result<Arc<[built::Value]>, PgError> {
-    if plan.built.is_empty() {
-        return Ok(Arc::default());
-    }
-    let one = |value: &BuiltValue| {
-        let BuiltValue { enc, column, written } = value;
-        Ok(built::Value {
-            enc: Arc::clone(enc),
-            sight: sight(viewer, enc, column)?,
-            column: column.clone(),
-            written: *written,
-        })
-    };
-    plan.built.iter().map(one).collect()
 }
 
 fn open_portal(
@@ -241,7 +233,7 @@ fn open_portal(
     {
         return Err(errors::format_count(bind.result_formats.len(), columns.len()));
     }
-    let values = built_values(&prepared.plan, viewer)?;
+    let values = built::values(&prepared.plan, viewer)?;
     let cells = columns.iter().enumerate().map(|(i, column)| match column {
         OutColumn::Plain => Ok(Cell::Plain),
         OutColumn::Built(column) => Ok(Cell::Built {
@@ -256,6 +248,9 @@ fn open_portal(
             settings: Arc::clone(settings),
             column: column.clone(),
         }),
+        OutColumn::Computed(formula) => {
+            Computed::seen_by(viewer, formula, given.result_format(prepared, i)).map(Cell::Computed)
+        }
         OutColumn::Finished(finish) => Ok(Cell::Finished(Finished {
             finish: Arc::clone(finish),
             sight: sight(viewer, &finish.value, &finish.column)?,
@@ -285,6 +280,7 @@ fn open_portal(
         row_description,
         settings: Arc::clone(settings),
         checks: Arc::default(),
+        held: None,
         late: matches!(given, Given::Simple { late: true, .. }),
         rows: AtomicU64::new(0),
     })
@@ -437,7 +433,7 @@ impl Work<'_> {
             Role::EqualArray(enc) => self.equal_array(enc, param, raw, bytes, out),
             // Bound by themselves.
             Role::Pattern(_) | Role::Patterns(_) | Role::Tokens(_) | Role::Matching(_) | Role::Others(_) => Ok(()),
-            Role::Given(..) | Role::Mark => Ok(()),
+            Role::Given(..) | Role::Held(_) | Role::Mark => Ok(()),
         };
         outcome.map_err(|fault| errors::seal(&fault, &param.column))
     }

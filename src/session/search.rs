@@ -161,8 +161,9 @@ where
     ) -> Answer<Result<Vec<Found>, PgError>> {
         // What is asked ends with Flush: the client's own Sync, or that of its simple query, follows.
         self.state.in_batch = true;
-        if let Some(search) = prepared.plan.searches.iter().find(|s| s.tells_case()) {
-            match self.learn_letters(&search.column).await? {
+        let cased = prepared.plan.searches.iter().find(|s| s.tells_case()).map(|s| &s.column);
+        if let Some(column) = cased.or(prepared.plan.letters.as_ref()) {
+            match self.learn_letters(column).await? {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return Ok(Some(Err(error))),
                 None => return Ok(None),

@@ -8,6 +8,7 @@ use pg_query::protobuf::RangeVar;
 
 use super::body::{Called, Frame};
 use super::copy::{Copy, Forms};
+use super::formula::Formula;
 use super::lex::{Kind, Lexed};
 use super::plan::{Finish, OutColumn, Refusal, SessionState, Template};
 use super::refuse::{self, Detail, Result, UNDEFINED_TABLE};
@@ -47,6 +48,8 @@ pub(super) enum TopColumn {
     Joined(Rc<str>),
     /// Computed by the proxy, as the statement's list of such says.
     Finished(usize),
+    /// The same, of values of the row.
+    Computed(usize),
 }
 
 /// What analysis knows besides the text.
@@ -110,6 +113,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) marked: super::built::Marked,
     /// Aggregates that the proxy computes.
     pub(super) finishes: Vec<Finish>,
+    /// Expressions that the proxy computes.
+    pub(super) formulas: Vec<Formula>,
     /// Conditions that every row of the result must meet, by their location in the tree.
     pub(super) conjuncts: Vec<i32>,
     /// Conditions that may as well be false as NULL, likewise.
@@ -179,6 +184,7 @@ impl<'a> Analyzer<'a> {
             searches: Vec::new(),
             marked: super::built::Marked::default(),
             finishes: Vec::new(),
+            formulas: Vec::new(),
             conjuncts: Vec::new(),
             asserted: Vec::new(),
             views: Vec::new(),

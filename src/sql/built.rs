@@ -45,12 +45,14 @@ pub(super) enum Kind {
     Joined,
     /// No JSON, but an aggregate that the proxy computes, by its number.
     Finished(usize),
+    /// No JSON, but an expression that the proxy computes, by its number.
+    Computed(usize),
 }
 
 impl Kind {
     /// It can become a part of JSON.
     fn is_part(self) -> bool {
-        !matches!(self, Kind::Text | Kind::Joined | Kind::Finished(_))
+        !matches!(self, Kind::Text | Kind::Joined | Kind::Finished(_) | Kind::Computed(_))
     }
 }
 
@@ -67,6 +69,7 @@ impl Built {
     pub(super) fn top(&self) -> TopColumn {
         match self.kind {
             Kind::Finished(at) => TopColumn::Finished(at),
+            Kind::Computed(at) => TopColumn::Computed(at),
             Kind::Joined => TopColumn::Joined(self.column.clone()),
             _ => TopColumn::Built(self.column.clone()),
         }
@@ -179,6 +182,7 @@ impl Analyzer<'_> {
             _ if self.frame.is_some() => {}
             _ if joined::joins(node, scope) => return self.joined_text(node, scope),
             Some(NodeEnum::TypeCast(cast)) if self.shows_text(cast, scope) => return self.joined_cast(cast, scope),
+            _ if self.is_computed(node, scope) => return self.computed(node, scope),
             Some(NodeEnum::ColumnRef(reference)) => {
                 if let Some(built) = self.built_column(reference, scope)? {
                     return Ok(Made::Built(built));
@@ -313,7 +317,7 @@ impl Analyzer<'_> {
             let span = self.span(first, self.partner(first + 1)?);
             return self.combine(vals, span, "COALESCE").map(Made::Val);
         };
-        if matches!(built.kind, Kind::Joined | Kind::Finished(_)) {
+        if matches!(built.kind, Kind::Joined | Kind::Finished(_) | Kind::Computed(_)) {
             return Err(only_selected(&built).at(self.here(expr.location)));
         }
         for part in parts {
@@ -465,6 +469,9 @@ impl Analyzer<'_> {
         if matches!(built.kind, Kind::Finished(_)) && target.name.is_empty() {
             self.name_finished(target, &name)?;
         }
+        if let (Kind::Computed(_), true, Some(node)) = (built.kind, target.name.is_empty(), node) {
+            self.name_computed(target, node, &name)?;
+        }
         if built.kind == Kind::Joined && target.name.is_empty() {
             self.name_joined(target, &name)?;
         }
@@ -573,6 +580,10 @@ pub(super) fn only_selected(built: &Built) -> Box<Refusal> {
         return refuse::on_column("another use of an aggregate", &built.column).hint(
             "Aggregates of encrypted values can be selected, and nothing else; compute with the values that are read.",
         );
+    }
+    if let Kind::Computed(_) = built.kind {
+        return refuse::on_column("another use of an expression", &built.column)
+            .hint("What is computed of encrypted values can be selected, and nothing else.");
     }
     if built.kind == Kind::Joined {
         return refuse::on_column("another use of text built", &built.column)

@@ -359,7 +359,7 @@ mod tests {
             // Refused, or grouped by it.
             ("DO $$ BEGIN UPDATE users SET email = 'secret'; END $$", 0),
             ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE users SET email = ''secret'''", 0),
-            ("SELECT name::varchar(3), upper(email) FROM users", 0),
+            ("SELECT name::varchar(3), initcap(email) FROM users", 0),
             ("SELECT coalesce(email, 'secret') FROM users GROUP BY coalesce(email, 'secret')", 0),
             ("SELECT id FROM users WHERE email = 'a'; DO $$ BEGIN UPDATE users SET email = 'secret'; END $$", 0),
         ] {

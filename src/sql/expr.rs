@@ -437,7 +437,7 @@ impl Analyzer<'_> {
     }
 
     /// Lengths and precisions are part of a result's description: a plan serves texts with the same ones only.
-    fn fix_type(&mut self, name: &TypeName) -> Result<()> {
+    pub(super) fn fix_type(&mut self, name: &TypeName) -> Result<()> {
         if !name.typmods.is_empty() || !name.array_bounds.is_empty() {
             let first = self.token(name.location)?;
             let literals = first..=self.type_end(first)?;

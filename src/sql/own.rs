@@ -146,6 +146,7 @@ impl Show {
             steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
+            letters: None,
             built: Vec::new(),
             cursor: None,
             prepares: None,

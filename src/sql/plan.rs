@@ -8,11 +8,12 @@ use std::sync::Arc;
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::{Aggregate, Digits, Gives, PlainType};
+use crate::wire::value::{Aggregate, Digits, Gives, PlainType, Sort};
 
 use super::copy::{Copy, CopyIn, CopyOut};
 use super::cursor::{Cursor, Fetch};
 use super::execute::{Execute, Prepare};
+use super::formula::Formula;
 use super::literal::Literals;
 use super::own::{Show, Wish};
 use super::pattern::Search;
@@ -128,6 +129,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Conditions that the proxy decides before the statement runs.
     pub searches: Vec<Search>,
+    /// What the database makes of letters must be known, for an expression of this column.
+    pub letters: Option<String>,
     /// Types of values that result columns hold within JSON and text, as their marks number them.
     pub built: Vec<BuiltValue>,
     /// The statement declares this cursor: the result columns are its rows'.
@@ -201,6 +204,7 @@ impl Plan {
             steps: None,
             checks: Vec::new(),
             searches: Vec::new(),
+            letters: None,
             built: self.built.clone(),
             cursor: None,
             prepares: None,
@@ -344,6 +348,8 @@ pub enum Role {
     Others(usize),
     /// What values in JSON begin with, as text.
     Mark,
+    /// Read as this, for what the proxy computes; the server is not sent it: NULL.
+    Held(Sort),
 }
 
 /// What a part of a condition on JSON is read as.
@@ -411,11 +417,16 @@ impl Test {
 }
 
 impl Role {
+    /// The value may be one of an encrypted column.
+    pub fn holds(&self) -> bool {
+        self.enc().is_some() || matches!(self, Role::Held(_))
+    }
+
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
             Role::Plain | Role::Test(_) | Role::Shown(_) => None,
-            Role::Tokens(_) | Role::Matching(_) | Role::Others(_) | Role::Mark => None,
+            Role::Tokens(_) | Role::Matching(_) | Role::Others(_) | Role::Mark | Role::Held(_) => None,
             Role::Store(t) | Role::Equal(t) | Role::EqualArray(t) => Some(t),
             Role::Pattern(t) | Role::Patterns(t) | Role::Given(t, _) => Some(t),
         }
@@ -437,6 +448,8 @@ pub enum OutColumn {
     Joined(String),
     /// An array of envelopes (`bytea[]`), of which the proxy computes the value.
     Finished(Arc<Finish>),
+    /// One envelope, or an array of them, of which the proxy computes the value.
+    Computed(Arc<Formula>),
 }
 
 /// How a result column is computed of the values of a group.
@@ -515,7 +528,8 @@ impl OutColumn {
     /// The encrypted type, if it has one.
     pub fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            OutColumn::Plain | OutColumn::Built(_) | OutColumn::Joined(_) | OutColumn::Finished(_) => None,
+            OutColumn::Plain | OutColumn::Built(_) | OutColumn::Joined(_) => None,
+            OutColumn::Finished(_) | OutColumn::Computed(_) => None,
             OutColumn::Envelope(t, _) | OutColumn::Composite(t, _) => Some(t),
         }
     }

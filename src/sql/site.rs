@@ -10,7 +10,7 @@ use super::scope::Span;
 use super::types::{self, Named, term_name};
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::{Digits, PlainType};
+use crate::wire::value::{Digits, PlainType, Sort};
 
 /// The type is left to PostgreSQL.
 const UNSPECIFIED: Oid = 0;
@@ -28,13 +28,15 @@ pub(super) enum Decision {
     Patterns(Arc<EncType>),
     /// A part of a condition on JSON.
     Given(Arc<EncType>, Given),
+    /// For what the proxy computes.
+    Held(Sort),
 }
 
 impl Decision {
     /// The encrypted type it is sealed as, if it is.
     pub(super) fn enc(&self) -> Option<&Arc<EncType>> {
         match self {
-            Decision::Plain => None,
+            Decision::Plain | Decision::Held(_) => None,
             Decision::Store(t) | Decision::Equal(t) | Decision::EqualArray(t) => Some(t),
             Decision::Pattern(t) | Decision::Patterns(t) | Decision::Given(t, _) => Some(t),
         }
@@ -42,7 +44,10 @@ impl Decision {
 
     /// It is sent in another form than the client gave it.
     fn replaces(&self) -> bool {
-        !matches!(self, Decision::Plain | Decision::Pattern(_) | Decision::Patterns(_) | Decision::Given(..))
+        !matches!(
+            self,
+            Decision::Plain | Decision::Pattern(_) | Decision::Patterns(_) | Decision::Given(..) | Decision::Held(_)
+        )
     }
 
     fn same(&self, other: &Decision) -> bool {
@@ -88,7 +93,7 @@ pub(super) struct Site {
 impl Site {
     /// It is for no encrypted place.
     pub(super) fn is_plain(&self) -> bool {
-        self.decision.as_ref().and_then(Decision::enc).is_none()
+        matches!(self.decision, None | Some(Decision::Plain))
     }
 }
 
@@ -267,6 +272,7 @@ impl Analyzer<'_> {
         let span = site.span;
         let (role, described, executed) = match decision {
             Decision::Plain => return None,
+            Decision::Held(sort) => return place_held(site, sort, params),
             Decision::Pattern(t) => return self.place_pattern(site, Role::Pattern(t), "text", params),
             Decision::Patterns(t) => return self.place_pattern(site, Role::Patterns(t), "text[]", params),
             Decision::Given(t, given) => return self.place_pattern(site, Role::Given(t, given), "text", params),
@@ -364,7 +370,22 @@ impl Analyzer<'_> {
                 plain[n] = true;
             }
         }
-        for p in params.iter().filter(|p| p.role.enc().is_some()) {
+        let mut held: Vec<Option<Oid>> = vec![None; self.client_params];
+        for p in params {
+            if let (Role::Held(sort), Source::Client(n)) = (&p.role, p.source)
+                && let told = p.cast.unwrap_or(sort.oid())
+                && *held[n].get_or_insert(told) != told
+            {
+                return Err(refuse::unsupported(format!(
+                    "parameter ${} is used as values of different types beside encrypted column {}",
+                    n + 1,
+                    p.column
+                ))
+                .hint("Give the value once for each use.")
+                .at(self.place_of(n)));
+            }
+        }
+        for p in params.iter().filter(|p| p.role.holds()) {
             match p.source {
                 Source::Client(n) if plain[n] => {
                     return Err(refuse::unsupported(format!(
@@ -407,6 +428,16 @@ fn cast_of(site: &Site, own: PlainType) -> Result<Option<Oid>, ()> {
         [first, last] if last.0 == own && types::is_number(own) && types::is_number(first.0) => Ok(Some(first.1)),
         _ => Err(()),
     }
+}
+
+/// What the proxy holds stands in neither form: the expression around it is gone.
+fn place_held(site: &Site, sort: Sort, params: &mut Vec<Param>) -> Option<usize> {
+    // A number's own type is no cast.
+    let cast = site.casts.get(usize::from(site.is_number)..).and_then(<[Named]>::last);
+    let cast = cast.and_then(|cast| if let Named::Builtin { oid, .. } = cast { Some(*oid) } else { None });
+    let column = site.column.to_string();
+    params.push(Param { cast, ..Param::new(site.source?, Role::Held(sort), &column) });
+    Some(params.len() - 1)
 }
 
 /// Precision and scale that the last cast rounds to.

@@ -9,6 +9,7 @@ use pg_query::protobuf::{Node, RawStmt};
 use super::analyzer::{Analyzer, Around, TopColumn};
 use super::cursor::{Cursor, Fetch};
 use super::execute::{Execute, Prepare};
+use super::formula::Formula;
 use super::lex::{Kind, Lexed, StringKind, Token};
 use super::own::{Show, Wish};
 use super::parse;
@@ -249,6 +250,9 @@ impl Analyzer<'_> {
     fn finish(mut self, kind: Outcome) -> Result<Action> {
         let kind = match kind {
             Outcome::Forward => {
+                if let Some(formula) = self.formulas.first() {
+                    return Err(refuse::on_column("an expression in this statement", &formula.column));
+                }
                 return match (self.marked.column(), self.finished_column()) {
                     (Some(column), _) => Err(refuse::on_column("JSON built of it in this statement", column)),
                     (_, Some(column)) => Err(refuse::on_column("an aggregate in this statement", column)),
@@ -261,7 +265,14 @@ impl Analyzer<'_> {
             Outcome::Fetch(fetch) => return Ok(Action::Fetch(Arc::new(fetch))),
             other => other,
         };
+        if let (Some(formula), Outcome::Utility, true) = (self.formulas.first(), &kind, self.copy.is_none()) {
+            return Err(refuse::on_column("an expression in this statement", &formula.column));
+        }
         let (mut params, index) = self.place_sites()?;
+        let formulas = std::mem::take(&mut self.formulas).into_iter();
+        let formulas = formulas.map(|f| Arc::new(Formula { expr: f.expr.renumbered(&|site| index[site]), ..f }));
+        let formulas: Vec<Arc<Formula>> = formulas.collect();
+        let letters = formulas.iter().find(|f: &&Arc<Formula>| f.expr.tells_case()).map(|f| f.column.clone());
         let searches = self.place_searches(&mut params, &index);
         if !searches.is_empty() && matches!(kind, Outcome::Utility) && self.copy.is_none() {
             return Err(refuse::on_column(
@@ -273,7 +284,8 @@ impl Analyzer<'_> {
         if let (Some(value), Outcome::Utility, true) = (built.first(), &kind, self.copy.is_none()) {
             return Err(refuse::on_column("JSON built of it in this statement", &value.column));
         }
-        let columns = self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c)).collect());
+        let columns =
+            self.columns.take().map(|columns| columns.into_iter().map(|c| self.out_column(c, &formulas)).collect());
         let columns = columns.or(self.out_columns.take());
         let mut checks: Vec<Check> =
             self.checks.iter().filter_map(|&(column, site)| index[site].map(|param| Check { column, param })).collect();
@@ -302,6 +314,7 @@ impl Analyzer<'_> {
             steps: self.steps.take(),
             checks,
             searches,
+            letters,
             built,
             cursor,
             prepares,
@@ -311,11 +324,12 @@ impl Analyzer<'_> {
         })))
     }
 
-    fn out_column(&self, column: TopColumn) -> OutColumn {
+    fn out_column(&self, column: TopColumn, formulas: &[Arc<Formula>]) -> OutColumn {
         match column {
             TopColumn::Plain => OutColumn::Plain,
             TopColumn::Built(name) => OutColumn::Built(name.to_string()),
             TopColumn::Joined(name) => OutColumn::Joined(name.to_string()),
+            TopColumn::Computed(at) => OutColumn::Computed(Arc::clone(&formulas[at])),
             TopColumn::Finished(at) => OutColumn::Finished(Arc::new(self.finishes[at].clone())),
             TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
             TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),

@@ -194,6 +194,12 @@ pub(super) fn builtin(plain: PlainType) -> Option<Named> {
     Some(Named::Builtin { plain, oid: found.1, array: false, modified: false, digits: None })
 }
 
+/// What a built-in type of this OID, or an array of it, is.
+pub(super) fn named_by(oid: Oid) -> Option<Named> {
+    let found = BUILTIN.iter().find(|t| t.1 == oid || t.2 == oid)?;
+    Some(Named::Builtin { plain: found.3, oid, array: found.2 == oid, modified: false, digits: None })
+}
+
 /// What a built-in type of this OID holds.
 pub(super) fn plain_of(oid: Oid) -> Option<PlainType> {
     BUILTIN.iter().find(|t| t.1 == oid).map(|t| t.3)

@@ -194,6 +194,10 @@ impl Analyzer<'_> {
 
     /// What the server keeps is of the columns' own types, and holds no mark of this session.
     fn keeps_types(&self, outputs: &Outputs, construct: &str) -> Result<()> {
+        if let Some(formula) = self.formulas.first() {
+            let construct = format!("an expression that the proxy computes in {construct}");
+            return Err(refuse::on_column(&construct, &formula.column));
+        }
         match (self.marked.column(), self.finished_column()) {
             (Some(column), _) => Err(refuse::on_column(&format!("JSON or text built of it in {construct}"), column)),
             (_, Some(column)) => {

@@ -21,6 +21,7 @@ mod cased;
 mod catalog;
 mod clients;
 mod commands;
+mod computed;
 mod copy;
 mod cursors;
 mod dashboard;

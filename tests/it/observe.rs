@@ -63,7 +63,7 @@ fn metrics_count_what_happens_and_a_drain_is_told_on_every_endpoint() {
         assert_eq!(client.rows("SELECT e, s FROM t WHERE e = 'a'"), ["a|b"]);
     }
     client.query("SELECT p FROM n");
-    assert_eq!(client.error("SELECT length(e) FROM t").code, "0A000");
+    assert_eq!(client.error("SELECT initcap(e) FROM t").code, "0A000");
     assert_eq!(client.error("SELECT 1 / 0").code, "22012");
     client.ask(&raw::extended("UPDATE t SET e = $1 WHERE id = 2", &[Some("new")]));
     Raw::over(tcp(twin.proxy.port)).send(&raw::cancel_request(1, &[0; 4]));

@@ -98,6 +98,28 @@ fn each_role_sees_what_its_rule_says() {
     }
 }
 
+/// An expression is one of what the role may see.
+#[test]
+fn expressions_follow_the_rules() {
+    let twin = twin();
+    let sql = "SELECT upper(email), right(pan, 6), pin + 1, COALESCE(pin * 2, 7), COALESCE(upper(note), 'none'), doc -> 'a', strpos(pan, '4111'), email::text FROM cards WHERE id = 1";
+    let seen = |role: &str| as_role(&twin, role).rows(sql);
+    assert_eq!(seen("app"), ["ADA@EXAMPLE.COM|111234|4712|9422|A LONG NOTE|1|1|ada@example.com"]);
+    assert_eq!(seen("analyst"), ["∅|∅|∅|7|none|∅|∅|∅"]);
+    assert_eq!(seen("support"), ["ADA@EXAMPLE.COM|**1234|∅|7|*******NOTE|∅|0|ada@example.com"]);
+    assert_eq!(seen("clerk"), ["********|******|∅|7|********|∅|0|********"]);
+    for role in ["auditor", "plain_reader", "boss"] {
+        for sql in [
+            "SELECT lower(email) FROM cards",
+            "SELECT id, pin + 1 FROM cards",
+            "SELECT COALESCE(pin * 2, 7) FROM cards",
+        ] {
+            let error = as_role(&twin, role).error(sql);
+            assert_eq!(error.code, "42501", "{role}: {sql}");
+        }
+    }
+}
+
 /// An aggregate tells of values no more than they would themselves.
 #[test]
 fn aggregates_and_text_follow_the_rules() {

@@ -188,7 +188,7 @@ fn statement(worker: u64, random: &mut Random) -> Vec<u8> {
         6 => raw::query(&format!(
             "BEGIN; DECLARE c CURSOR FOR SELECT secret FROM notes ORDER BY age; FETCH 5 FROM c; DELETE FROM notes WHERE id = {id}; COMMIT"
         )),
-        7 => raw::query("SELECT lower(secret) FROM notes"),
+        7 => raw::query("SELECT initcap(secret) FROM notes"),
         8 => raw::query(&format!("SELECT 1 / ({id} - {id}) FROM notes")),
         9 => raw::query("COPY notes (id, secret) TO STDOUT"),
         10 => {

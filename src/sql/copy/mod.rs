@@ -247,7 +247,7 @@ impl Analyzer<'_> {
             TopColumn::Plain => true,
             TopColumn::Open(sites) => sites.iter().all(|&site| plain(site)),
             TopColumn::Envelope(..) | TopColumn::Composite(..) | TopColumn::Built(_) => false,
-            TopColumn::Joined(_) | TopColumn::Finished(_) => false,
+            TopColumn::Joined(_) | TopColumn::Finished(_) | TopColumn::Computed(_) => false,
         };
         self.edits.is_empty() && (0..self.sites.len()).all(plain) && self.columns.iter().flatten().all(column)
     }

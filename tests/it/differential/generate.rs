@@ -5,6 +5,7 @@ mod arrays;
 mod computed;
 mod documents;
 mod equality;
+mod formulas;
 mod hostile;
 mod order;
 mod search;
@@ -173,7 +174,8 @@ impl<'v> Generator<'v> {
                 0..8 => self.step(Generator::select),
                 8..11 => self.step(Generator::aggregated),
                 11..12 => self.step(Generator::joined),
-                12..16 => self.step(Generator::listed),
+                12..14 => self.step(Generator::formulas),
+                14..16 => self.step(Generator::listed),
                 16..22 => self.step(Generator::searched),
                 22..31 => self.step(Generator::ordered),
                 31..39 => self.step(Generator::equality),

@@ -1,0 +1,214 @@
+//! Expressions that the proxy computes of opened values, row by row, and what the client gave for them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::errors;
+use super::prepared::Prepared;
+use super::roles::{self, Sight, Viewer};
+use super::rows::{Missing, Opener, RowFault, Seen};
+use super::seal::{self, Raw};
+use crate::crypto::envelope::Header;
+use crate::sql::formula::{Expr, Formula};
+use crate::sql::plan::{OutColumn, Role};
+use crate::wire::error::PgError;
+use crate::wire::value::{self, Format, Letters, Means, Parts, PlainType, Settings, Sort, ValueError};
+
+/// OID of `bytea`.
+const BYTEA: u32 = 17;
+
+/// How a computed column reaches the client.
+pub(super) struct Computed {
+    pub(super) formula: Arc<Formula>,
+    /// By input.
+    sights: Box<[Sight]>,
+    /// The format that the client asked for.
+    pub(super) format: Format,
+}
+
+impl Computed {
+    /// As this role may see it.
+    pub(super) fn seen_by(viewer: &Viewer, formula: &Arc<Formula>, format: Format) -> Result<Computed, PgError> {
+        let sight = |input: &crate::sql::formula::Input| seal::sight(viewer, &input.enc, &input.column);
+        let sights = formula.inputs.iter().map(sight).collect::<Result<_, _>>()?;
+        Ok(Computed { formula: Arc::clone(formula), sights, format })
+    }
+
+    /// The envelopes of one row, by input; those that are not to be opened left out. `None`: it is none of ours.
+    fn envelopes<'b>(&self, bytes: &'b [u8]) -> Option<Vec<Option<&'b [u8]>>> {
+        let mut items = match self.formula.gathers() {
+            false => vec![Some(bytes)],
+            true => {
+                let parts = Parts::parse(bytes).ok().filter(|parts| parts.element == BYTEA)?;
+                Some(parts.items).filter(|items| items.len() == self.sights.len())?
+            }
+        };
+        for (item, sight) in items.iter_mut().zip(&self.sights) {
+            *item = item.filter(|_| *sight != Sight::Hidden);
+        }
+        Some(items)
+    }
+
+    /// The keys that a row needs. What is odd there is told when it is opened.
+    pub(super) fn keys(&self, bytes: &[u8]) -> Vec<Missing> {
+        let envelopes = self.envelopes(bytes).unwrap_or_default();
+        let headers = envelopes.into_iter().flatten().filter_map(|envelope| Header::parse(envelope).ok());
+        headers.map(|header| (header.kref, header.key_id)).collect()
+    }
+
+    /// Appends a result as the client reads it.
+    pub(super) fn print(&self, stored: &[u8], settings: &Settings, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        value::write(self.formula.gives, stored, self.format, settings, out)
+    }
+}
+
+/// What expressions are computed with beside the values of a row.
+pub(super) struct Held {
+    /// By parameter of the plan, in their stored form.
+    values: Vec<Option<Zeroizing<Vec<u8>>>>,
+    letters: Option<Arc<Letters>>,
+}
+
+/// Reads what the client gave for a statement's expressions. `None`: it has none.
+///
+/// # Errors
+/// A value that is not one of its type.
+pub(super) fn held(
+    prepared: &Prepared,
+    raws: &[Raw<'_>],
+    settings: &Settings,
+    letters: Option<&Arc<Letters>>,
+) -> Result<Option<Arc<Held>>, PgError> {
+    if !prepared.plan.columns.iter().flatten().any(|column| matches!(column, OutColumn::Computed(_))) {
+        return Ok(None);
+    }
+    let mut values = Vec::with_capacity(raws.len());
+    for (param, raw) in prepared.plan.params.iter().zip(raws) {
+        let (Role::Held(sort), Some(bytes)) = (&param.role, raw.bytes) else {
+            values.push(None);
+            continue;
+        };
+        let mut stored = Zeroizing::new(Vec::new());
+        match sort {
+            Sort::Value(plain) => {
+                value::read(*plain, raw.declared, param.cast, raw.format, bytes, settings, &mut stored)
+            }
+            Sort::Texts => {
+                let declared = if raw.declared == 0 { param.cast.unwrap_or(0) } else { raw.declared };
+                value::read_array(PlainType::Text, declared, raw.format, bytes, settings).and_then(|array| {
+                    value::write_array(PlainType::Text, &array, Format::Binary, settings, &mut stored)
+                })
+            }
+        }
+        .map_err(|fault| errors::seal(&fault.into(), &param.column))?;
+        values.push(Some(stored));
+    }
+    Ok(Some(Arc::new(Held { values, letters: letters.map(Arc::clone) })))
+}
+
+impl Opener<'_> {
+    /// Opens the values of an expression and computes it; `plaintext` is then its stored form.
+    pub(super) fn formula(
+        &mut self,
+        cell: &Computed,
+        bytes: Option<&[u8]>,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<Seen, RowFault> {
+        let Some(bytes) = bytes else { return Ok(Seen::Null) };
+        let (row, formula) = (self.row, &*cell.formula);
+        let unreadable = || RowFault::from(errors::unreadable(&formula.column, row));
+        let envelopes = cell.envelopes(bytes).ok_or_else(unreadable)?;
+        let mut inputs = Vec::with_capacity(envelopes.len());
+        for ((envelope, sight), input) in envelopes.into_iter().zip(&cell.sights).zip(&formula.inputs) {
+            let Some(envelope) = envelope else {
+                inputs.push(None);
+                continue;
+            };
+            self.unseal((&input.enc, *sight, input.column.as_str()), Some(envelope), plaintext)?;
+            if let Sight::Masked(mask) = sight {
+                roles::mask(*mask, plaintext);
+            }
+            inputs.push(Some(std::mem::take(plaintext)));
+        }
+        let held = self.portal.held.as_deref();
+        let means = Means { settings: &self.portal.settings, letters: held.and_then(|held| held.letters.as_deref()) };
+        let values = held.map_or(&[][..], |held| &held.values);
+        let result = Row { inputs: &inputs, values, means }.compute(&formula.expr);
+        let result = result.map_err(|fault| errors::unprintable(&fault, &formula.column, row))?;
+        Ok(match result {
+            None => Seen::Null,
+            Some(result) => {
+                plaintext.clear();
+                plaintext.extend_from_slice(&result);
+                Seen::Opened
+            }
+        })
+    }
+}
+
+/// What is computed of.
+struct Row<'r> {
+    inputs: &'r [Option<Zeroizing<Vec<u8>>>],
+    values: &'r [Option<Zeroizing<Vec<u8>>>],
+    means: Means<'r>,
+}
+
+/// A value in its stored form.
+enum Value<'r> {
+    At(&'r [u8]),
+    Made(Zeroizing<Vec<u8>>),
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Value::At(bytes) => bytes,
+            Value::Made(bytes) => bytes,
+        }
+    }
+}
+
+impl<'r> Row<'r> {
+    /// The value of an expression; `None` is NULL.
+    fn compute(&self, expr: &Expr) -> Result<Option<Value<'r>>, ValueError> {
+        let at = |value: &'r Option<Zeroizing<Vec<u8>>>| value.as_ref().map(|bytes| Value::At(bytes));
+        let mut made = Zeroizing::new(Vec::new());
+        match expr {
+            Expr::Input(n) => return Ok(self.inputs.get(*n).and_then(at)),
+            Expr::Held(n) => return Ok(self.values.get(*n).and_then(at)),
+            Expr::Null => return Ok(None),
+            Expr::Number(number) => made.extend_from_slice(&number.to_be_bytes()),
+            Expr::Word(word) => made.extend_from_slice(word.as_bytes()),
+            Expr::Coalesce(parts) => {
+                for part in parts {
+                    if let Some(value) = self.compute(part)? {
+                        return Ok(Some(value));
+                    }
+                }
+                return Ok(None);
+            }
+            Expr::Call(function, of, parts) => {
+                let parts = parts.iter().map(|part| self.compute(part));
+                let Some(parts) = parts.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
+                let arguments: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+                if !function.apply(*of, &arguments, self.means, &mut made)? {
+                    return Ok(None);
+                }
+            }
+            Expr::Cast(from, to, part) => {
+                let Some(value) = self.compute(part)? else { return Ok(None) };
+                value::cast(*from, *to, &value, self.means.settings, &mut made)?;
+            }
+            Expr::Fit(digits, part) => {
+                let Some(value) = self.compute(part)? else { return Ok(None) };
+                made.extend_from_slice(&value);
+                value::fit_numeric(&mut made, *digits)?;
+            }
+        }
+        Ok(Some(Value::Made(made)))
+    }
+}
