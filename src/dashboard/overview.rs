@@ -6,7 +6,7 @@ use std::time::Instant;
 use maud::{Markup, html};
 
 use crate::keys::admin::{Activity, PresenceReport};
-use crate::keys::clock::wall_ms;
+use crate::keys::clock::{rfc3339, wall_ms};
 use crate::keyserver::workspace::{ClientInfo, Export};
 
 use super::answer::{Answer, Result};
@@ -51,7 +51,7 @@ pub(super) fn show(visit: &Visit) -> Result {
         }
         (values)
         div.columns {
-            section { h2 { "Ends within 30 days" } (ending(&all)) }
+            section { h2 { "Ends within 30 days" } (ending(&all, presence.certificate_ends_ms)) }
             section { h2 { "Versions at work" } (versions(&all)) }
         }
         section #changes data-swap {
@@ -113,8 +113,9 @@ fn by_hour(activity: &Activity) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
     (keys.collect(), refusals.collect())
 }
 
-fn ending(all: &Export) -> Markup {
+fn ending(all: &Export, certificate_ends_ms: Option<u64>) -> Markup {
     let limit = wall_ms() + ENDING_MS;
+    let certificate = certificate_ends_ms.filter(|end| *end < limit).map(rfc3339);
     let mut rows = Vec::new();
     for client in &all.clients {
         if let Some(expires) = client.expires.as_ref().filter(|end| millis(end) < limit) {
@@ -128,9 +129,12 @@ fn ending(all: &Export) -> Markup {
     }
     rows.sort_by_key(|(expires, ..)| millis(expires));
     html! {
-        @if rows.is_empty() { (empty("Nothing ends soon", html! {})) }
+        @if rows.is_empty() && certificate.is_none() { (empty("Nothing ends soon", html! {})) }
         @else {
             ul.plain {
+                @if let Some(expires) = &certificate {
+                    li { "The TLS certificate of this key server " (end(Some(expires))) span.quiet { ": put a new one in its place, it is read by itself." } }
+                }
                 @for (expires, client, keyset) in rows.iter().take(8) {
                     li {
                         a href=(format!("/clients/{}", client.id)) { (client.name) }

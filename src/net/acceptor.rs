@@ -57,6 +57,11 @@ impl Acceptor {
         Ok(true)
     }
 
+    /// When the certificate ends, or one of its chain, in milliseconds since 1970.
+    pub fn ends_ms(&self) -> Option<u64> {
+        self.served.load().ends_ms
+    }
+
     /// The handshake that follows SSLRequest. Not cancel safe: the socket is lost.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use secrecy::ExposeSecret;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::binding::end_point;
 use super::settings::{ClientCertificate, Pem, ServerTls, SslMode, Target};
@@ -125,12 +127,15 @@ pub(super) struct Served {
     pub(super) config: Arc<ServerConfig>,
     /// `tls-server-end-point` of our certificate.
     pub(super) end_point: Option<Vec<u8>>,
+    /// When the first certificate of the chain ends, in milliseconds since 1970.
+    pub(super) ends_ms: Option<u64>,
 }
 
 /// Configuration towards clients.
 pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<Served>, TlsError> {
     let chain = certificates(&read(&settings.certificate)?, "[tls] certificate")?;
     let end_point = chain.first().and_then(|own| end_point(own));
+    let ends_ms = chain.iter().filter_map(|certificate| end_ms(certificate)).min();
     let key = private_key(&read(&settings.private_key)?, "[tls] private_key")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -151,7 +156,13 @@ pub(super) fn server_config(settings: &ServerTls, alpn: &[u8]) -> Result<Arc<Ser
         .with_single_cert(chain, key)
         .map_err(|source| TlsError::Refused { what: "[tls] certificate and private_key", source })?;
     config.alpn_protocols = vec![alpn.to_vec()];
-    Ok(Arc::new(Served { config: Arc::new(config), end_point }))
+    Ok(Arc::new(Served { config: Arc::new(config), end_point, ends_ms }))
+}
+
+/// After this a certificate (DER) does not hold any more, in milliseconds since 1970.
+fn end_ms(certificate: &[u8]) -> Option<u64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    u64::try_from(parsed.validity().not_after.timestamp()).ok()?.checked_mul(1000)
 }
 
 /// The ALPN name was agreed on, as direct TLS demands.

@@ -116,6 +116,7 @@ impl Gate {
     #[must_use]
     pub fn metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self.tell_certificate();
         self
     }
 
@@ -230,6 +231,11 @@ impl Gate {
         }
     }
 
+    fn tell_certificate(&self) {
+        let ends_ms = self.tls.as_ref().and_then(Acceptor::ends_ms).unwrap_or(0);
+        self.metrics.standing.certificate.set((ends_ms / 1000) as f64);
+    }
+
     fn reload(&self) {
         self.refresh_users(false);
         match self.dialer.reload_if_changed() {
@@ -240,7 +246,10 @@ impl Gate {
             }
         }
         match self.tls.as_ref().map(Acceptor::reload_if_changed) {
-            Some(Ok(true)) => tracing::info!("TLS certificate read again"),
+            Some(Ok(true)) => {
+                tracing::info!("TLS certificate read again");
+                self.tell_certificate();
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "changed TLS certificate cannot be used; keeping the old one: look at tls.certificate and tls.private_key")
             }

@@ -10,9 +10,13 @@ const COUNTERS: [Pair; 2] = [
     ("columnseal_keyserver_requests_total", "Requests answered, by path and HTTP status."),
     ("columnseal_keyserver_keys_total", "The service's halves of keys that were given, by kind."),
 ];
-const GAUGES: [Pair; 2] = [
+const GAUGES: [Pair; 3] = [
     ("columnseal_keyserver_connections", "Connections open now."),
     ("columnseal_keyserver_event_streams", "Event streams open now."),
+    (
+        "columnseal_keyserver_certificate_expiry_timestamp_seconds",
+        "When the TLS certificate ends, or one of its chain, in seconds since 1970; 0 without one.",
+    ),
 ];
 
 /// Every metric of a key server. Cloning shares the counters.
@@ -22,6 +26,7 @@ pub struct KeyServerMetrics {
     seconds: Histogram,
     connections: Gauge,
     streams: Gauge,
+    certificate: Gauge,
 }
 
 impl std::fmt::Debug for KeyServerMetrics {
@@ -48,10 +53,11 @@ impl KeyServerMetrics {
         let gauge = |name: &'static str| registry.gauge(name, &[]);
         let (connections, streams) =
             (gauge("columnseal_keyserver_connections"), gauge("columnseal_keyserver_event_streams"));
+        let certificate = gauge("columnseal_keyserver_certificate_expiry_timestamp_seconds");
         let seconds = Histogram::default();
         let help = "Time from the head of a request to its answer.";
         let scrape = Scrape::of(handle).with(Family::of("columnseal_keyserver_request_seconds", help, &seconds));
-        (Self { registry, seconds, connections, streams }, scrape)
+        (Self { registry, seconds, connections, streams, certificate }, scrape)
     }
 
     /// An answer was given. `path` is a known one or `other`.
@@ -64,6 +70,11 @@ impl KeyServerMetrics {
     /// So many keys' halves were given, of one kind.
     pub fn gave(&self, kind: &'static str, count: u64) {
         self.registry.counter("columnseal_keyserver_keys_total", &[("kind", kind)]).increment(count);
+    }
+
+    /// The TLS certificate ends then, in milliseconds since 1970.
+    pub fn certificate_ends(&self, ms: Option<u64>) {
+        self.certificate.set((ms.unwrap_or(0) / 1000) as f64);
     }
 
     /// Counts a connection until it is dropped.

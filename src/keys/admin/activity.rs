@@ -66,6 +66,9 @@ pub struct PresenceReport {
     pub now_ms: u64,
     /// Those that are connected, and those from whom this server took something.
     pub clients: Vec<Presence>,
+    /// When the server's TLS certificate ends, in milliseconds since 1970; not there without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends_ms: Option<u64>,
 }
 
 /// One client.

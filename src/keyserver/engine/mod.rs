@@ -22,6 +22,7 @@ mod usage;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
@@ -79,6 +80,8 @@ struct Inner {
     watchers: presence::Watchers,
     /// What clients told of their work, and is still to be written.
     usage: usage::Reports,
+    /// When the server's TLS certificate ends, in milliseconds since 1970; 0: it has none.
+    served_until: AtomicU64,
 }
 
 /// Where a store's root key lies if nothing else is said.
@@ -121,8 +124,21 @@ impl Engine {
         let (signing, opening) = open_service(&row, &record, &wrap, root)?;
         let trust = ArcSwapOption::from_pointee((admins, Arc::new(trust)));
         let (service, trail, seen) = (row.service, Trail::new(&*store, row.service)?, Mutex::default());
-        let (watchers, usage) = (presence::Watchers::default(), usage::Reports::default());
-        let inner = Inner { store, wrap, service, signing, trail, opening, record, root, trust, seen, watchers, usage };
+        let inner = Inner {
+            store,
+            wrap,
+            service,
+            trail,
+            opening,
+            signing,
+            record,
+            root,
+            trust,
+            seen,
+            watchers: presence::Watchers::default(),
+            usage: usage::Reports::default(),
+            served_until: AtomicU64::new(0),
+        };
         Ok(Self { inner: Arc::new(inner), policy: Policy::default() })
     }
 

@@ -2,6 +2,7 @@
 //! starts anew has seen nothing yet.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::crypto::ClientId;
@@ -92,7 +93,13 @@ impl Engine {
         };
         let mut clients = all.iter().map(told).collect::<Vec<_>>();
         clients.sort_by_key(|presence| presence.client);
-        Ok(PresenceReport { now_ms, clients })
+        let certificate_ends_ms = Some(self.inner.served_until.load(Ordering::Relaxed)).filter(|end| *end > 0);
+        Ok(PresenceReport { now_ms, clients, certificate_ends_ms })
+    }
+
+    /// The server's TLS certificate ends then, in milliseconds since 1970.
+    pub fn served_until(&self, ends_ms: Option<u64>) {
+        self.inner.served_until.store(ends_ms.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// An act was done: from whom has it taken something?

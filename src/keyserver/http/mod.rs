@@ -118,8 +118,8 @@ impl Server {
         let tasks = TaskTracker::new();
         tasks.spawn(keep(Arc::clone(&self.host)));
         if let Some(acceptor) = &self.acceptor {
-            let (acceptor, shutdown) = (Arc::clone(acceptor), self.host.shutdown.clone());
-            tasks.spawn(async move { shutdown.run_until_cancelled(reload(&acceptor)).await });
+            let (acceptor, host) = (Arc::clone(acceptor), Arc::clone(&self.host));
+            tasks.spawn(async move { host.shutdown.run_until_cancelled(reload(&acceptor, &host)).await });
         }
         let router = around::router(&self.host, self.pages);
         connections::run(self.listener, self.acceptor, Arc::clone(&self.host), router).await;
@@ -152,8 +152,14 @@ async fn keep(host: Arc<Host>) {
     host.readiness.not_ready("shutting down");
 }
 
-async fn reload(acceptor: &Arc<Acceptor>) {
+/// Reads the certificate again when it changed, and tells when it ends.
+async fn reload(acceptor: &Arc<Acceptor>, host: &Host) {
     loop {
+        let ends_ms = acceptor.ends_ms();
+        host.metrics.certificate_ends(ends_ms);
+        if let Some(engine) = host.engine() {
+            engine.served_until(ends_ms);
+        }
         sleep(RELOAD).await;
         let acceptor = Arc::clone(acceptor);
         match tokio::task::spawn_blocking(move || acceptor.reload_if_changed()).await {

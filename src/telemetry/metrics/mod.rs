@@ -56,7 +56,7 @@ const COUNTERS: [Pair; 22] = [
 ];
 
 /// Gauges and what they mean.
-const GAUGES: [Pair; 9] = [
+const GAUGES: [Pair; 10] = [
     ("columnseal_build_info", "1; the version is a label."),
     ("columnseal_connections", "Client connections open now, by what they do."),
     ("columnseal_pin_alarms", "Pinned columns that are not as pinned; statements on their relations are refused."),
@@ -66,6 +66,10 @@ const GAUGES: [Pair; 9] = [
     (
         "columnseal_key_lease_seconds",
         "Time for which keys at hand may still be used without hearing from the key service.",
+    ),
+    (
+        "columnseal_certificate_expiry_timestamp_seconds",
+        "When the TLS certificate that clients are shown ends, or one of its chain, in seconds since 1970; 0 without one.",
     ),
     ("columnseal_draining_seconds", "How long the proxy has been shutting down; 0 while it is not."),
     ("columnseal_drain_limit_seconds", "server.shutdown_timeout: sessions are cut off after this."),
@@ -258,6 +262,8 @@ pub struct Standing {
     pub key_service: Gauge,
     /// Seconds of the lease that are left.
     pub lease: Gauge,
+    /// When the certificate ends that clients are shown, in seconds since 1970.
+    pub certificate: Gauge,
     /// Seconds since the shutdown began.
     pub draining: Gauge,
     /// The longest that it takes.
@@ -400,6 +406,7 @@ impl Metrics {
                 database: gauge("columnseal_database_up"),
                 key_service: gauge("columnseal_key_service_up"),
                 lease: gauge("columnseal_key_lease_seconds"),
+                certificate: gauge("columnseal_certificate_expiry_timestamp_seconds"),
                 draining: gauge("columnseal_draining_seconds"),
                 drain_limit: gauge("columnseal_drain_limit_seconds"),
             },

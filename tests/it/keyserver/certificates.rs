@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::dashboard::Dashboard;
 use crate::support::tls::{Authority, Issued};
 use crate::support::{KeyServer, Workspace, eventually};
 
@@ -54,4 +55,32 @@ fn a_certificate_is_replaced_under_load_without_a_failure() {
     eventually("requests go on", || (done.load(Ordering::SeqCst) > before + 5).then_some(()));
     stop.store(true, Ordering::SeqCst);
     load.join().unwrap();
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_in_time() {
+    let mut server = KeyServer::start();
+    let workspace = Workspace::found(&server, None);
+    let dashboard = Dashboard::start(&workspace);
+    let mut browser = dashboard.browser();
+    assert!(!browser.get("/").body.contains("TLS certificate"), "it ends late");
+    let soon = server.authority.issue_until("soon", &["127.0.0.1"], 10);
+    std::fs::copy(&soon.key, &server.issued.key).unwrap();
+    std::fs::copy(&soon.certificate, &server.issued.certificate).unwrap();
+    eventually("the page tells", || {
+        let page = browser.get("/").body;
+        let (_, item) = page.split_once("The TLS certificate of this key server ")?;
+        (item.contains("in 9 days") || item.contains("in 10 days")).then_some(())
+    });
+    let alerts = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prometheus/alerts.yml");
+    let alerts = std::fs::read_to_string(alerts).unwrap();
+    let words = alerts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names: Vec<_> = words.filter(|word| word.starts_with("columnseal_keyserver_")).collect();
+    assert_eq!(names, ["columnseal_keyserver_certificate_expiry_timestamp_seconds"]);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let left = (server.metric(names[0]).expect("it is counted") - now) / 86_400.0;
+    assert!((8.9..10.1).contains(&left), "{left} days");
+    server.restart();
+    server.wait_ready();
+    eventually("the page tells after a restart", || browser.get("/").body.contains("TLS certificate").then_some(()));
 }

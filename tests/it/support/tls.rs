@@ -1,6 +1,7 @@
 //! Certificates for tests: an authority and what it issues.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -39,6 +40,12 @@ impl Authority {
     /// As [`Authority::issue`], of yesteryear.
     pub fn issue_expired(&self, name: &str, hosts: &[&str]) -> Issued {
         self.issue_with(name, hosts, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1))
+    }
+
+    /// As [`Authority::issue`], for so many days from today.
+    pub fn issue_until(&self, name: &str, hosts: &[&str], days: u64) -> Issued {
+        let end = SystemTime::now() + Duration::from_secs(days * 86_400);
+        self.issue_with(name, hosts, |params| params.not_after = end.into())
     }
 
     fn issue_with(&self, name: &str, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
