@@ -78,6 +78,8 @@ const REFETCH: Duration = Duration::from_secs(60);
 const QUEUE: usize = 1024;
 /// For the last report, at the end.
 const LAST_REPORT: Duration = Duration::from_secs(2);
+/// How long pins are waited for that are known from before.
+const PINS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The client side of one client key. Shared by all sessions.
 pub struct Ring {
@@ -399,16 +401,27 @@ impl Ring {
         self.shared.ask(alarms).await
     }
 
-    /// The pins of a database, by its configured name; while the service is away and the lease holds, as they were last.
+    /// The pins of a database, by its configured name; while the service is away, or slow, and the lease holds, as they were last.
     pub async fn pins(&self, database: &str) -> Result<Vec<Pin>, KeysError> {
-        match self.shared.ask(&GetPins { database: database.to_owned() }).await {
+        let known = || self.shared.leased().and_then(|_| self.shared.known_pins().get(database).cloned());
+        let failing = self.shared.trouble.load().is_some();
+        if let Some(pins) = known().filter(|_| failing) {
+            return Ok(pins);
+        }
+        let body = GetPins { database: database.to_owned() };
+        let asked = self.shared.ask(&body);
+        let answer = match known() {
+            None => asked.await,
+            Some(_) => tokio::time::timeout(PINS_PATIENCE, asked)
+                .await
+                .unwrap_or_else(|_| Err(KeysError::unavailable(format!("it gave no pins within {PINS_PATIENCE:?}")))),
+        };
+        match answer {
             Ok(pins) => {
                 self.shared.known_pins().insert(database.to_owned(), pins.clone());
                 Ok(pins)
             }
-            Err(error) if error.is_transient() && self.shared.leased().is_some() => {
-                self.shared.known_pins().get(database).cloned().ok_or(error)
-            }
+            Err(error) if error.is_transient() => known().ok_or(error),
             Err(error) => Err(error),
         }
     }
