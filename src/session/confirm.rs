@@ -4,6 +4,7 @@ use super::errors;
 use super::own::Description;
 use crate::schema::catalog::{Catalog, EncType, Oid};
 use crate::schema::routine::RECORD;
+use crate::sql::formula::Input;
 use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
@@ -171,8 +172,12 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
         return Ok(Field { type_oid: result.oid(), typlen: result.typlen(), typmod: -1, format: 0, ..field });
     }
     if let OutColumn::Computed(formula) = column {
-        let one = formula.inputs.first().map_or(0, |input| input.enc.oid);
-        if field.type_oid != if formula.gathers() { RECORD } else { one } {
+        let one = match formula.inputs.as_slice() {
+            _ if formula.gathers() => RECORD,
+            [Input::Sealed { enc, .. }] => enc.oid,
+            _ => 0,
+        };
+        if field.type_oid != one {
             return Err(errors::disagreement("the type of a result column"));
         }
         let (type_oid, typlen, typmod) = (formula.gives.oid(), formula.gives.typlen(), formula.typmod());

@@ -11,7 +11,7 @@ use super::roles::{self, Sight, Viewer};
 use super::rows::{Missing, Opener, RowFault, Seen};
 use super::seal::{self, Raw};
 use crate::crypto::envelope::Header;
-use crate::sql::formula::{Expr, Formula};
+use crate::sql::formula::{Expr, Formula, Input};
 use crate::sql::plan::{OutColumn, Role};
 use crate::wire::error::PgError;
 use crate::wire::value::{self, Format, Letters, Means, Parts, PlainType, Settings, Sort, ValueError};
@@ -22,8 +22,8 @@ const BYTEA: u32 = 17;
 /// How a computed column reaches the client.
 pub(super) struct Computed {
     pub(super) formula: Arc<Formula>,
-    /// By input.
-    sights: Box<[Sight]>,
+    /// By input; `None` of plain ones.
+    sights: Box<[Option<Sight>]>,
     /// The format that the client asked for.
     pub(super) format: Format,
 }
@@ -31,13 +31,16 @@ pub(super) struct Computed {
 impl Computed {
     /// As this role may see it.
     pub(super) fn seen_by(viewer: &Viewer, formula: &Arc<Formula>, format: Format) -> Result<Computed, PgError> {
-        let sight = |input: &crate::sql::formula::Input| seal::sight(viewer, &input.enc, &input.column);
+        let sight = |input: &Input| match input {
+            Input::Sealed { enc, column } => seal::sight(viewer, enc, column).map(Some),
+            Input::Plain(_) => Ok(None),
+        };
         let sights = formula.inputs.iter().map(sight).collect::<Result<_, _>>()?;
         Ok(Computed { formula: Arc::clone(formula), sights, format })
     }
 
-    /// The envelopes of one row, by input; those that are not to be opened left out. `None`: it is none of ours.
-    fn envelopes<'b>(&self, bytes: &'b [u8]) -> Option<Vec<Option<&'b [u8]>>> {
+    /// Envelopes and plain values of one row, by input; those that are not to be opened left out. `None`: it is none of ours.
+    fn parts<'b>(&self, bytes: &'b [u8]) -> Option<Vec<Option<&'b [u8]>>> {
         let mut items = match self.formula.gathers() {
             false => vec![Some(bytes)],
             true => {
@@ -46,15 +49,16 @@ impl Computed {
             }
         };
         for (item, sight) in items.iter_mut().zip(&self.sights) {
-            *item = item.filter(|_| *sight != Sight::Hidden);
+            *item = item.filter(|_| *sight != Some(Sight::Hidden));
         }
         Some(items)
     }
 
     /// The keys that a row needs. What is odd there is told when it is opened.
     pub(super) fn keys(&self, bytes: &[u8]) -> Vec<Missing> {
-        let envelopes = self.envelopes(bytes).unwrap_or_default();
-        let headers = envelopes.into_iter().flatten().filter_map(|envelope| Header::parse(envelope).ok());
+        let parts = self.parts(bytes).unwrap_or_default();
+        let envelopes = parts.into_iter().zip(&self.sights).filter_map(|(part, sight)| sight.and(part));
+        let headers = envelopes.filter_map(|envelope| Header::parse(envelope).ok());
         headers.map(|header| (header.kref, header.key_id)).collect()
     }
 
@@ -119,16 +123,26 @@ impl Opener<'_> {
         let Some(bytes) = bytes else { return Ok(Seen::Null) };
         let (row, formula) = (self.row, &*cell.formula);
         let unreadable = || RowFault::from(errors::unreadable(&formula.column, row));
-        let envelopes = cell.envelopes(bytes).ok_or_else(unreadable)?;
-        let mut inputs = Vec::with_capacity(envelopes.len());
-        for ((envelope, sight), input) in envelopes.into_iter().zip(&cell.sights).zip(&formula.inputs) {
-            let Some(envelope) = envelope else {
+        let parts = cell.parts(bytes).ok_or_else(unreadable)?;
+        let mut inputs = Vec::with_capacity(parts.len());
+        for ((part, sight), input) in parts.into_iter().zip(&cell.sights).zip(&formula.inputs) {
+            let Some(part) = part else {
                 inputs.push(None);
                 continue;
             };
-            self.unseal((&input.enc, *sight, input.column.as_str()), Some(envelope), plaintext)?;
-            if let Sight::Masked(mask) = sight {
-                roles::mask(*mask, plaintext);
+            match (input, sight) {
+                (Input::Sealed { enc, column }, Some(sight)) => {
+                    self.unseal((enc, *sight, column.as_str()), Some(part), plaintext)?;
+                    if let Sight::Masked(mask) = sight {
+                        roles::mask(*mask, plaintext);
+                    }
+                }
+                (Input::Plain(plain), _) => {
+                    plaintext.clear();
+                    value::read(*plain, plain.oid(), None, Format::Binary, part, &self.portal.settings, plaintext)
+                        .map_err(|_| unreadable())?;
+                }
+                (Input::Sealed { .. }, None) => return Err(unreadable()),
             }
             inputs.push(Some(std::mem::take(plaintext)));
         }

@@ -381,11 +381,12 @@ where
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
             }
-            OutColumn::Computed(formula) => {
-                let denied = |input: &&Input| viewer.rule.sight(&input.enc).is_none();
-                let input = formula.inputs.iter().find(denied)?;
-                Some(errors::unreadable_for(&viewer.role, &input.column, &input.enc.def.name))
-            }
+            OutColumn::Computed(formula) => formula.inputs.iter().find_map(|input| match input {
+                Input::Sealed { enc, column } if viewer.rule.sight(enc).is_none() => {
+                    Some(errors::unreadable_for(&viewer.role, column, &enc.def.name))
+                }
+                _ => None,
+            }),
             OutColumn::Finished(finish) if viewer.rule.sight(&finish.value).is_none() => {
                 Some(errors::unreadable_for(&viewer.role, &finish.column, &finish.value.def.name))
             }

@@ -5,16 +5,17 @@
 //! e + f               =>   ARRAY[(e).c, (f).c]
 //! ```
 //!
-//! All else of such an expression stays here: operators, functions, casts, and what the client gives beside the values, which might be
+//! Values of plain columns beside them come with them. All else of such an expression stays here: operators, functions, casts, and what the client gives beside the values, which might be
 //! one of them. Such a column goes through subqueries, CTEs and LATERAL to the output; any other use of it is refused.
 
 use std::rc::Rc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AConst, AExpr, AExprKind, AIndirection, FuncCall, Node, ResTarget, TypeCast, a_const};
+use pg_query::protobuf::{AConst, AIndirection, Node, ResTarget, TypeCast, a_const};
 
 use super::analyzer::Analyzer;
 use super::built::{Built, Kind, Made};
+use super::computable::{computes, function, holds, operator, plain_column, sent};
 use super::expr::{Enc, Open, Val};
 use super::formula::{Expr, Formula, Input};
 use super::plan::{Refusal, Source};
@@ -23,7 +24,7 @@ use super::scope::{ColVal, Found, Scope, Span};
 use super::site::Decision;
 use super::tree;
 use super::types::{self, Named};
-use crate::wire::value::{self, PlainType, Scalar, Signature, Sort};
+use crate::wire::value::{self, Oid, PlainType, Scalar, Signature, Sort};
 
 /// Values that one column may be computed of.
 const MAX_INPUTS: usize = 64;
@@ -48,101 +49,53 @@ impl Part {
     }
 }
 
+/// A value of the row that something is computed of.
+#[derive(Clone)]
+enum Leaf {
+    Sealed(Enc),
+    /// Of a plain column, of a type that [`sent`] knows.
+    Plain(PlainType, Span),
+}
+
+impl Leaf {
+    fn span(&self) -> Span {
+        match self {
+            Leaf::Sealed(enc) => enc.span,
+            Leaf::Plain(_, span) => *span,
+        }
+    }
+
+    fn input(&self) -> Input {
+        match self {
+            Leaf::Sealed(enc) => Input::Sealed { enc: enc.ty.clone(), column: enc.column.to_string() },
+            Leaf::Plain(plain, _) => Input::Plain(*plain),
+        }
+    }
+
+    /// What stands before and after it among several: as the statement is described, and as it is run.
+    fn around(&self) -> [(String, String); 2] {
+        match self {
+            Leaf::Sealed(enc) => {
+                let ty = types::sql_name(&enc.ty);
+                [("COALESCE(".into(), String::new()), (format!(", NULL::{ty})"), String::new())]
+            }
+            Leaf::Plain(plain, _) => {
+                let run = format!("pg_catalog.{}(", sent(*plain).unwrap_or_default());
+                [(String::new(), run), (String::new(), ")".into())]
+            }
+        }
+    }
+}
+
 /// An expression while it is looked at.
 struct Work {
-    inputs: Vec<Enc>,
+    inputs: Vec<Leaf>,
     /// For errors, once there is one.
     column: Rc<str>,
     /// Where it begins.
     at: i32,
-}
-
-/// The name of a function of PostgreSQL's that is called as such and nothing more.
-fn function(call: &FuncCall) -> Option<&str> {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
-    let odd = call.agg_distinct || call.func_variadic || call.agg_within_group || call.agg_star;
-    let more = call.over.is_some() || call.agg_filter.is_some() || !call.agg_order.is_empty();
-    (Scalar::is_function(name) && !odd && !more).then_some(name)
-}
-
-fn operator(expr: &AExpr) -> Option<&str> {
-    let name = match tree::strings(&expr.name).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
-    (expr.kind() == AExprKind::AexprOp && Scalar::is_operator(name)).then_some(name)
-}
-
-/// Surely an expression that is computed of an encrypted value, or refused.
-pub(super) fn computes(node: &Node, scope: &Scope<'_>) -> bool {
-    match tree::kind(node) {
-        Some(NodeEnum::AExpr(expr)) => {
-            operator(expr).is_some() && [&expr.lexpr, &expr.rexpr].into_iter().flatten().any(|side| holds(side, scope))
-        }
-        Some(NodeEnum::FuncCall(call)) => function(call).is_some_and(|name| {
-            let searched = name == "starts_with" && call.args.first().is_some_and(|arg| is_searched(arg, scope));
-            !searched && call.args.iter().any(|arg| holds(arg, scope))
-        }),
-        Some(NodeEnum::AIndirection(expr)) => {
-            expr.arg.as_deref().is_some_and(|arg| holds(arg, scope) && !is_array(arg, scope))
-                && expr.indirection.iter().all(|part| matches!(tree::kind(part), Some(NodeEnum::AIndices(_))))
-        }
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| computes(arg, scope)),
-        Some(NodeEnum::CoalesceExpr(expr)) => expr.args.iter().any(|arg| computes(arg, scope)),
-        _ => false,
-    }
-}
-
-/// An encrypted value, or what is computed of one.
-fn holds(node: &Node, scope: &Scope<'_>) -> bool {
-    match tree::kind(node) {
-        Some(NodeEnum::ColumnRef(_)) => column_of(node, scope).is_some_and(|array| !array),
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| holds(arg, scope)),
-        Some(NodeEnum::CoalesceExpr(expr)) => expr.args.iter().any(|arg| holds(arg, scope)),
-        Some(NodeEnum::MinMaxExpr(expr)) => expr.args.iter().any(|arg| holds(arg, scope)),
-        Some(NodeEnum::CaseExpr(case)) => {
-            let results = case.args.iter().filter_map(|when| match tree::kind(when) {
-                Some(NodeEnum::CaseWhen(when)) => when.result.as_deref(),
-                _ => None,
-            });
-            results.chain(case.defresult.as_deref()).any(|result| holds(result, scope))
-        }
-        Some(NodeEnum::FuncCall(call)) if matches!(tree::strings(&call.funcname).last(), Some(&("min" | "max"))) => {
-            call.args.first().is_some_and(|arg| holds(arg, scope))
-        }
-        Some(NodeEnum::AIndirection(expr)) => {
-            expr.arg.as_deref().is_some_and(|arg| column_of(arg, scope) == Some(true)) || computes(node, scope)
-        }
-        _ => computes(node, scope),
-    }
-}
-
-/// Whether an encrypted column is an array. `None`: it is none.
-fn column_of(node: &Node, scope: &Scope<'_>) -> Option<bool> {
-    let Some(NodeEnum::ColumnRef(column)) = tree::kind(node) else { return None };
-    match scope.named(column) {
-        Some(Ok(Found { val: ColVal::Enc(ty, _), .. })) => Some(ty.is_array()),
-        _ => None,
-    }
-}
-
-fn is_array(node: &Node, scope: &Scope<'_>) -> bool {
-    column_of(node, scope) == Some(true)
-}
-
-/// A column whose prefixes are searched for.
-fn is_searched(node: &Node, scope: &Scope<'_>) -> bool {
-    match tree::kind(node) {
-        Some(NodeEnum::ColumnRef(column)) => {
-            matches!(scope.named(column), Some(Ok(Found { val: ColVal::Enc(ty, _), .. })) if ty.def.terms.matching)
-        }
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| is_searched(arg, scope)),
-        Some(NodeEnum::FuncCall(call)) => call.args.iter().any(|arg| is_searched(arg, scope)),
-        _ => false,
-    }
+    /// Sites of what the client gives.
+    held: Vec<usize>,
 }
 
 impl Analyzer<'_> {
@@ -191,50 +144,52 @@ impl Analyzer<'_> {
         let (first, last) = self.reach(node)?;
         let span = self.span(first, last);
         let before = self.edits.next_order();
-        let mut work = Work { inputs: Vec::new(), column: "".into(), at: span.0 as i32 };
+        let mut work = Work { inputs: Vec::new(), column: "".into(), at: span.0 as i32, held: Vec::new() };
         let part = self.part_of(node, scope, &mut work)?;
-        let (Part::Value(expr, gives), Some(input)) = (part, work.inputs.first()) else {
+        let (Part::Value(expr, gives), false) = (part, work.column.is_empty()) else {
             return Err(
                 refuse::unsupported("this expression is not supported in a statement on encrypted columns").at(work.at)
             );
         };
-        let column = Rc::clone(&input.column);
+        let column = Rc::clone(&work.column);
+        for &site in &work.held {
+            self.sites[site].column = (*column).into();
+        }
         // In the order in which they stand in the text.
         let mut order: Vec<usize> = (0..work.inputs.len()).collect();
-        order.sort_by_key(|&at| work.inputs[at].span.0);
+        order.sort_by_key(|&at| work.inputs[at].span().0);
         let expr = expr.reordered(&|input| order.iter().position(|&at| at == input).unwrap_or(input));
-        let encs: Vec<Enc> = order.iter().map(|&at| work.inputs[at].clone()).collect();
-        let inputs = encs.iter();
-        let inputs = inputs.map(|enc| Input { enc: enc.ty.clone(), column: enc.column.to_string() }).collect();
+        let leaves: Vec<Leaf> = order.iter().map(|&at| work.inputs[at].clone()).collect();
+        let inputs = leaves.iter().map(Leaf::input).collect();
         let formula = Formula { inputs, expr, gives, column: column.to_string() };
-        self.gather_inputs(&encs, span, formula.gathers(), before);
+        self.gather_inputs(&leaves, span, formula.gathers(), before);
         self.formulas.push(formula);
         Ok(Made::Built(Built { kind: Kind::Computed(self.formulas.len() - 1), column }))
     }
 
     /// Leaves of an expression the values alone. `before`: its place among the insertions where it begins.
-    fn gather_inputs(&mut self, inputs: &[Enc], span: Span, gathers: bool, before: usize) {
-        let count = inputs.len();
-        let mut from = span.0;
-        for (index, enc) in inputs.iter().enumerate() {
-            self.enveloped(enc);
-            let ty = types::sql_name(&enc.ty);
-            let (described, executed) = match (gathers, index) {
-                (false, _) => (String::new(), ""),
-                (true, 0) => ("ROW(COALESCE(".into(), "ARRAY["),
-                (true, _) => (format!(", NULL::{}), COALESCE(", types::sql_name(&inputs[index - 1].ty)), ", "),
-            };
-            self.replace_gap((from, enc.span.0), before, described, executed);
-            from = enc.span.1;
-            if index + 1 == count {
-                let after = self.edits.next_order();
-                let (described, executed) = match gathers {
-                    true => (format!(", NULL::{ty}))"), "]"),
-                    false => (String::new(), ""),
-                };
-                self.replace_gap((from, span.1), after, described, executed);
+    fn gather_inputs(&mut self, inputs: &[Leaf], span: Span, gathers: bool, before: usize) {
+        let (mut from, mut order) = (span.0, before);
+        let (mut described, mut executed) = match gathers {
+            true => ("ROW(".to_owned(), "ARRAY[".to_owned()),
+            false => (String::new(), String::new()),
+        };
+        for (index, leaf) in inputs.iter().enumerate() {
+            if let Leaf::Sealed(enc) = leaf {
+                self.enveloped(enc);
             }
+            let [begin, end] = match gathers {
+                true => leaf.around(),
+                false => Default::default(),
+            };
+            let comma = if index == 0 { "" } else { ", " };
+            (described, executed) = (described + comma + &begin.0, executed + comma + &begin.1);
+            self.replace_gap((from, leaf.span().0), order, described, &executed);
+            (from, order) = (leaf.span().1, self.edits.next_order());
+            (described, executed) = end;
         }
+        let end = if gathers { (")", "]") } else { ("", "") };
+        self.replace_gap((from, span.1), order, described + end.0, &(executed + end.1));
     }
 
     fn replace_gap(&mut self, gap: Span, order: usize, described: String, executed: &str) {
@@ -313,17 +268,17 @@ impl Analyzer<'_> {
             Made::Val(val) => val,
             Made::Built(built) => return Err(super::built::only_selected(&built).at(work.at)),
         };
+        if work.inputs.len() == MAX_INPUTS {
+            return Err(work.refusal("an expression of so many values"));
+        }
         match val {
             Val::Enc(enc) if !enc.ty.is_array() => {
-                if work.inputs.is_empty() {
+                if work.column.is_empty() {
                     work.column = Rc::clone(&enc.column);
-                }
-                if work.inputs.len() == MAX_INPUTS {
-                    return Err(work.refusal("an expression of so many values"));
                 }
                 let (plain, shown) = (enc.ty.def.plain, enc.ty.shown);
                 let text = [plain, shown].iter().all(|plain| types::is_plain_text(*plain));
-                work.inputs.push(enc);
+                work.inputs.push(Leaf::Sealed(enc));
                 if (shown != plain && !text) || matches!(plain, PlainType::Citext | PlainType::Enum) {
                     return Err(work.refusal(&format!("an expression of type {}", plain.sql_name())));
                 }
@@ -331,7 +286,14 @@ impl Analyzer<'_> {
             }
             Val::Enc(enc) => Err(refuse::on_column("an expression of an array", &enc.column).at(enc.span.0 as i32)),
             Val::Open(open) => self.part_given(&open, work),
-            Val::Plain => Err(work.refusal("a plain value beside it in an expression")),
+            Val::Plain => {
+                let plain = plain_column(node, scope);
+                let plain =
+                    plain.ok_or_else(|| work.refusal("a plain value of this kind beside it in an expression"))?;
+                let (first, last) = self.reach(node)?;
+                work.inputs.push(Leaf::Plain(plain, self.span(first, last)));
+                Ok(Part::Value(Expr::Input(work.inputs.len() - 1), plain))
+            }
         }
     }
 
@@ -389,7 +351,7 @@ impl Analyzer<'_> {
         Ok(Part::Value(Expr::Call(function, of, arguments), gives))
     }
 
-    fn as_sort(&mut self, part: Part, sort: Sort, work: &Work) -> Result<Expr> {
+    fn as_sort(&mut self, part: Part, sort: Sort, work: &mut Work) -> Result<Expr> {
         match (part, sort) {
             (Part::Value(expr, plain), Sort::Value(to)) if plain == to => Ok(expr),
             (Part::Value(expr, plain), Sort::Value(to)) => Ok(Expr::Cast(plain, to, Box::new(expr))),
@@ -399,11 +361,12 @@ impl Analyzer<'_> {
     }
 
     /// What the client gives stays with the proxy.
-    fn hold(&mut self, site: usize, sort: Sort, work: &Work) -> Result<Expr> {
+    fn hold(&mut self, site: usize, sort: Sort, work: &mut Work) -> Result<Expr> {
         if self.sites[site].source.is_none() {
             return Ok(Expr::Null);
         }
         self.decide(site, Decision::Held(sort), &work.column)?;
+        work.held.push(site);
         Ok(Expr::Held(site))
     }
 
@@ -440,7 +403,7 @@ impl Analyzer<'_> {
         let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else {
             return self.part_leaf(node, scope, work);
         };
-        if !holds(arg, scope) {
+        if !holds(arg, scope) && plain_column(arg, scope).is_none() {
             return self.part_leaf(node, scope, work);
         }
         let part = self.part_of(arg, scope, work)?;
@@ -449,7 +412,7 @@ impl Analyzer<'_> {
         let (to, digits) = match types::named(name, self.catalog, self.session) {
             Named::Builtin { plain, array: false, modified: false, .. } => (plain, None),
             Named::Builtin { plain, array: false, digits: Some(digits), .. } => (plain, Some(digits)),
-            Named::Enc(ty) if matches!(expr, Expr::Input(at) if work.inputs[at].ty.oid == ty.oid) => (from, None),
+            Named::Enc(ty) if matches!(expr, Expr::Input(at) if work.is_of(at, ty.oid)) => (from, None),
             _ => return Err(work.refusal("this cast")),
         };
         if from != to && !value::recasts(from, to) {
@@ -460,93 +423,17 @@ impl Analyzer<'_> {
         Ok(Part::Value(expr, to))
     }
 
-    /// COALESCE: of one type.
+    /// COALESCE
     fn first_of(&mut self, parts: Vec<Part>, work: &mut Work) -> Result<Part> {
-        let plain = parts.iter().find_map(|part| if let Part::Value(_, plain) = part { Some(*plain) } else { None });
-        let plain = plain.ok_or_else(|| work.refusal("this COALESCE"))?;
-        let same = |part: &Part| part.sort().is_none_or(|sort| sort == Sort::Value(plain));
-        if !parts.iter().all(same) {
-            return Err(work.refusal("COALESCE of different types"));
-        }
+        let told = parts.iter().filter_map(Part::sort).map(|sort| match sort {
+            Sort::Value(plain) => Some(plain),
+            Sort::Texts => None,
+        });
+        let plain = told.collect::<Option<Vec<_>>>().and_then(value::coalesced);
+        let plain = plain.ok_or_else(|| work.refusal("COALESCE of different types"))?;
         let all = parts.into_iter().map(|part| self.as_sort(part, Sort::Value(plain), work));
         let all = all.collect::<Result<Vec<_>>>()?;
         Ok(Part::Value(Expr::Coalesce(all), plain))
-    }
-
-    /// First and last token of an expression, brackets around it aside.
-    fn reach(&self, node: &Node) -> Result<(usize, usize)> {
-        let odd =
-            || refuse::unsupported("a part of this expression cannot be followed in a statement on encrypted columns");
-        let bracketed = |open: usize| self.partner(open + 1).map(|close| (open, close));
-        match tree::kind(node).ok_or_else(odd)? {
-            NodeEnum::AExpr(expr) => {
-                let at = self.token(expr.location)?;
-                let mut span = (at, at);
-                if let Some(left) = tree::child(&expr.lexpr) {
-                    span.0 = self.leftmost(left, at)?;
-                }
-                if let Some(right) = tree::child(&expr.rexpr) {
-                    span.1 = self.reach(right)?.1;
-                    while self.is(span.1 + 1, ")") && self.partner(span.1 + 1)? > at {
-                        span.1 += 1;
-                    }
-                }
-                Ok(span)
-            }
-            NodeEnum::FuncCall(call) => Ok((self.token(call.location)?, self.call_end(call)?)),
-            NodeEnum::TypeCast(cast) => {
-                let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else { return Err(odd()) };
-                if cast.location < 0 {
-                    let last = self.reach(arg)?.1;
-                    let first = if name.location < 0 { last } else { self.token(name.location)? };
-                    return Ok((first.min(last), last));
-                }
-                let at = self.token(cast.location)?;
-                match self.is(at, "::") {
-                    true => Ok((self.leftmost(arg, at)?, self.type_end(self.token(name.location)?)?)),
-                    false => bracketed(at),
-                }
-            }
-            NodeEnum::AIndirection(expr) => {
-                let (mut first, mut last) = self.reach(tree::child(&expr.arg).ok_or_else(odd)?)?;
-                while first > 0 && self.is(first - 1, "(") && self.partner(first - 1)? == last + 1 {
-                    (first, last) = (first - 1, last + 1);
-                }
-                for _ in &expr.indirection {
-                    if !self.is(last + 1, "[") {
-                        return Err(odd());
-                    }
-                    last = self.partner(last + 1)?;
-                }
-                Ok((first, last))
-            }
-            NodeEnum::ColumnRef(column) => {
-                let first = self.token(column.location)?;
-                Ok((first, self.name_end(first)))
-            }
-            NodeEnum::ParamRef(param) => self.token(param.location).map(|at| (at, at)),
-            NodeEnum::AConst(constant) => {
-                let at = self.token(constant.location)?;
-                Ok((at, at + usize::from(self.is(at, "-"))))
-            }
-            NodeEnum::AArrayExpr(expr) => bracketed(self.token(expr.location)?),
-            NodeEnum::CoalesceExpr(expr) => bracketed(self.token(expr.location)?),
-            NodeEnum::MinMaxExpr(expr) => bracketed(self.token(expr.location)?),
-            NodeEnum::CaseExpr(case) => {
-                let first = self.token(case.location)?;
-                Ok((first, self.case_end(first)?))
-            }
-            _ => Err(odd()),
-        }
-    }
-
-    /// The first token of an operand that ends before this one, with the brackets around it.
-    fn leftmost(&self, node: &Node, end: usize) -> Result<usize> {
-        let mut first = self.reach(node)?.0;
-        while first > 0 && self.is(first - 1, "(") && self.partner(first - 1)? < end {
-            first -= 1;
-        }
-        Ok(first)
     }
 }
 
@@ -571,14 +458,15 @@ fn written(node: &Node) -> std::result::Result<&Node, i32> {
 }
 
 impl Work {
+    /// A value is an encrypted one of this type.
+    fn is_of(&self, input: usize, oid: Oid) -> bool {
+        matches!(&self.inputs[input], Leaf::Sealed(enc) if enc.ty.oid == oid)
+    }
+
     fn refusal(&self, construct: &str) -> Box<Refusal> {
-        let column = match (self.inputs.first(), &*self.column) {
-            (Some(enc), _) => enc.column.to_string(),
-            (None, column) => column.to_string(),
-        };
-        let refusal = match column.is_empty() {
+        let refusal = match self.column.is_empty() {
             true => refuse::unsupported(format!("{construct} is not supported with an encrypted value")),
-            false => refuse::on_column(construct, &column),
+            false => refuse::on_column(construct, &self.column),
         };
         refusal.hint("Select the column, and compute with the values that are read.").at(self.at)
     }

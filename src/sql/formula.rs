@@ -8,7 +8,8 @@ use crate::wire::value::{Digits, PlainType, Scalar};
 /// How a result column is computed of encrypted values of the same row.
 #[derive(Clone, Debug)]
 pub struct Formula {
-    /// The values: one alone comes as its envelope, several as an array of envelopes (`bytea[]`).
+    /// The values, an encrypted one at least: one alone comes as its envelope, several as an array of envelopes and of plain values in
+    /// binary form (`bytea[]`).
     pub inputs: Vec<Input>,
     /// What is computed of them.
     pub expr: Expr,
@@ -18,13 +19,18 @@ pub struct Formula {
     pub column: String,
 }
 
-/// An encrypted value that something is computed of.
+/// A value that something is computed of.
 #[derive(Clone, Debug)]
-pub struct Input {
-    /// Its type.
-    pub enc: Arc<EncType>,
-    /// Names its column for errors.
-    pub column: String,
+pub enum Input {
+    /// An encrypted one.
+    Sealed {
+        /// Its type.
+        enc: Arc<EncType>,
+        /// Names its column for errors.
+        column: String,
+    },
+    /// One of a plain column, of this type.
+    Plain(PlainType),
 }
 
 /// What is computed.

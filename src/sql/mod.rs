@@ -5,7 +5,7 @@
 //! The way of a text: [`lex`] gives its tokens; `untouched` decides most statements by their words alone; `parse` gives
 //! libpg_query's tree of the others, `statement` splits it and hands each to an `analyzer`, whose parts follow encrypted
 //! values through the tree and note `site`s and edits: queries in `select`, `setops`, `from`, `joins`, `outputs`, `group`, `distinct`, `sort`, `extreme`, `finish`;
-//! expressions in `expr`, `combine`, `choices`, `compare`, `search`, `cased`, `rows`, `alone`, `windows`, `arrays`, `built`, `joined`; other statements in `dml`, `copy`, `conflict`, `merge`, `ddl`, `utility`,
+//! expressions in `expr`, `combine`, `choices`, `compare`, `search`, `cased`, `rows`, `alone`, `windows`, `arrays`, `built`, `joined`, `computable`, `compute`, `reach`; other statements in `dml`, `copy`, `conflict`, `merge`, `ddl`, `utility`,
 //! `cursor`, `execute`, `own`; what the server is given to run in `body`, and calls of it in `routine`; catalogs that are read as plain in [`introspect`];
 //! `rewrite` makes templates of the edits, [`render`] a statement of a template, [`steps`] several where one does not do. [`cache`] keeps what was found. [`shape`] is
 //! what an audit may say of a statement, `comment` what a client says of it.
@@ -22,6 +22,7 @@ mod choices;
 mod combine;
 mod comment;
 mod compare;
+mod computable;
 mod compute;
 mod conflict;
 pub mod copy;
@@ -49,6 +50,7 @@ pub mod own;
 mod parse;
 pub mod pattern;
 pub mod plan;
+mod reach;
 mod refuse;
 pub mod render;
 mod rewrite;

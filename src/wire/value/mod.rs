@@ -47,7 +47,7 @@ pub use like::{Like, Literal, fold};
 pub use numeric::Digits;
 pub use order::{MAX_ORDERING, Place, ordering, ordering_operand};
 pub use plain::Oid;
-pub use scalar::{Means, Scalar, Signature, Sort};
+pub use scalar::{Means, Scalar, Signature, Sort, coalesced};
 pub use settings::{ByteaOutput, DateForm, DateOrder, DateStyle, Format, IntervalStyle, Settings};
 
 use convert::{Cast, Conversion};

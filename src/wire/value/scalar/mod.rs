@@ -345,6 +345,17 @@ fn steps_of(function: Scalar, doc: PlainType, steps: usize, gives: PlainType) ->
     Signature { function, takes: std::iter::once(Sort::Value(doc)).chain(texts).collect(), gives }
 }
 
+/// The type in which PostgreSQL's COALESCE has values of these types meet, in their order.
+pub fn coalesced(plains: impl IntoIterator<Item = PlainType>) -> Option<PlainType> {
+    let texts = [Text, Varchar];
+    plains.into_iter().map(Some).reduce(|left, right| match (left?, right?) {
+        (left, right) if widens(left, right) => Some(right),
+        (left, right) if left == right || widens(right, left) => Some(left),
+        (left, right) if texts.contains(&left) && texts.contains(&right) => Some(left),
+        _ => None,
+    })?
+}
+
 /// The numeric that a value of an exact number's type is.
 fn widens(from: PlainType, to: PlainType) -> bool {
     let rank = |plain: PlainType| [Int2, Int4, PlainType::Int8, Numeric].iter().position(|p| *p == plain);

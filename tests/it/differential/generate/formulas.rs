@@ -12,7 +12,7 @@ impl Generator<'_> {
         let sql = match self.random.below(4) {
             0 => format!("SELECT * FROM (SELECT x.id, {outputs} FROM {name} x WHERE {condition}) q ORDER BY id"),
             1 => format!(
-                "SELECT d.id, l.* FROM d LEFT JOIN LATERAL (SELECT x.id AS i, {outputs} FROM {name} x WHERE x.grp = d.grp) l ON d.id > 2 ORDER BY d.id, i"
+                "SELECT d.id, l.* FROM d LEFT JOIN LATERAL (SELECT x.id AS line, {outputs} FROM {name} x WHERE x.grp = d.grp) l ON d.id > 2 ORDER BY d.id, line"
             ),
             _ => format!("SELECT x.id, {outputs} FROM {name} x WHERE {condition} ORDER BY x.id"),
         };
@@ -52,10 +52,30 @@ fn forms(kind: &str) -> &'static [&'static str] {
             "strpos({c}, 'b')",
             "lpad({c}, 5, 'xy')",
             "right({c}, 3)",
+            "left({c}, x.grp)",
+            "COALESCE({c}::text, x.grp::text)",
+            "replace(x.id::text, '1', {c}::text)",
         ],
         "int2" => &["{c}::int + 1", "{c} % 7::int2", "{c}::int8 * {c}", "{c}::numeric / 3", "{c}::int4::text"],
-        "int4" => &["{c}::int8 + 1", "{c} % 7", "-({c}::int8)", "{c} * 1.5", "round({c}, -1)", "{c}::float8"],
-        "int8" => &["{c} % 10", "{c} * 1.0", "{c}::numeric - 1", "mod({c}, 3)"],
+        "int4" => &[
+            "{c}::int8 + 1",
+            "{c} % 7",
+            "-({c}::int8)",
+            "{c}::int8 * x.grp",
+            "x.id - {c}::int8",
+            "COALESCE({c}, x.grp)",
+            "{c} * 1.5",
+            "round({c}, -1)",
+            "{c}::float8",
+        ],
+        "int8" => &[
+            "{c} % 10",
+            "COALESCE({c}, x.grp)",
+            "{c}::numeric * x.grp",
+            "{c} * 1.0",
+            "{c}::numeric - 1",
+            "mod({c}, 3)",
+        ],
         "numeric" => &[
             "{c} + 1",
             "{c} * 2.50",
@@ -66,6 +86,7 @@ fn forms(kind: &str) -> &'static [&'static str] {
             "sign({c})",
             "floor({c})",
             "{c} % 7",
+            "{c} * x.grp",
         ],
         "bool" => &["{c}::int", "{c}::int + 1"],
         "timestamp" => &["date_trunc('month', {c})", "{c}::date", "extract(year FROM {c})", "date_part('dow', {c})"],
@@ -80,6 +101,7 @@ fn forms(kind: &str) -> &'static [&'static str] {
             "{c} -> -1",
             "{c}['a'][0]",
             "jsonb_pretty({c})",
+            "{c} -> x.grp",
         ],
         _ => &[],
     }
