@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::support::cluster::{account, run_as, temp_dir};
 use crate::support::process::{Tied, run};
-use crate::support::raw::{Raw, extended, startup, tcp, transcript};
+use crate::support::raw::{Raw, cancel_request, extended, query, startup, tcp, transcript};
+use crate::support::tls::Authority;
 use crate::support::{Auth, Cluster, Database, Options, Proxy, ProxyOptions, Workspace, eventually, free_port};
 
 /// A program with a configuration of its own, listening on a port.
@@ -119,6 +120,66 @@ fn works(port: u16, database: &str) {
     assert!(answer.contains("C DELETE 3"), "{answer}");
 }
 
+/// One of several clients: its own rows, in transactions and outside, undone and kept, by both protocols.
+fn one_of_many(port: u16, me: usize) {
+    let mut raw = Raw::connect(port, "shop");
+    let mut kept = Vec::new();
+    for n in 0..60 {
+        let (id, value) = (me * 1000 + n, format!("value {} of {me}", n % 7));
+        let expected = |answer: String, part: &str| assert!(answer.contains(part), "{me}, {n}: {answer}");
+        match n % 6 {
+            0 => {
+                expected(raw.query(&format!("INSERT INTO t VALUES ({id}, '{value}')")), "C INSERT 0 1");
+                kept.push((id, value));
+            }
+            1 => {
+                let (id_text, value_text) = (id.to_string(), Some(value.as_str()));
+                let insert = extended("INSERT INTO t VALUES ($1, $2)", &[Some(&id_text), value_text]);
+                expected(transcript(&raw.ask(&insert)), "C INSERT 0 1");
+                kept.push((id, value));
+            }
+            2 => {
+                raw.query("BEGIN");
+                expected(raw.query(&format!("INSERT INTO t VALUES ({id}, '{value}')")), "C INSERT 0 1");
+                expected(raw.query(&format!("SELECT e FROM t WHERE id = {id}")), &format!("D {value}"));
+                let undo = n % 4 == 0;
+                raw.query(if undo { "ROLLBACK" } else { "COMMIT" });
+                if !undo {
+                    kept.push((id, value));
+                }
+            }
+            3 => {
+                raw.query("BEGIN");
+                expected(raw.query("SELECT 1/0"), "E ERROR 22012");
+                expected(raw.query("SELECT e FROM t"), "E ERROR 25P02");
+                raw.query("ROLLBACK");
+            }
+            4 => {
+                let sql = format!(
+                    "BEGIN; DECLARE c CURSOR FOR SELECT e FROM t WHERE id / 1000 = {me} AND e = '{value}'; FETCH ALL c; COMMIT"
+                );
+                let found = raw.query(&sql).matches("D value").count();
+                assert_eq!(found, kept.iter().filter(|(_, known)| *known == value).count(), "{me}, {n}");
+            }
+            _ => {
+                let select = extended("SELECT id FROM t WHERE e = $1", &[Some(&value)]);
+                let found = transcript(&raw.ask(&select)).matches("\nD ").count();
+                assert_eq!(found, kept.iter().filter(|(_, known)| *known == value).count(), "{me}, {n}");
+            }
+        }
+    }
+}
+
+/// Many clients at once share few connections of the server's.
+fn many_work(port: u16) {
+    std::thread::scope(|scope| {
+        for me in 1..=6 {
+            scope.spawn(move || one_of_many(port, me));
+        }
+    });
+    Raw::connect(port, "shop").query("DELETE FROM t");
+}
+
 /// A workspace for a cluster's database, with a table.
 fn made(cluster: &Cluster) -> (Workspace, Database) {
     let direct = cluster.database("shop");
@@ -135,6 +196,7 @@ fn pgbouncer_in_front() {
     for mode in ["session", "transaction"] {
         let pool = Beside::pgbouncer(proxy.port, mode);
         works(pool.port, "shop");
+        many_work(pool.port);
     }
     assert_eq!(direct.sql("SELECT count(*) FROM t"), "0\n");
 }
@@ -149,6 +211,7 @@ fn pgbouncer_behind() {
         let database = cluster.at("shop", pool.port);
         let proxy = Proxy::start_with(&workspace, &client, &database, &ProxyOptions::default());
         works(proxy.port, "shop");
+        many_work(proxy.port);
     }
 }
 
@@ -200,6 +263,54 @@ fn haproxy_in_front_tells_who_the_client_is() {
     raw.query("SELECT id FROM t WHERE e = 'ada'");
     eventually("its address is recorded", || {
         std::fs::read_to_string(&records).unwrap_or_default().contains("192.0.2.7").then_some(())
+    });
+}
+
+/// The header of PROXY protocol, version 2, for a client at an address of IPv6.
+fn from_ipv6(last: u8) -> Vec<u8> {
+    let mut client = [0; 16];
+    client[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
+    client[15] = last;
+    [b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24", &client[..], &[0; 16], &[0, 1, 0, 2]].concat()
+}
+
+#[test]
+fn haproxy_in_front_hands_on_tls_and_cancels() {
+    let cluster = Cluster::start(Options::default());
+    let (workspace, direct) = made(&cluster);
+    let client = workspace.client_create("test", &["default"]);
+    let authority = Authority::new(workspace.dir(), "proxy-ca");
+    let issued = authority.issue("proxy", &["127.0.0.1"]);
+    let records = workspace.dir().join("access.jsonl");
+    let options = ProxyOptions::default()
+        .with("CS_SERVER__PROXY_PROTOCOL", "true")
+        .with("CS_TLS__CERTIFICATE", &issued.certificate.to_string_lossy())
+        .with("CS_TLS__PRIVATE_KEY", &issued.key.to_string_lossy())
+        .with("CS_AUDIT__SINK", &format!("file:{}", records.display()))
+        .with("CS_AUDIT__INTERVAL", "1s");
+    let proxy = Proxy::start_with(&workspace, &client, &direct, &options);
+    let balancer = Beside::haproxy(proxy.port);
+    let url = format!(
+        "postgres://app@127.0.0.1:{}/shop?sslmode=verify-full&sslrootcert={}",
+        balancer.port,
+        authority.certificate.display()
+    );
+    let shop = Database::named("shop", &url);
+    shop.sql("INSERT INTO t VALUES (1, 'ada')");
+    assert_eq!(shop.sql("SELECT e FROM t WHERE e = 'ada'"), "ada\n");
+    let mut busy = Raw::connect(balancer.port, "shop");
+    busy.send(&query("SELECT e, pg_sleep(60) FROM t"));
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60) FROM t' AND state = 'active'";
+    eventually("the statement runs", || (cluster.superuser("shop", running) == "1").then_some(()));
+    let (pid, key) = busy.key.clone().expect("the proxy gave one");
+    Raw::over(tcp(balancer.port)).send(&cancel_request(pid, &key));
+    assert!(transcript(&busy.until_ready()).contains("57014"));
+    let mut far = Raw::over(tcp(proxy.port));
+    far.send(&[from_ipv6(7), startup(0x0003_0000, &[("user", "app"), ("database", "shop")])].concat());
+    assert!(transcript(&far.until_ready()).contains("Z I"));
+    assert_eq!(far.rows("SELECT e FROM t"), ["ada"]);
+    eventually("its address is recorded", || {
+        std::fs::read_to_string(&records).unwrap_or_default().contains("2001:db8::7").then_some(())
     });
 }
 

@@ -1,5 +1,6 @@
 //! Replication through the proxy: what is stored goes as it is, and SQL beside it is judged as ever.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::cluster::psql;
@@ -11,7 +12,11 @@ const SECRET: &str = "nobody may see this";
 
 /// A twin whose role `app` may replicate.
 fn twin() -> Twin {
-    let twin = Twin::start_with(Options::default().with("wal_level = logical"), &ProxyOptions::default());
+    twin_with(&ProxyOptions::default())
+}
+
+fn twin_with(options: &ProxyOptions) -> Twin {
+    let twin = Twin::start_with(Options::default().with("wal_level = logical"), options);
     let hba = twin.cluster.dir.join("data/pg_hba.conf");
     let lines = std::fs::read_to_string(&hba).unwrap() + "host replication all 127.0.0.1/32 trust\n";
     std::fs::write(&hba, lines).unwrap();
@@ -57,7 +62,72 @@ fn a_base_backup_and_the_log_are_taken_through_the_proxy() {
     // It ends at the first byte behind that end.
     twin.cluster.superuser("postgres", "SELECT pg_switch_wal()");
     assert!(receive.wait().unwrap().success());
-    assert!(std::fs::read_dir(&wal).unwrap().count() > 0);
+    assert!(same_log(&twin, &wal, &end) > 0);
+}
+
+/// Segments that were received, each the same bytes as the server's own, as far as this end.
+#[track_caller]
+fn same_log(twin: &Twin, wal: &Path, end: &str) -> usize {
+    let written = usize::from_str_radix(end.split_once('/').unwrap().1, 16).unwrap();
+    let segments: Vec<PathBuf> = std::fs::read_dir(wal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for segment in &segments {
+        let name = segment.file_name().unwrap().to_string_lossy().into_owned();
+        let own = std::fs::read(twin.cluster.dir.join("data/pg_wal").join(name.trim_end_matches(".partial"))).unwrap();
+        let received = std::fs::read(segment).unwrap();
+        let known = if name.ends_with(".partial") { written % own.len() } else { own.len() };
+        assert!(received[..known] == own[..known], "{name}");
+    }
+    segments.len()
+}
+
+#[test]
+fn a_standby_follows_through_the_proxy() {
+    let twin = twin();
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}')"));
+    let connect = || Raw::connect_with(twin.proxy.port, "sealed", &[("replication", "true")]);
+    drop(eventually("replication is let in", || std::panic::catch_unwind(connect).ok()));
+    let standby = twin.cluster.standby_by("127.0.0.1", twin.proxy.port, "app");
+    twin.sealed.sql("INSERT INTO t VALUES (2, 'second'); UPDATE t SET e = 'first' WHERE id = 1");
+    let stored = |cluster: &Cluster| cluster.superuser("sealed", "SELECT id, e FROM t ORDER BY id");
+    eventually("it follows", || (stored(&standby) == stored(&twin.cluster)).then_some(()));
+    assert!(!stored(&standby).contains("second"));
+    let client = twin.workspace.client_create("reader", &["default"]);
+    let database = standby.at("sealed", standby.port);
+    let proxy = crate::support::Proxy::start_with(&twin.workspace, &client, &database, &ProxyOptions::default());
+    let read = standby.at("sealed", proxy.port);
+    assert_eq!(read.sql("SELECT id, e FROM t ORDER BY id"), "1|first\n2|second\n");
+    assert_eq!(read.sql("SELECT id FROM t WHERE e = 'second'"), "2\n");
+    assert_eq!(read.psql("INSERT INTO t VALUES (3, 'x')").failed().matches("25006").count(), 1);
+}
+
+#[test]
+fn a_shutdown_ends_streams_and_nothing_is_lost() {
+    let options = ProxyOptions::default().with("CS_SERVER__SHUTDOWN_TIMEOUT", "1s");
+    let mut twin = twin_with(&options);
+    let dir = tempfile::tempdir().unwrap();
+    let receive = |twin: &Twin, more: &[&str]| {
+        let mut command = program(twin, "pg_receivewal");
+        command.arg("-D").arg(dir.path()).args(["--slot", "s", "-n", "--no-sync"]).args(more);
+        command
+    };
+    eventually("replication is let in", || (run(receive(&twin, &[]).arg("--create-slot"), "").code == 0).then_some(()));
+    let mut streaming = receive(&twin, &[]).spawn().unwrap();
+    let active = "SELECT active FROM pg_replication_slots WHERE slot_name = 's'";
+    eventually("it streams", || (twin.cluster.superuser("postgres", active) == "t").then_some(()));
+    twin.sealed.sql(&format!("INSERT INTO t VALUES (1, '{SECRET}')"));
+    twin.proxy.signal("TERM");
+    assert!(twin.proxy.wait_exit().success());
+    assert!(!streaming.wait().unwrap().success(), "its connection is over");
+    eventually("the server knows", || (twin.cluster.superuser("postgres", active) == "f").then_some(()));
+    twin.cluster.superuser("sealed", "INSERT INTO plain SELECT generate_series(1, 1000)");
+    let through = twin.cluster.at("sealed", twin.relay.port);
+    twin.proxy = crate::support::Proxy::start_with(&twin.workspace, &twin.client, &through, &options);
+    let end = end_of_wal(&twin);
+    let mut again = receive(&twin, &["--endpos", &end]).spawn().unwrap();
+    eventually("it streams again", || (twin.cluster.superuser("postgres", active) == "t").then_some(()));
+    twin.cluster.superuser("postgres", "SELECT pg_switch_wal()");
+    assert!(again.wait().unwrap().success());
+    assert!(same_log(&twin, dir.path(), &end) > 0);
 }
 
 #[test]

@@ -112,10 +112,15 @@ impl Cluster {
 
     /// A standby that follows this server.
     pub fn standby(&self) -> Cluster {
+        self.standby_by(&self.dir.to_string_lossy(), self.port, "postgres")
+    }
+
+    /// A standby that reaches this server at a host and port, as this role.
+    pub fn standby_by(&self, host: &str, port: u16, role: &str) -> Cluster {
         let dir = temp_dir(self.account);
         let mut copy = Command::new(bin(self.version, "pg_basebackup"));
-        copy.arg("-D").arg(dir.join("data")).arg("-h").arg(&self.dir);
-        copy.args(["-p", &self.port.to_string(), "-U", "postgres", "-c", "fast", "-R"]);
+        copy.arg("-D").arg(dir.join("data")).args(["-h", host]);
+        copy.args(["-p", &port.to_string(), "-U", role, "-w", "-c", "fast", "-R"]);
         run_as(&mut copy, self.account);
         let copied = copy.status().unwrap();
         assert!(copied.success(), "pg_basebackup");
