@@ -169,7 +169,13 @@ fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Resu
             return Err(errors::disagreement("the type of a result column"));
         }
         let result = finish.result();
-        return Ok(Field { type_oid: result.oid(), typlen: result.typlen(), typmod: -1, format: 0, ..field });
+        return Ok(Field {
+            type_oid: result.oid(),
+            typlen: result.typlen(),
+            typmod: finish.typmod(),
+            format: 0,
+            ..field
+        });
     }
     if let OutColumn::Computed(formula) = column {
         let one = match formula.inputs.as_slice() {

@@ -16,7 +16,7 @@ use crate::keys::Ring;
 use crate::sql::plan::{Finish, Then};
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::{self, Elements, Format, Running, ValueError};
+use crate::wire::value::{self, Elements, Format, Means, Running, ValueError};
 
 /// Values that are opened before others have their turn.
 const PART: usize = 4_096;
@@ -179,6 +179,16 @@ fn concluded(
                 }
                 plain = *to;
             }
+            Then::Fit(digits) if known => value::fit_numeric(&mut value, *digits)?,
+            Then::Call(function, argument) if known => {
+                let argument = argument.map(i32::to_be_bytes);
+                let arguments: Vec<&[u8]> =
+                    std::iter::once(&value[..]).chain(argument.iter().map(|bytes| &bytes[..])).collect();
+                let mut result = Zeroizing::new(Vec::new());
+                known = function.apply(plain, &arguments, Means { settings, letters: None }, &mut result)?;
+                value = result;
+            }
+            Then::Fit(_) | Then::Call(..) => {}
             Then::Otherwise(other) if !known => {
                 value.extend_from_slice(other);
                 known = true;

@@ -188,6 +188,7 @@ impl Analyzer<'_> {
                     return Ok(Made::Built(built));
                 }
             }
+            _ if finish::follows(node, scope) => return self.finished_then(node, scope),
             Some(NodeEnum::FuncCall(call)) => {
                 let own =
                     tree::strings(&call.funcname).last().is_some_and(|n| self.catalog.touching_functions.contains(*n));
@@ -198,10 +199,6 @@ impl Analyzer<'_> {
                     return self.aggregated_here(call, function, scope);
                 }
             }
-            Some(NodeEnum::CoalesceExpr(expr)) if finish::finishes(node, scope) => {
-                return self.finished_or_other(expr, scope);
-            }
-            Some(NodeEnum::TypeCast(cast)) if finish::finishes(node, scope) => return self.finished_cast(cast, scope),
             Some(NodeEnum::CoalesceExpr(expr)) if expr.args.iter().any(|arg| may_build(arg, scope)) => {
                 return self.built_or_other(expr, scope);
             }

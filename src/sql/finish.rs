@@ -4,6 +4,7 @@
 //! ```text
 //! sum(e) FILTER (WHERE c)   =>   array_agg((e).c) FILTER (WHERE c)
 //! COALESCE(avg(e), 0)       =>   COALESCE(array_agg((e).c), '{}')
+//! round(avg(e), 2)          =>   (array_agg((e).c))
 //! ```
 //!
 //! Such a column goes through subqueries, CTEs and LATERAL to the output; any other use of it is refused.
@@ -21,7 +22,7 @@ use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope};
 use super::tree;
 use super::types::{self, Named};
-use crate::wire::value::{self, Aggregate, Format, Function, Gives, PlainType, Settings};
+use crate::wire::value::{self, Aggregate, Format, Function, Gives, PlainType, Scalar, Settings, Sort};
 
 /// The function that a call names, if it is an aggregate that the proxy computes.
 pub(super) fn aggregate(call: &FuncCall) -> Option<Function> {
@@ -33,9 +34,30 @@ pub(super) fn aggregate(call: &FuncCall) -> Option<Function> {
     Function::named(name).filter(|_| !odd)
 }
 
-/// Surely such an aggregate of an encrypted column, casts and COALESCE around it aside.
-pub(super) fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
+/// A function that is computed of the result of an aggregate.
+fn after(call: &FuncCall) -> bool {
+    let name = match tree::strings(&call.funcname).as_slice() {
+        [name] | ["pg_catalog", name] => *name,
+        _ => return false,
+    };
+    let odd = call.func_variadic || call.agg_distinct || call.over.is_some() || call.agg_filter.is_some();
+    matches!(name, "round" | "trunc" | "ceil" | "ceiling" | "floor" | "abs") && !odd && matches!(call.args.len(), 1 | 2)
+}
+
+/// Surely what follows such an aggregate: a cast, COALESCE, a function that rounds.
+pub(super) fn follows(node: &Node, scope: &Scope<'_>) -> bool {
+    let form = match tree::kind(node) {
+        Some(NodeEnum::TypeCast(_) | NodeEnum::CoalesceExpr(_)) => true,
+        Some(NodeEnum::FuncCall(call)) => after(call),
+        _ => false,
+    };
+    form && finishes(node, scope)
+}
+
+/// Surely such an aggregate of an encrypted column, what [`follows`] it aside.
+fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
     match tree::kind(node) {
+        Some(NodeEnum::FuncCall(call)) if after(call) => call.args.first().is_some_and(|arg| finishes(arg, scope)),
         Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first().and_then(tree::kind)) {
             (None | Some(Function::Min | Function::Max), _) => false,
             (_, Some(NodeEnum::ColumnRef(column))) => {
@@ -131,27 +153,77 @@ impl Analyzer<'_> {
         Ok(Made::Built(Built { kind, column: enc.column }))
     }
 
-    /// `sum(e)::int`: done by the proxy. What is cast is one of [`finishes`].
-    pub(super) fn finished_cast(&mut self, cast: &TypeCast, scope: &Scope<'_>) -> Result<Made> {
+    /// What [`follows`] an aggregate: done by the proxy.
+    pub(super) fn finished_then(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Made> {
+        match tree::kind(node) {
+            Some(NodeEnum::TypeCast(cast)) => self.finished_cast(cast, scope),
+            Some(NodeEnum::CoalesceExpr(expr)) => self.finished_or_other(expr, scope),
+            Some(NodeEnum::FuncCall(call)) => self.finished_call(call, scope),
+            _ => Ok(Made::Val(Val::Plain)),
+        }
+    }
+
+    /// `round(avg(e), 2)`
+    fn finished_call(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<Made> {
+        let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
+        self.is_postgresqls(call)?;
+        self.note_call(call, name, true);
+        let Some((arg, scale)) = call.args.split_first() else { return Ok(Made::Val(Val::Plain)) };
+        let (built, at) = self.finished_part(arg, scope)?;
+        let here = self.here(call.location);
+        let refused = || {
+            let construct = format!("this form of {name} of an aggregate");
+            refuse::on_column(&construct, &built.column).hint("Compute it on the value read.").at(here)
+        };
+        let first = self.token(call.location)?;
+        self.edits.both(self.span(first, self.name_end(first)), "");
+        let scale = match scale.first().map(tree::kind) {
+            None => None,
+            Some(Some(NodeEnum::AConst(constant))) => {
+                let at = self.token(constant.location)?;
+                let comma = at.checked_sub(1).filter(|comma| self.is(*comma, ",")).ok_or_else(refused)?;
+                let (_, text, span) = self.constant_of(constant).ok_or_else(refused)?;
+                self.edits.both((self.span(comma, comma).0, span.1), "");
+                Some(text.parse::<i32>().map_err(|_| refused())?)
+            }
+            Some(_) => return Err(refused()),
+        };
+        let mut sorts = vec![Some(Sort::Value(self.finishes[at].result()))];
+        sorts.extend(scale.map(|_| Some(Sort::Value(PlainType::Int4))));
+        let signature = Scalar::function(name, &sorts).ok_or_else(refused)?;
+        let Some(Sort::Value(takes)) = signature.takes.first().copied() else { return Err(refused()) };
+        let finish = &mut self.finishes[at];
+        if takes != finish.result() {
+            finish.then.push(Then::Cast(takes));
+        }
+        finish.then.push(Then::Call(signature.function, scale));
+        finish.then.extend((signature.gives != takes).then_some(Then::Cast(signature.gives)));
+        Ok(Made::Built(built))
+    }
+
+    /// `sum(e)::int`
+    fn finished_cast(&mut self, cast: &TypeCast, scope: &Scope<'_>) -> Result<Made> {
         let (Some(arg), Some(name)) = (tree::child(&cast.arg), &cast.type_name) else {
             return Ok(Made::Val(Val::Plain));
         };
         let (built, at) = self.finished_part(arg, scope)?;
-        let to = match types::named(name, self.catalog, self.session) {
-            Named::Builtin { plain, array: false, modified: false, .. }
-                if value::casts(self.finishes[at].result(), plain) =>
+        let (to, digits) = match types::named(name, self.catalog, self.session) {
+            Named::Builtin { plain, array: false, modified, digits, .. }
+                if (!modified || digits.is_some()) && value::casts(self.finishes[at].result(), plain) =>
             {
-                plain
+                (plain, digits)
             }
             _ => return Err(other_cast(&built).at(self.here(tree::location(arg)))),
         };
+        self.fix_type(name)?;
         self.drop_cast(cast, name)?;
         self.finishes[at].then.push(Then::Cast(to));
+        self.finishes[at].then.extend(digits.map(Then::Fit));
         Ok(Made::Built(built))
     }
 
     /// `COALESCE(sum(e), 0)`: what is given for a group without values.
-    pub(super) fn finished_or_other(&mut self, expr: &CoalesceExpr, scope: &Scope<'_>) -> Result<Made> {
+    fn finished_or_other(&mut self, expr: &CoalesceExpr, scope: &Scope<'_>) -> Result<Made> {
         let Some((arg, others)) = expr.args.split_first() else { return Ok(Made::Val(Val::Plain)) };
         let (built, at) = self.finished_part(arg, scope)?;
         let [other] = others else { return Err(other_default(&built).at(self.here(expr.location))) };

@@ -65,7 +65,7 @@ impl Formula {
     /// `pg_attribute.atttypmod` of the result.
     pub fn typmod(&self) -> i32 {
         match &self.expr {
-            Expr::Fit(digits, _) => (i32::from(digits.precision) << 16 | i32::from(digits.scale)) + 4,
+            Expr::Fit(digits, _) => digits.typmod(),
             _ => -1,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::schema::catalog::{EncType, Oid};
 use crate::wire::server::RowDescription;
 use crate::wire::sqlstate::SqlState;
-use crate::wire::value::{Aggregate, Digits, Gives, PlainType, Sort};
+use crate::wire::value::{Aggregate, Digits, Gives, PlainType, Scalar, Sort};
 
 use super::copy::{Copy, CopyIn, CopyOut};
 use super::cursor::{Cursor, Fetch};
@@ -470,6 +470,10 @@ pub struct Finish {
 pub enum Then {
     /// A cast to this type.
     Cast(PlainType),
+    /// Rounded to precision and scale.
+    Fit(Digits),
+    /// A function that gives the type that it is asked with, and its second argument.
+    Call(Scalar, Option<i32>),
     /// What NULL becomes, in its stored form.
     Otherwise(Box<[u8]>),
 }
@@ -479,6 +483,8 @@ impl fmt::Debug for Then {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Then::Cast(plain) => write!(f, "Cast({plain:?})"),
+            Then::Fit(digits) => write!(f, "{digits:?}"),
+            Then::Call(function, argument) => write!(f, "{function:?}({argument:?})"),
             Then::Otherwise(_) => f.write_str("Otherwise(..)"),
         }
     }
@@ -497,6 +503,14 @@ impl Finish {
     pub fn result(&self) -> PlainType {
         let cast = |then: &Then| if let Then::Cast(to) = then { Some(*to) } else { None };
         self.then.iter().rev().find_map(cast).unwrap_or(self.given())
+    }
+
+    /// `pg_attribute.atttypmod` of the result.
+    pub fn typmod(&self) -> i32 {
+        match self.then.last() {
+            Some(Then::Fit(digits)) => digits.typmod(),
+            _ => -1,
+        }
     }
 }
 

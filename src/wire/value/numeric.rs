@@ -28,6 +28,13 @@ pub struct Digits {
     pub scale: u16,
 }
 
+impl Digits {
+    /// `pg_attribute.atttypmod` of such a type.
+    pub fn typmod(self) -> i32 {
+        (i32::from(self.precision) << 16 | i32::from(self.scale)) + 4
+    }
+}
+
 /// A numeric in its stored form.
 pub(super) struct View<'a> {
     pub(super) sign: u16,
