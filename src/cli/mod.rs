@@ -135,7 +135,7 @@ impl Context {
     fn bench(&self, arguments: &bench::BenchArgs) -> Outcome {
         let attempted = "run the benchmark";
         self.block_on(attempted, async {
-            bench::run(arguments, self.output.json).await.map_err(|why| {
+            bench::run(arguments, self.output).await.map_err(|why| {
                 let advice = "read what failed above; PostgreSQL's server with pgbench must be installed";
                 Failure::new(Exit::Failed, "bench", attempted, why, advice)
             })

@@ -37,7 +37,8 @@ pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Re
     prepare(stage, rows).await?;
     for load in LOADS.into_iter().filter(|load| args.wants(load)) {
         let mut bytes = ENCRYPTED.map(|_| 0.0);
-        for _ in 0..args.rounds {
+        for round in 0..args.rounds {
+            stage.tell(&format!("{SECTION}: {load}, round {}", round + 1));
             add(report, load, 0, "direct", once(stage, load, Way::Direct, 0, rows).await?);
             for (encrypted, bytes) in ENCRYPTED.into_iter().zip(&mut bytes) {
                 let before = stage.upstream_bytes()?;
@@ -69,6 +70,7 @@ async fn prepare(stage: &Stage, rows: u32) -> Result<(), String> {
         let kind = |column: u32| if column < encrypted { "seal.text_eq" } else { "text" };
         let columns: Vec<String> = (0..COLUMNS).map(|column| format!("c{column} {}", kind(column))).collect();
         let table = table(encrypted);
+        stage.tell(&format!("{SECTION}: loading {table}"));
         stage
             .execute(
                 Way::Proxy,

@@ -1,93 +1,94 @@
 //! The same statements on encrypted columns and on plain ones, at several sizes of the table.
 
 use super::BenchArgs;
-use super::figures::{Place, Report};
+use super::contest;
+use super::corpus::STRIDE;
+use super::figures::Report;
 use super::loads::{COLUMNS, ColumnLoad};
-use super::pgbench::{self, Run};
+use super::pgbench::Run;
 use super::stage::{Stage, Way};
 
 pub(super) const SECTION: &str = "columns";
-/// Tables with more rows are not searched by LIKE: making the index takes too long.
-const MOST_SEARCHED: u32 = 1_000_000;
 /// Rows in one group.
 const GROUP: u32 = 100;
-
-/// Which way, and which table.
-const CONTESTANTS: [(&str, Way, &str); 3] = [
-    ("direct, plain", Way::Direct, "bench_plain"),
-    ("columnseal, plain", Way::Proxy, "bench_plain"),
-    ("columnseal, encrypted", Way::Proxy, "bench_sealed"),
-];
 
 /// Runs every load at every size.
 ///
 /// # Errors
 /// What could not be measured, in words.
 pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Result<(), String> {
+    let loads: Vec<&ColumnLoad> = COLUMNS.iter().filter(|load| args.wants(load.name)).collect();
+    let searches = loads.iter().any(|load| load.searches);
+    let trigrams = stage.trigrams().await?;
+    if searches && !trigrams {
+        report.note(SECTION, "pg_trgm is not installed: plain columns have no index for LIKE");
+    }
     for &rows in &args.rows {
-        prepare(stage, rows).await?;
-        for load in COLUMNS.iter().filter(|load| args.wants(load.name) && (!load.searches || rows <= MOST_SEARCHED)) {
-            for round in 0..args.rounds as usize {
-                for n in 0..CONTESTANTS.len() {
-                    let (name, way, table) = CONTESTANTS[(n + round) % CONTESTANTS.len()];
-                    let sample = pgbench::run(stage, way, &run(stage, args, load, table, rows)?)?;
-                    report.add(Place { section: SECTION, load: load.name.into(), size: rows, way: name }, sample);
-                }
-            }
+        for sealed in [false, true] {
+            prepare(stage, rows, sealed, searches && (sealed || trigrams)).await?;
         }
-        sizes(stage, report, rows).await?;
+        for load in &loads {
+            contest::run(stage, args, report, (SECTION, load.name, rows), &|sealed| {
+                run(stage, args, load, (table(sealed), rows))
+            })?;
+        }
+        sizes(stage, report, rows, searches).await?;
     }
     Ok(())
 }
 
-fn run(stage: &Stage, args: &BenchArgs, load: &ColumnLoad, table: &str, rows: u32) -> Result<Run, String> {
+fn table(sealed: bool) -> &'static str {
+    if sealed { "bench_sealed" } else { "bench_plain" }
+}
+
+fn run(stage: &Stage, args: &BenchArgs, load: &ColumnLoad, (table, rows): (&str, u32)) -> Result<Run, String> {
     Ok(Run {
         protocol: load.protocol,
         script: load.script(stage, table, rows)?,
         statements: 1,
-        // Else the number that is nearest to 8.
-        clients: if load.alone { 1 } else { args.clients.iter().copied().min_by_key(|c| c.abs_diff(8)).unwrap_or(8) },
+        clients: if load.alone { 1 } else { contest::clients(args) },
         seconds: args.seconds,
         scale: 1,
         connects: false,
     })
 }
 
-/// Makes and fills the tables, of the same rows.
-async fn prepare(stage: &Stage, rows: u32) -> Result<(), String> {
-    stage.execute(Way::Direct, "CREATE EXTENSION IF NOT EXISTS pg_trgm").await?;
-    for (table, sealed) in [("bench_plain", false), ("bench_sealed", true)] {
-        let kind = |seal: &str, plain: &str| if sealed { format!("seal.{seal}") } else { plain.to_owned() };
-        let (account, text, age, bio) =
-            (kind("int8_eq", "int8"), kind("text_eq", "text"), kind("int4_ord", "int4"), kind("text_match", "text"));
-        let ddl = format!(
-            "DROP TABLE IF EXISTS {table}, {table}_more, {table}_new;
-             CREATE TABLE {table} (id bigint PRIMARY KEY, account {account}, email {text}, name {text}, grp {text}, age {age}, bio {bio}, note text);
-             CREATE TABLE {table}_more (id bigint PRIMARY KEY, account {account});
-             CREATE TABLE {table}_new (id bigint, account {account}, email {text}, name {text});"
-        );
-        stage.execute(Way::Proxy, &ddl).await?;
-        fill(stage, table, rows).await?;
-        let search = if sealed { "gin (bio)" } else { "gin (bio gin_trgm_ops)" };
-        let mut indexes = format!(
-            "CREATE INDEX ON {table} (account); CREATE INDEX ON {table} (age); CREATE INDEX ON {table}_more (account);
-             CREATE INDEX ON {table}_new (account);"
-        );
-        if rows <= MOST_SEARCHED {
-            indexes.push_str(&format!("CREATE INDEX ON {table} USING {search};"));
-        }
-        stage.execute(Way::Proxy, &indexes).await?;
-        stage.execute(Way::Direct, &format!("VACUUM ANALYZE {table}, {table}_more, {table}_new")).await?;
+/// Makes, fills and indexes the plain tables, or the encrypted ones of the same rows.
+async fn prepare(stage: &Stage, rows: u32, sealed: bool, searched: bool) -> Result<(), String> {
+    let table = table(sealed);
+    let kind = |seal: &str, plain: &str| if sealed { format!("seal.{seal}") } else { plain.to_owned() };
+    let (account, text, age, bio) =
+        (kind("int8_eq", "int8"), kind("text_eq", "text"), kind("int4_ord", "int4"), kind("text_match", "text"));
+    let ddl = format!(
+        "DROP TABLE IF EXISTS {table}, {table}_more, {table}_new;
+         CREATE TABLE {table} (id bigint PRIMARY KEY, account {account}, email {text}, name {text}, grp {text}, age {age}, bio {bio}, note text);
+         CREATE TABLE {table}_more (id bigint PRIMARY KEY, account {account});
+         CREATE TABLE {table}_new (id bigint, account {account}, email {text}, name {text});"
+    );
+    stage.execute(Way::Proxy, &ddl).await?;
+    fill(stage, table, rows).await?;
+    let mut indexes = vec![
+        format!("{table} (account)"),
+        format!("{table} (age)"),
+        format!("{table}_more (account)"),
+        format!("{table}_new (account)"),
+    ];
+    if searched {
+        indexes.push(format!("{table} USING gin (bio{})", if sealed { "" } else { " gin_trgm_ops" }));
     }
-    Ok(())
+    for index in indexes {
+        stage.tell(&format!("{SECTION}, {rows} rows: index of {index}"));
+        stage.execute(Way::Proxy, &format!("CREATE INDEX ON {index}")).await?;
+    }
+    stage.execute(Way::Direct, &format!("VACUUM ANALYZE {table}, {table}_more, {table}_new")).await
 }
 
 /// Loads the rows through the proxy.
 async fn fill(stage: &Stage, table: &str, rows: u32) -> Result<(), String> {
+    stage.tell(&format!("{SECTION}, {rows} rows: loading {table}"));
     let groups = rows.div_ceil(GROUP);
     let line = |n: u32| {
-        // A permutation of the rows, so that neighbours in one order are none in the other.
-        let age = u64::from(n) * 7_368_787 % u64::from(rows) + 1;
+        let age = u64::from(n) * STRIDE % u64::from(rows) + 1;
         format!(
             "{n}\t{n}\tperson{n}@example.com\tPerson number {n}\tgroup {}\t{age}\tentry {n} of a diary\tnothing\n",
             n % groups
@@ -96,11 +97,16 @@ async fn fill(stage: &Stage, table: &str, rows: u32) -> Result<(), String> {
     let file = stage.file("rows", rows, &line)?;
     stage.psql(Way::Proxy, &format!("\\copy {table} FROM '{}'", file.display()))?;
     let file = stage.file("rows", rows, &|n| format!("{n}\t{n}\n"))?;
-    stage.psql(Way::Proxy, &format!("\\copy {table}_more FROM '{}'", file.display()))
+    stage.psql(Way::Proxy, &format!("\\copy {table}_more FROM '{}'", file.display()))?;
+    stage.remove(&file);
+    Ok(())
 }
 
 /// What is on disk.
-async fn sizes(stage: &Stage, report: &mut Report, rows: u32) -> Result<(), String> {
+async fn sizes(stage: &Stage, report: &mut Report, rows: u32, searched: bool) -> Result<(), String> {
+    if !searched {
+        report.note(SECTION, format!("{rows} rows: the sizes are without indexes for LIKE, which was not measured"));
+    }
     for (what, table) in [("plain", "bench_plain"), ("encrypted", "bench_sealed")] {
         let bytes = stage.number(&format!("SELECT pg_total_relation_size('{table}')::float8")).await?;
         report.single(

@@ -10,20 +10,26 @@ use tokio_postgres::NoTls;
 use super::figures::{Place, Report};
 use super::pgbench::{self, Run, Sample};
 use super::stage::{DATABASE, ROLE, Stage, Way, answers, free_port, say, url};
-use super::{BenchArgs, loads, process, wire};
+use super::{BenchArgs, Section, loads, process, wire};
 
 pub(super) const SECTION: &str = "connections";
 /// Connections of a pool behind the proxy, so that PostgreSQL need not hold all the idle ones.
 const POOL: u32 = 20;
+/// Open files of a process beside its connections.
+const SPARE_OF_BUSY: u64 = 200;
+const SPARE_OF_IDLE: u64 = 1000;
 /// Clients that connect all the time.
 const CLIENTS: u32 = 8;
 
-/// Whether as many idle connections can be held as are asked for: told before anything is measured.
+/// Whether as many connections can be held as are asked for: told before anything is measured.
 ///
 /// # Errors
 /// Too few open files are allowed.
 pub(super) fn prepare(args: &BenchArgs) -> Result<(), String> {
-    raise_files(2 * u64::from(args.idle) + 1000)
+    // The proxy has two for each.
+    let busy = 2 * u64::from(args.most_clients()) + SPARE_OF_BUSY;
+    let idle = args.sections().contains(&Section::Connections).then(|| 2 * u64::from(args.idle) + SPARE_OF_IDLE);
+    raise_files(busy.max(idle.unwrap_or(0)))
 }
 
 /// Measures all three.
@@ -36,6 +42,7 @@ pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Re
     for round in 0..args.rounds as usize {
         for n in 0..ways.len() {
             let way = ways[(n + round) % ways.len()];
+            stage.tell(&format!("{SECTION}: {}, round {}", way.name(), round + 1));
             let run = Run {
                 protocol: "simple",
                 script: loads::connect(stage)?,
@@ -102,6 +109,7 @@ async fn idle(stage: &mut Stage, count: u32, report: &mut Report) -> Result<(), 
     let pid = stage.keep(&mut command)?;
     answers(port, "the proxy").await?;
     let before = process::usage(pid).resident;
+    stage.tell(&format!("{SECTION}: {count} idle ones"));
     let mut open = Vec::new();
     for n in 0..count {
         open.push(connect(port).map_err(|e| format!("idle connection {n} of {count}: {e}"))?);
@@ -131,7 +139,7 @@ pub(super) fn connect(port: u16) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-/// As many open files as that. Two for each connection in the proxy; what is started has the limits of this process.
+/// As many open files as that. What is started has the limits of this process.
 fn raise_files(files: u64) -> Result<(), String> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -141,6 +149,6 @@ fn raise_files(files: u64) -> Result<(), String> {
     let most = limit.maximum.map(|most| most.max(files));
     setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: most }).map_err(|_| {
         let may = limit.maximum.map_or_else(|| "fewer".to_owned(), |most| most.to_string());
-        format!("this needs {files} open files, and {may} are allowed: raise the limit (`ulimit -n`), or measure fewer idle connections (--idle)")
+        format!("this needs {files} open files, and {may} are allowed: raise the limit (`ulimit -n`), or measure fewer connections (--idle, --clients)")
     })
 }

@@ -36,12 +36,27 @@ pub(super) struct Single {
     pub(super) unit: &'static str,
 }
 
+/// A number of plain columns, and the same of encrypted ones.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub(super) section: &'static str,
+    pub(super) what: String,
+    pub(super) rows: u32,
+    /// Plain and encrypted, where there is such a thing.
+    pub(super) values: [Option<f64>; 2],
+    pub(super) unit: &'static str,
+}
+
 /// All of it.
+#[derive(Default)]
 pub(super) struct Report {
     pub(super) machine: String,
     pub(super) settings: String,
     pub(super) figures: Vec<Figure>,
     pub(super) singles: Vec<Single>,
+    pub(super) pairs: Vec<Pair>,
+    /// What a section's reader has to know.
+    pub(super) notes: Vec<(&'static str, String)>,
 }
 
 impl Figure {
@@ -88,8 +103,7 @@ impl Report {
         Report {
             machine: format!("{}; {}", process::machine(), version.unwrap_or_default().trim()),
             settings: format!("{} rounds of {} s, interleaved; medians", args.rounds, args.seconds),
-            figures: Vec::new(),
-            singles: Vec::new(),
+            ..Report::default()
         }
     }
 
@@ -104,6 +118,22 @@ impl Report {
     /// Keeps a number.
     pub(super) fn single(&mut self, section: &'static str, what: impl Into<String>, value: f64, unit: &'static str) {
         self.singles.push(Single { section, what: what.into(), value, unit });
+    }
+
+    /// Keeps a number of plain columns and of encrypted ones, of tables of so many rows.
+    pub(super) fn pair(
+        &mut self,
+        section: &'static str,
+        (what, rows): (String, u32),
+        values: [Option<f64>; 2],
+        unit: &'static str,
+    ) {
+        self.pairs.push(Pair { section, what, rows, values, unit });
+    }
+
+    /// Keeps a remark.
+    pub(super) fn note(&mut self, section: &'static str, text: impl Into<String>) {
+        self.notes.push((section, text.into()));
     }
 
     /// A section's loads with the sizes that each was measured at, in the order in which they were.
@@ -156,12 +186,19 @@ impl Report {
                 "per_second": f.rate(), "samples": f.samples.iter().map(sample).collect::<Vec<_>>()})
         };
         let single = |s: &Single| json!({"section": s.section, "what": s.what, "value": s.value, "unit": s.unit});
+        let pair = |p: &Pair| {
+            json!({"section": p.section, "what": p.what, "rows": p.rows, "plain": p.values[0], "encrypted": p.values[1],
+                "unit": p.unit})
+        };
+        let note = |(section, text): &(&str, String)| json!({"section": section, "text": text});
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "machine": self.machine,
             "settings": self.settings,
             "figures": self.figures.iter().map(figure).collect::<Vec<_>>(),
             "numbers": self.singles.iter().map(single).collect::<Vec<_>>(),
+            "pairs": self.pairs.iter().map(pair).collect::<Vec<_>>(),
+            "notes": self.notes.iter().map(note).collect::<Vec<_>>(),
         })
     }
 
@@ -191,12 +228,7 @@ pub(super) mod tests {
 
     /// A report with made-up samples of every section.
     pub(in crate::cli::bench) fn sample() -> Report {
-        let mut report = Report {
-            machine: "a machine".into(),
-            settings: "3 rounds".into(),
-            figures: Vec::new(),
-            singles: Vec::new(),
-        };
+        let mut report = Report { machine: "a machine".into(), settings: "3 rounds".into(), ..Report::default() };
         let ways = [("direct", 1000.0), ("PgBouncer, session", 600.0), ("splice", 700.0), ("columnseal", 650.0)];
         for (load, size) in [("select, simple", 1), ("select, simple", 8), ("TPC-B, prepared", 8)] {
             for (way, rate) in ways {
@@ -218,6 +250,13 @@ pub(super) mod tests {
                 report.add(place, Sample { rate, times: [2e6 / rate, 3e6 / rate, 4e6 / rate], ..Sample::default() });
             }
         }
+        for (way, rate) in [("direct, plain", 900.0), ("columnseal, plain", 700.0), ("columnseal, encrypted", 300.0)] {
+            let place = Place { section: "documents", load: "@>, 1 row".into(), size: 10_000, way };
+            report.add(place, Sample { rate, times: [1e6 / rate; 3], ..Sample::default() });
+        }
+        report.pair("documents", ("texts: index".into(), 10_000), [Some(100.0), Some(250.0)], "bytes a row");
+        report.pair("documents", ("texts: other index".into(), 10_000), [Some(12.0), None], "bytes a row");
+        report.note("documents", "something to know");
         report.single("connections", "memory of an idle connection", 21.5, "KiB");
         report
     }
@@ -234,6 +273,6 @@ pub(super) mod tests {
         assert_eq!(report.ratio(("wire", "select, simple", 8), "columnseal", "direct"), Some(0.65));
         assert_eq!(report.ratio(("wire", "select, simple", 8), "columnseal", "nobody"), None);
         assert_eq!(report.loads("wire").len(), 3);
-        assert_eq!(report.json()["figures"].as_array().map(Vec::len), Some(21));
+        assert_eq!(report.json()["figures"].as_array().map(Vec::len), Some(24));
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{Figure, Report};
-use super::{bulk, columns, connections, targets, wire};
+use super::figures::{Figure, Pair, Report};
+use super::{bulk, columns, connections, documents, targets, wire};
 
 /// Headings of the sections, what the size is, and the contestants that others are measured against.
-const SECTIONS: [(&str, &str, &str, [&str; 2]); 4] = [
+const SECTIONS: [(&str, &str, &str, [&str; 2]); 5] = [
     (wire::SECTION, "Plain traffic", "clients", ["direct", "PgBouncer, session"]),
     (columns::SECTION, "Encrypted columns beside plain ones", "rows", ["direct, plain", "columnseal, plain"]),
+    (documents::SECTION, "Documents and text", "rows", ["direct, plain", "columnseal, plain"]),
     (bulk::SECTION, "Many rows", "encrypted columns of 20", ["direct", ""]),
     (connections::SECTION, "Connections", "clients", ["direct", "PgBouncer, session"]),
 ];
@@ -22,12 +23,22 @@ pub(super) fn write(report: &Report) -> String {
             continue;
         }
         _ = writeln!(out, "\n## {heading}\n");
-        table(report, section, size, over, &mut out);
+        if !report.loads(section).is_empty() {
+            table(report, section, size, over, &mut out);
+        }
+        pairs(report, section, &mut out);
         if !singles.is_empty() {
             out.push_str("\n| | |\n|---|---|\n");
         }
         for single in singles {
             _ = writeln!(out, "| {} | {} {} |", single.what, number(single.value), single.unit);
+        }
+        let notes: Vec<_> = report.notes.iter().filter(|(of, _)| *of == section).collect();
+        if !notes.is_empty() {
+            out.push('\n');
+        }
+        for (_, note) in notes {
+            _ = writeln!(out, "- {note}");
         }
     }
     let rows = targets::rows(report);
@@ -58,6 +69,23 @@ fn table(report: &Report, section: &str, size: &str, over: [&str; 2], out: &mut 
             let ratios: String = over.iter().map(ratio).collect();
             _ = writeln!(out, "| {load} | {at} | {} |{ratios}{}", row(figure), tail(figure));
         }
+    }
+}
+
+/// Plain columns and encrypted ones, side by side.
+fn pairs(report: &Report, section: &str, out: &mut String) {
+    let pairs: Vec<&Pair> = report.pairs.iter().filter(|pair| pair.section == section).collect();
+    if pairs.is_empty() {
+        return;
+    }
+    out.push_str("\n| | rows | plain | encrypted | encrypted / plain | |\n|---|---|---|---|---|---|\n");
+    for Pair { what, rows, values, unit, .. } in pairs {
+        let [plain, encrypted] = values.map(|value| value.map_or("-".into(), number));
+        let [Some(of), Some(over)] = [values[1], values[0]] else {
+            _ = writeln!(out, "| {what} | {rows} | {plain} | {encrypted} | - | {unit} |");
+            continue;
+        };
+        _ = writeln!(out, "| {what} | {rows} | {plain} | {encrypted} | {:.2} | {unit} |", of / over);
     }
 }
 
@@ -117,6 +145,14 @@ mod tests {
         );
         assert!(text.contains("| memory of an idle connection | 21.5 KiB |"));
         assert!(!text.contains("## Many rows"));
+        for line in [
+            "| @>, 1 row | 10000 | columnseal, encrypted | 300 | 1.00-1.00 | 0.33 | 0.43 | 3,333 | 3,333 | 3,333 | - | - |",
+            "| texts: index | 10000 | 100 | 250 | 2.50 | bytes a row |",
+            "| texts: other index | 10000 | 12.0 | - | - | bytes a row |",
+            "- something to know",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@
 mod bulk;
 mod columns;
 mod connections;
+mod contest;
+mod corpus;
+mod documents;
 mod figures;
 mod keys;
 mod loads;
@@ -11,6 +14,7 @@ mod markdown;
 mod pgbench;
 mod plot;
 mod process;
+mod searches;
 mod splice;
 mod stage;
 mod targets;
@@ -23,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::figures::Report;
 use self::stage::Stage;
+use super::output::Output;
 
 /// Measures and prints tables of ratios.
 #[derive(Args, Debug)]
@@ -48,6 +53,9 @@ pub(super) struct BenchArgs {
     /// Rounds; medians are printed
     #[arg(long, default_value_t = 3, value_parser = positive::<u32>)]
     rounds: u32,
+    /// Longest that a statement on columns or documents may take, in seconds: what takes longer is left out, and the tables say so
+    #[arg(long, default_value_t = 60, value_parser = positive::<u32>, value_name = "SECONDS")]
+    patience: u32,
     /// Scale of pgbench's tables, 100,000 rows each
     #[arg(long, default_value_t = 10, value_parser = positive::<u32>)]
     scale: u32,
@@ -66,6 +74,8 @@ enum Section {
     Wire,
     /// Lookups, ranges, LIKE, joins, sorts and groups on encrypted columns beside plain ones
     Columns,
+    /// Conditions on JSON and LIKE beside plain jsonb and pg_trgm, with sizes of columns and indexes; tables of 1,000,000 rows at most
+    Documents,
     /// SELECT of many rows and COPY both ways, with 0 to 20 encrypted columns
     Bulk,
     /// Rate of new connections, idle connections, start to first encrypted query
@@ -73,7 +83,8 @@ enum Section {
 }
 
 impl Section {
-    const ALL: [Section; 4] = [Section::Wire, Section::Columns, Section::Bulk, Section::Connections];
+    const ALL: [Section; 5] =
+        [Section::Wire, Section::Columns, Section::Documents, Section::Bulk, Section::Connections];
 }
 
 /// A benchmark of its own.
@@ -92,6 +103,11 @@ impl BenchArgs {
         if self.sections.is_empty() { &Section::ALL } else { &self.sections }
     }
 
+    /// Connections at once, but for idle ones.
+    fn most_clients(&self) -> u32 {
+        self.clients.iter().copied().max().unwrap_or(1)
+    }
+
     /// Whether a load is to be run.
     fn wants(&self, load: &str) -> bool {
         self.load.is_empty() || self.load.iter().any(|part| load.contains(part.as_str()))
@@ -106,17 +122,15 @@ fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<
 ///
 /// # Errors
 /// What could not be started or measured, in words.
-pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
+pub(super) async fn run(args: &BenchArgs, output: Output) -> Result<(), String> {
     match &args.only {
-        Some(Only::Keys(only)) => return keys::run(only, json).await,
+        Some(Only::Keys(only)) => return keys::run(only, output.json).await,
         Some(Only::Splice(only)) => return splice::run(only).await,
         None => {}
     }
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    if args.sections().contains(&Section::Connections) {
-        connections::prepare(args)?;
-    }
-    let mut stage = Stage::start().await?;
+    connections::prepare(args)?;
+    let mut stage = Stage::start(args.most_clients(), output).await?;
     let mut report = Report::new(&stage, args);
     // Not to leave the servers behind.
     let measured = tokio::select! {
@@ -126,7 +140,7 @@ pub(super) async fn run(args: &BenchArgs, json: bool) -> Result<(), String> {
     drop(stage);
     // What was measured until then is not lost.
     if measured.is_ok() || !report.figures.is_empty() {
-        report.publish(args.output.as_deref(), json)?;
+        report.publish(args.output.as_deref(), output.json)?;
     }
     measured
 }
@@ -136,6 +150,7 @@ async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Report) -> Re
         match section {
             Section::Wire => wire::measure(stage, args, report).await?,
             Section::Columns => columns::measure(stage, args, report).await?,
+            Section::Documents => documents::measure(stage, args, report).await?,
             Section::Bulk => bulk::measure(stage, args, report).await?,
             Section::Connections => connections::measure(stage, args, report).await?,
         }

@@ -30,6 +30,39 @@ pub(super) struct Run {
 pub(super) enum Script {
     BuiltIn(&'static str),
     File(PathBuf),
+    Needles(Needles),
+}
+
+/// One statement with many values for its `{x}`, of which each transaction takes one at random. pgbench makes no strings, but takes them as
+/// variables: so each value has a variable, and a script that names it.
+#[derive(Clone, Debug)]
+pub(super) struct Needles {
+    scripts: Vec<PathBuf>,
+    values: Vec<String>,
+}
+
+impl Needles {
+    /// Writes the scripts; pgbench takes 128 at most.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(super) fn write(stage: &Stage, sql: &str, values: Vec<String>) -> Result<Needles, String> {
+        let mut scripts = Vec::new();
+        for n in 0..values.len() {
+            let path = stage.dir.join(format!("needle-{n}.sql"));
+            let text = format!("{};\n", sql.replace("{x}", &format!(":x{n}")));
+            std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+            scripts.push(path);
+        }
+        Ok(Needles { scripts, values })
+    }
+
+    fn put<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for (n, (script, value)) in self.scripts.iter().zip(&self.values).enumerate() {
+            command.arg("-D").arg(format!("x{n}={value}")).arg("-f").arg(script);
+        }
+        command
+    }
 }
 
 /// One measurement.
@@ -45,11 +78,30 @@ pub(super) struct Sample {
     pub(super) peak: Option<u64>,
 }
 
+/// How PostgreSQL names the end of a statement that took too long.
+const TIMED_OUT: &str = "due to statement timeout";
+
 /// Runs pgbench by a way.
 ///
 /// # Errors
 /// It fails, or a transaction of it does.
 pub(super) fn run(stage: &Stage, way: Way, run: &Run) -> Result<Sample, String> {
+    with(stage, way, run, "")
+}
+
+/// As [`run`], with so many seconds for a statement: `None` where one took longer.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn within(stage: &Stage, way: Way, run: &Run, seconds: u32) -> Result<Option<Sample>, String> {
+    match with(stage, way, run, &format!("-c statement_timeout={seconds}s")) {
+        Ok(sample) => Ok(Some(sample)),
+        Err(error) if error.contains(TIMED_OUT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn with(stage: &Stage, way: Way, run: &Run, options: &str) -> Result<Sample, String> {
     let port = stage.port(way).ok_or_else(|| format!("{} is not there", way.name()))?;
     let logs = stage.dir.join("times");
     let _ = std::fs::remove_dir_all(&logs);
@@ -62,9 +114,14 @@ pub(super) fn run(stage: &Stage, way: Way, run: &Run) -> Result<Sample, String> 
     match &run.script {
         Script::BuiltIn(name) => command.args(["-b", name]),
         Script::File(path) => command.arg("-f").arg(path),
+        Script::Needles(needles) => needles.put(&mut command),
     };
     if run.connects {
         command.arg("-C");
+    }
+    if !options.is_empty() {
+        // PgBouncer takes none.
+        command.env("PGOPTIONS", options);
     }
     let pid = stage.pid(way);
     if let Some(pid) = pid {

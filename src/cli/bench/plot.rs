@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::figures::Report;
-use super::{bulk, columns, wire};
+use super::figures::{Pair, Report};
+use super::{bulk, columns, documents, wire};
 
 const WIDTH: f64 = 900.0;
 const COLOURS: [&str; 5] = ["#8a8f98", "#c9a227", "#d1495b", "#8d5a97", "#1f7a8c"];
@@ -21,7 +21,13 @@ pub(super) fn all(report: &Report) -> Vec<(String, String)> {
         plots.push((format!("wire-{size}.svg"), ratios(report, wire::SECTION, size, "direct", &title)));
     }
     if !report.loads(columns::SECTION).is_empty() {
-        plots.push(("columns.svg".to_owned(), times(report)));
+        plots.push(("columns.svg".to_owned(), times(report, columns::SECTION)));
+    }
+    if !report.loads(documents::SECTION).is_empty() {
+        plots.push(("documents.svg".to_owned(), times(report, documents::SECTION)));
+    }
+    if let Some(rows) = report.pairs.iter().map(|pair| pair.rows).max() {
+        plots.push(("documents-sizes.svg".to_owned(), sizes(report, rows)));
     }
     if !report.loads(bulk::SECTION).is_empty() {
         plots.push(("bulk.svg".to_owned(), rows(report)));
@@ -74,7 +80,9 @@ fn rows(report: &Report) -> String {
 }
 
 fn bars(bars: &Bars) -> String {
-    let (left, top, thick, gap) = (190.0, 78.0, 15.0, 16.0);
+    let (top, thick, gap) = (78.0, 15.0, 16.0);
+    let longest = bars.groups.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let left = (7.0 * longest as f64 + 20.0).max(190.0);
     let most = bars.groups.iter().flat_map(|(_, b)| b).flatten().fold(bars.one, |most, b| most.max(*b)).max(1e-9);
     let scale = (WIDTH - left - 80.0) / most;
     let mut body = String::new();
@@ -113,17 +121,30 @@ fn bars(bars: &Bars) -> String {
 }
 
 /// Times of each load on plain and encrypted columns, one above the other.
-fn times(report: &Report) -> String {
-    let ways = report.ways(columns::SECTION);
+fn times(report: &Report, section: &str) -> String {
+    let ways = report.ways(section);
     let group = |(load, size): (String, u32)| {
-        let place = (columns::SECTION, load.as_str(), size);
-        let time = |way: &&str| Some(report.at(place, way)?.times()[0] / report.at(place, "direct, plain")?.times()[0]);
+        let place = (section, load.as_str(), size);
+        let time = |way: &&str| {
+            let ratio = report.at(place, way)?.times()[0] / report.at(place, "direct, plain")?.times()[0];
+            // pgbench gives 0 where the answer was there before it looked at the clock, as on a machine that has much else to do.
+            ratio.is_finite().then_some(ratio)
+        };
         let bars = ways.iter().map(time).collect();
         (format!("{load}, {}", short(size)), bars)
     };
-    let groups = report.loads(columns::SECTION).into_iter().map(group).collect();
+    let groups = report.loads(section).into_iter().map(group).collect();
     let title = "Median time of a statement, as a multiple of the direct one on plain columns".to_owned();
     bars(&Bars { title, names: owned(&ways), groups, one: 1.0, unit: "" })
+}
+
+/// What the columns and indexes of the largest tables take.
+fn sizes(report: &Report, rows: u32) -> String {
+    let weighs = |pair: &&Pair| pair.rows == rows && pair.unit == documents::WEIGHT;
+    let group = |pair: &Pair| (pair.what.clone(), pair.values.to_vec());
+    let groups = report.pairs.iter().filter(weighs).map(group).collect();
+    let title = format!("Bytes a row, tables of {} rows", short(rows));
+    bars(&Bars { title, names: owned(&["plain", "encrypted"]), groups, one: 0.0, unit: " B" })
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -160,7 +181,7 @@ fn page(title: &str, names: &[String], height: f64, body: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -169,14 +190,24 @@ mod tests {
     use crate::cli::bench::figures::tests::sample;
 
     #[test]
+    fn a_time_of_nothing_is_no_measure() {
+        let mut report = sample();
+        report.figures.iter_mut().flat_map(|figure| &mut figure.samples).for_each(|sample| sample.times = [0.0; 3]);
+        let (_, svg) = all(&report).swap_remove(2);
+        assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.contains(">-<"), "{svg}");
+    }
+
+    #[test]
     fn each_section_with_figures_has_its_plots() {
         let plots = all(&sample());
         let names: Vec<&str> = plots.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["wire-1.svg", "wire-8.svg", "columns.svg"]);
+        assert_eq!(names, ["wire-1.svg", "wire-8.svg", "columns.svg", "documents.svg", "documents-sizes.svg"]);
         for (name, svg) in &plots {
             assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{name}:\n{svg}");
         }
         assert!(plots[1].1.contains(">0.65<"), "{}", plots[1].1);
         assert!(plots[2].1.contains(">1.32<") && plots[2].1.contains("lookup, 100k"), "{}", plots[2].1);
+        assert!(plots[3].1.contains(">3.00<") && plots[3].1.contains("@&gt;, 1 row, 10k"), "{}", plots[3].1);
+        assert!(plots[4].1.contains(">250.00 B<") && plots[4].1.contains(">-<"), "{}", plots[4].1);
     }
 }

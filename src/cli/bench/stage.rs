@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use columnseal::config::Environment;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use crate::cli::output::Output;
 
 /// How long a started server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,7 +18,7 @@ pub(super) const DATABASE: &str = "postgres";
 /// The role of it all, a superuser.
 pub(super) const ROLE: &str = "bench";
 const PGBOUNCER: &str = "/usr/sbin/pgbouncer";
-/// Connections that PostgreSQL allows.
+/// Connections that PostgreSQL allows at least.
 const CONNECTIONS: u32 = 600;
 
 /// A way to the database.
@@ -67,14 +69,15 @@ pub(super) struct Stage {
     metrics: u16,
     children: Vec<Child>,
     postgres: bool,
+    output: Output,
 }
 
 impl Stage {
-    /// Starts everything.
+    /// Starts everything, for so many clients at once.
     ///
     /// # Errors
     /// What could not be started, in words.
-    pub(super) async fn start() -> Result<Stage, String> {
+    pub(super) async fn start(clients: u32, output: Output) -> Result<Stage, String> {
         let dir = std::env::temp_dir().join(format!("columnseal-bench-{}", std::process::id()));
         // A folder of its own: PostgreSQL's account is to own it.
         std::fs::create_dir(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
@@ -87,8 +90,11 @@ impl Stage {
             metrics: free_port()?,
             children: Vec::new(),
             postgres: false,
+            output,
         };
-        let direct = stage.start_postgres()?;
+        // Each PgBouncer keeps what it has opened.
+        let connections = clients.saturating_mul(4).saturating_add(100).max(CONNECTIONS);
+        let direct = stage.start_postgres(connections)?;
         stage.posts.push(Post { way: Way::Direct, port: direct, pid: None });
         let listen = free_port()?;
         stage
@@ -96,7 +102,7 @@ impl Stage {
             .await?;
         for (way, mode) in [(Way::Session, "session"), (Way::Transaction, "transaction")] {
             if Path::new(PGBOUNCER).exists() {
-                let (port, mut command) = stage.pgbouncer(mode, direct, CONNECTIONS / 2)?;
+                let (port, mut command) = stage.pgbouncer(mode, direct, clients.max(CONNECTIONS / 2))?;
                 stage.spawn(way, port, &mut command).await?;
             }
         }
@@ -174,7 +180,39 @@ impl Stage {
         row.try_get(0).map_err(|e| say(&e))
     }
 
-    fn start_postgres(&mut self) -> Result<u16, String> {
+    /// Every row that a query gives by a way, as text, sorted.
+    pub(super) async fn rows(&self, way: Way, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        let answer = self.connect(way).await?.simple_query(sql).await.map_err(|e| say(&e))?;
+        let row = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|n| row.get(n).map(str::to_owned)).collect()),
+            _ => None,
+        };
+        let mut rows: Vec<Vec<Option<String>>> = answer.iter().filter_map(row).collect();
+        rows.sort();
+        Ok(rows)
+    }
+
+    /// Makes pg_trgm usable, where PostgreSQL has it.
+    pub(super) async fn trigrams(&self) -> Result<bool, String> {
+        let found = "SELECT count(*)::float8 FROM pg_available_extensions WHERE name = 'pg_trgm'";
+        if self.number(found).await? == 0.0 {
+            return Ok(false);
+        }
+        self.execute(Way::Direct, "CREATE EXTENSION IF NOT EXISTS pg_trgm").await?;
+        Ok(true)
+    }
+
+    /// Says on standard error what is being done.
+    pub(super) fn tell(&self, text: &str) {
+        self.output.note(text);
+    }
+
+    /// Removes a file that [`Stage::file`] made, for the room that it takes.
+    pub(super) fn remove(&self, file: &Path) {
+        let _ = std::fs::remove_file(file);
+    }
+
+    fn start_postgres(&mut self, connections: u32) -> Result<u16, String> {
         let port = free_port()?;
         let data = self.dir.join("postgres");
         if is_root() {
@@ -188,12 +226,13 @@ impl Stage {
             "listen_addresses=127.0.0.1",
             "shared_buffers=1GB",
             "max_wal_size=4GB",
+            "maintenance_work_mem=512MB",
             "synchronous_commit=off",
             "autovacuum=off",
         ]
         .map(|line| format!("-c {line} "))
         .concat();
-        let options = format!("-p {port} -k {} -c max_connections={CONNECTIONS} {conf}", self.dir.display());
+        let options = format!("-p {port} -k {} -c max_connections={connections} {conf}", self.dir.display());
         let log = self.dir.join("postgres.log");
         run(self
             .as_postgres("pg_ctl")

@@ -26,6 +26,12 @@ pub(super) async fn measure(stage: &mut Stage, args: &BenchArgs, report: &mut Re
                     if way == Way::Transaction && load.names_statements() {
                         continue;
                     }
+                    stage.tell(&format!(
+                        "{SECTION}, {clients} clients: {}, {}, round {}",
+                        load.name,
+                        way.name(),
+                        round + 1
+                    ));
                     let run = Run {
                         protocol: load.protocol,
                         script: load.script(stage)?,
