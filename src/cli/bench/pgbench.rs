@@ -78,6 +78,8 @@ pub(super) struct Sample {
     pub(super) peak: Option<u64>,
 }
 
+/// Seconds after which a run in which nothing was done is not made longer.
+const LONGEST: u32 = 60;
 /// How PostgreSQL names the end of a statement that took too long.
 const TIMED_OUT: &str = "due to statement timeout";
 
@@ -102,23 +104,26 @@ pub(super) fn within(stage: &Stage, way: Way, run: &Run, seconds: u32) -> Result
 }
 
 fn with(stage: &Stage, way: Way, run: &Run, options: &str) -> Result<Sample, String> {
+    let mut seconds = run.seconds;
+    loop {
+        match once(stage, way, &Run { seconds, ..run.clone() }, options)? {
+            Some(sample) => return Ok(sample),
+            // pgbench's time begins before its clients have connected, which many may not have done by its end.
+            None if seconds < LONGEST => seconds = seconds.saturating_mul(4),
+            None => return Err(format!("{}: {} clients did nothing in {seconds} s", way.name(), run.clients)),
+        }
+    }
+}
+
+/// One run of pgbench; `None` where it did nothing.
+fn once(stage: &Stage, way: Way, run: &Run, options: &str) -> Result<Option<Sample>, String> {
     let port = stage.port(way).ok_or_else(|| format!("{} is not there", way.name()))?;
     let logs = stage.dir.join("times");
     let _ = std::fs::remove_dir_all(&logs);
     std::fs::create_dir_all(&logs).map_err(|e| e.to_string())?;
     let mut command = Command::new(stage.bin.join("pgbench"));
-    command.args(["-n", "-h", "127.0.0.1", "-U", ROLE, "-M", run.protocol, "-p"]).arg(port.to_string());
-    command.arg("-c").arg(run.clients.to_string()).arg("-j").arg(run.clients.min(2).to_string());
-    command.arg("-T").arg(run.seconds.to_string()).arg("-s").arg(run.scale.to_string());
-    command.arg("-l").arg("--log-prefix").arg(logs.join("run"));
-    match &run.script {
-        Script::BuiltIn(name) => command.args(["-b", name]),
-        Script::File(path) => command.arg("-f").arg(path),
-        Script::Needles(needles) => needles.put(&mut command),
-    };
-    if run.connects {
-        command.arg("-C");
-    }
+    command.arg("-p").arg(port.to_string()).arg("-l").arg("--log-prefix").arg(logs.join("run"));
+    run.put(&mut command);
     if !options.is_empty() {
         // PgBouncer takes none.
         command.env("PGOPTIONS", options);
@@ -128,15 +133,33 @@ fn with(stage: &Stage, way: Way, run: &Run, options: &str) -> Result<Sample, Str
         process::forget_peak(pid);
     }
     let before = pid.map(process::usage).unwrap_or_default();
-    let printed = stage::output({
-        command.arg(DATABASE);
-        command
-    })?;
+    let printed = stage::output(command)?;
     let after = pid.map(process::usage).unwrap_or_default();
-    let sample = Sample { rate: rate(&printed)?, times: times(&logs)?, ..Sample::default() };
     let count = count(&printed)?;
+    if count == 0.0 {
+        return Ok(None);
+    }
+    let sample = Sample { rate: rate(&printed)?, times: times(&logs)?, ..Sample::default() };
     let used = |before: Usage, after: Usage| (after.cpu - before.cpu) * 1e6 / (count * f64::from(run.statements));
-    Ok(Sample { cpu: pid.map(|_| used(before, after)), peak: pid.map(|_| after.peak), ..sample })
+    Ok(Some(Sample { cpu: pid.map(|_| used(before, after)), peak: pid.map(|_| after.peak), ..sample }))
+}
+
+impl Run {
+    /// All that pgbench is told but where to connect.
+    fn put(&self, command: &mut Command) {
+        command.args(["-n", "-h", "127.0.0.1", "-U", ROLE, "-M", self.protocol]);
+        command.arg("-c").arg(self.clients.to_string()).arg("-j").arg(self.clients.min(2).to_string());
+        command.arg("-T").arg(self.seconds.to_string()).arg("-s").arg(self.scale.to_string());
+        match &self.script {
+            Script::BuiltIn(name) => command.args(["-b", name]),
+            Script::File(path) => command.arg("-f").arg(path),
+            Script::Needles(needles) => needles.put(command),
+        };
+        if self.connects {
+            command.arg("-C");
+        }
+        command.arg(DATABASE);
+    }
 }
 
 /// `tps = 1234.5 (...)`.
@@ -147,8 +170,7 @@ fn rate(printed: &str) -> Result<f64, String> {
 /// `number of transactions actually processed: 1234`.
 fn count(printed: &str) -> Result<f64, String> {
     after(printed, "number of transactions actually processed: ")
-        .filter(|count| *count > 0.0)
-        .ok_or_else(|| format!("pgbench did nothing:\n{printed}"))
+        .ok_or_else(|| format!("pgbench gave no count:\n{printed}"))
 }
 
 fn after(printed: &str, name: &str) -> Option<f64> {
@@ -181,7 +203,8 @@ mod tests {
     fn what_pgbench_prints_is_read() {
         let printed = "pgbench (15.18)\nnumber of transactions actually processed: 1234/0\ntps = 617.25 (without initial connection time)\n";
         assert_eq!((rate(printed), count(printed)), (Ok(617.25), Ok(1234.0)));
-        assert!(rate("failed").is_err() && count("number of transactions actually processed: 0\n").is_err());
+        assert!(rate("failed").is_err() && count("failed").is_err());
+        assert_eq!(count("number of transactions actually processed: 0\n"), Ok(0.0));
         assert_eq!(quantile(&[1.0, 2.0, 3.0], 0.5), 2.0);
         assert_eq!(quantile(&[1.0, 2.0, 3.0], 0.999), 3.0);
         assert_eq!(quantile(&[], 0.5), 0.0);
