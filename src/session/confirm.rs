@@ -5,7 +5,7 @@ use super::own::Description;
 use crate::schema::catalog::{Catalog, EncType, Oid};
 use crate::schema::routine::RECORD;
 use crate::sql::formula::Input;
-use crate::sql::plan::{Confirmed, OutColumn, Param, Plan, Role, Source};
+use crate::sql::plan::{Confirmed, Of, OutColumn, Param, Plan, Role, Source};
 use crate::wire::error::PgError;
 use crate::wire::frame::HEADER;
 use crate::wire::server::{Field, RowDescription, row_description};
@@ -165,7 +165,12 @@ fn rows(planned: Option<&[OutColumn]>, said: Option<&[u8]>, catalog: &Catalog) -
 /// The column as the client is told of it.
 fn told<'a>(column: &OutColumn, mut field: Field<'a>, catalog: &Catalog) -> Result<Field<'a>, PgError> {
     if let OutColumn::Finished(finish) = column {
-        if field.type_oid != finish.value.array_oid {
+        let gathered = match &finish.of {
+            Of::Value(enc) => enc.array_oid,
+            Of::Formula(formula) if formula.gathers() => RECORD_ARRAY,
+            Of::Formula(formula) => formula.sealed().next().map_or(0, |(enc, _)| enc.array_oid),
+        };
+        if field.type_oid != gathered {
             return Err(errors::disagreement("the type of a result column"));
         }
         let result = finish.result();

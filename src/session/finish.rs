@@ -8,12 +8,14 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::errors;
-use super::roles::Sight;
+use super::formula;
+use super::roles::{Sight, Viewer};
 use super::rows::{FETCH_MAX, Missing, Opener, RowFault, Seen, key_for};
+use super::seal;
 use super::state::State;
 use crate::crypto::envelope::Header;
 use crate::keys::Ring;
-use crate::sql::plan::{Finish, Then};
+use crate::sql::plan::{Finish, Of, Then};
 use crate::wire::error::PgError;
 use crate::wire::sqlstate::SqlState;
 use crate::wire::value::{self, Elements, Format, Means, Running, ValueError};
@@ -30,9 +32,38 @@ const BYTEA: u32 = 17;
 /// How an aggregate reaches the client.
 pub(super) struct Finished {
     pub(super) finish: Arc<Finish>,
-    pub(super) sight: Sight,
+    /// By value of a row; `None` of plain ones.
+    sights: Box<[Option<Sight>]>,
     /// The format that the client asked for.
     pub(super) format: Format,
+}
+
+impl Finished {
+    /// As this role may see it.
+    pub(super) fn seen_by(viewer: &Viewer, finish: &Arc<Finish>, format: Format) -> Result<Finished, PgError> {
+        let sights = match &finish.of {
+            Of::Value(enc) => [Some(seal::sight(viewer, enc, &finish.column)?)].into(),
+            Of::Formula(formula) => formula::sights(viewer, formula)?,
+        };
+        Ok(Finished { finish: Arc::clone(finish), sights, format })
+    }
+
+    /// The next row of a group; what the role does not see as it is, is NULL. `None`: there is no other.
+    fn next<'g>(
+        &self,
+        elements: &mut Elements,
+        group: &'g [u8],
+        row: &mut Vec<Option<&'g [u8]>>,
+    ) -> Result<Option<()>, ValueError> {
+        row.clear();
+        for sight in &self.sights {
+            let Some(item) = elements.next(group)? else {
+                return if row.is_empty() { Ok(None) } else { Err(ValueError::short()) };
+            };
+            row.push(item.filter(|_| sight.is_none_or(|sight| sight == Sight::Whole)));
+        }
+        Ok(Some(()))
+    }
 }
 
 /// Aggregates of the row at hand, as far as they are computed.
@@ -47,14 +78,15 @@ pub(super) struct Progress {
 /// One that is computed. `None`: it is NULL.
 struct Done {
     index: usize,
-    opened: u64,
+    opened: Box<[u64]>,
     value: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// One that is being computed.
 struct Now {
     index: usize,
-    opened: u64,
+    /// By value of a row.
+    opened: Box<[u64]>,
     elements: Elements,
     running: Running,
 }
@@ -91,7 +123,10 @@ impl Opener<'_> {
             }
         };
         let done = &self.state.progress.done[known];
-        self.state.tally.opened_many(&cell.finish.value, done.opened);
+        let counts = done.opened.iter().zip(&cell.sights).filter(|(_, sight)| sight.is_some());
+        for ((enc, _), (count, _)) in cell.finish.sealed().into_iter().zip(counts) {
+            self.state.tally.opened_many(enc, *count);
+        }
         plaintext.clear();
         match &done.value {
             None => Ok(Seen::Null),
@@ -118,32 +153,51 @@ impl Opener<'_> {
                 if element != BYTEA {
                     return Err(errors::unreadable(column, row).into());
                 }
-                Now { index, opened: 0, elements, running: cell.finish.aggregate.begin() }
+                Now {
+                    index,
+                    opened: cell.sights.iter().map(|_| 0).collect(),
+                    elements,
+                    running: cell.finish.aggregate.begin(),
+                }
             }
         };
-        // To a role that sees NULL in place of each value, it is an aggregate of NULLs.
-        let mut left = if cell.sight == Sight::Whole { PART } else { usize::MAX };
+        let (mut left, mut items) = (PART, Vec::with_capacity(cell.sights.len()));
         loop {
             let before = now.elements;
-            let item = match now.elements.next(group).map_err(unreadable)? {
-                None => break,
-                Some(None) => continue,
-                Some(Some(_)) if cell.sight != Sight::Whole => continue,
-                Some(Some(item)) => item,
-            };
-            let outcome = match left {
-                0 => Err(RowFault::Pause),
-                _ => self.open_one((&cell.finish.value, column), Some(item), plaintext).map(drop),
-            };
-            if let Err(stop) = outcome {
-                now.elements = before;
-                self.state.progress.moved |= left < PART;
-                self.state.progress.now = Some(now);
-                return Err(stop);
+            if cell.next(&mut now.elements, group, &mut items).map_err(unreadable)?.is_none() {
+                break;
             }
+            // To a role that sees NULL in place of each value, it is an aggregate of NULLs.
+            if items.iter().all(Option::is_none) && matches!(cell.finish.of, Of::Value(_)) {
+                continue;
+            }
+            let outcome = match (&cell.finish.of, left) {
+                (_, 0) => Err(RowFault::Pause),
+                (Of::Value(enc), _) => self.open_one((enc, column), items[0], plaintext).map(|_| true),
+                (Of::Formula(formula), _) => {
+                    self.computed_of(formula, (&cell.sights, &items), false, plaintext).map(|result| {
+                        let known = result.is_some();
+                        result.into_iter().for_each(|value| *plaintext = value);
+                        known
+                    })
+                }
+            };
+            let known = match outcome {
+                Ok(known) => known,
+                Err(stop) => {
+                    now.elements = before;
+                    self.state.progress.moved |= left < PART;
+                    self.state.progress.now = Some(now);
+                    return Err(stop);
+                }
+            };
             left -= 1;
-            now.opened += 1;
-            now.running.add(plaintext).map_err(fault)?;
+            for (count, item) in now.opened.iter_mut().zip(&items) {
+                *count += u64::from(item.is_some());
+            }
+            if known {
+                now.running.add(plaintext).map_err(fault)?;
+            }
         }
         let value = concluded(&cell.finish, &now.running, &self.portal.settings).map_err(fault)?;
         Ok(Done { index, opened: now.opened, value })
@@ -214,14 +268,15 @@ pub(super) fn missing(
     group: &[u8],
     wanted: &mut Vec<Missing>,
 ) {
-    if finished.sight != Sight::Whole || state.progress.done.iter().any(|done| done.index == index) {
+    if state.progress.done.iter().any(|done| done.index == index) {
         return;
     }
     let reached = state.progress.now.as_ref().filter(|now| now.index == index).map(|now| now.elements);
     let Some(mut elements) = reached.or_else(|| Some(Elements::of(group).ok()?.1)) else { return };
     let mut last = None;
-    for _ in 0..AHEAD {
+    for sight in finished.sights.iter().cycle().take(AHEAD) {
         let Ok(Some(item)) = elements.next(group) else { return };
+        let item = item.filter(|_| *sight == Some(Sight::Whole));
         let Some(header) = item.and_then(|item| Header::parse(item).ok()) else { continue };
         let name = (header.kref, header.key_id);
         if last == Some(name) || wanted.contains(&name) {

@@ -12,7 +12,7 @@ use super::rows::{Missing, Opener, RowFault, Seen};
 use super::seal::{self, Raw};
 use crate::crypto::envelope::Header;
 use crate::sql::formula::{Expr, Formula, Input};
-use crate::sql::plan::{OutColumn, Role};
+use crate::sql::plan::{Of, OutColumn, Role};
 use crate::wire::error::PgError;
 use crate::wire::value::{self, Format, Letters, Means, Parts, PlainType, Settings, Sort, ValueError};
 
@@ -31,12 +31,7 @@ pub(super) struct Computed {
 impl Computed {
     /// As this role may see it.
     pub(super) fn seen_by(viewer: &Viewer, formula: &Arc<Formula>, format: Format) -> Result<Computed, PgError> {
-        let sight = |input: &Input| match input {
-            Input::Sealed { enc, column } => seal::sight(viewer, enc, column).map(Some),
-            Input::Plain(_) => Ok(None),
-        };
-        let sights = formula.inputs.iter().map(sight).collect::<Result<_, _>>()?;
-        Ok(Computed { formula: Arc::clone(formula), sights, format })
+        Ok(Computed { formula: Arc::clone(formula), sights: sights(viewer, formula)?, format })
     }
 
     /// Envelopes and plain values of one row, by input; those that are not to be opened left out. `None`: it is none of ours.
@@ -68,6 +63,15 @@ impl Computed {
     }
 }
 
+/// How a role sees the values that something is computed of, by input; `None` of plain ones.
+pub(super) fn sights(viewer: &Viewer, formula: &Formula) -> Result<Box<[Option<Sight>]>, PgError> {
+    let sight = |input: &Input| match input {
+        Input::Sealed { enc, column } => seal::sight(viewer, enc, column).map(Some),
+        Input::Plain(_) => Ok(None),
+    };
+    formula.inputs.iter().map(sight).collect()
+}
+
 /// What expressions are computed with beside the values of a row.
 pub(super) struct Held {
     /// By parameter of the plan, in their stored form.
@@ -85,7 +89,12 @@ pub(super) fn held(
     settings: &Settings,
     letters: Option<&Arc<Letters>>,
 ) -> Result<Option<Arc<Held>>, PgError> {
-    if !prepared.plan.columns.iter().flatten().any(|column| matches!(column, OutColumn::Computed(_))) {
+    let computes = |column: &OutColumn| match column {
+        OutColumn::Computed(_) => true,
+        OutColumn::Finished(finish) => matches!(finish.of, Of::Formula(_)),
+        _ => false,
+    };
+    if !prepared.plan.columns.iter().flatten().any(computes) {
         return Ok(None);
     }
     let mut values = Vec::with_capacity(raws.len());
@@ -124,15 +133,39 @@ impl Opener<'_> {
         let (row, formula) = (self.row, &*cell.formula);
         let unreadable = || RowFault::from(errors::unreadable(&formula.column, row));
         let parts = cell.parts(bytes).ok_or_else(unreadable)?;
+        Ok(match self.computed_of(formula, (&cell.sights, &parts), true, plaintext)? {
+            None => Seen::Null,
+            Some(result) => {
+                plaintext.clear();
+                plaintext.extend_from_slice(&result);
+                Seen::Opened
+            }
+        })
+    }
+
+    /// Opens the values of one row and computes what is computed of them, in its stored form; `None` is NULL. `tell`: the audit is told now
+    /// of what was opened.
+    pub(super) fn computed_of(
+        &mut self,
+        formula: &Formula,
+        (sights, parts): (&[Option<Sight>], &[Option<&[u8]>]),
+        tell: bool,
+        plaintext: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, RowFault> {
+        let row = self.row;
+        let unreadable = || RowFault::from(errors::unreadable(&formula.column, row));
         let mut inputs = Vec::with_capacity(parts.len());
-        for ((part, sight), input) in parts.into_iter().zip(&cell.sights).zip(&formula.inputs) {
-            let Some(part) = part else {
+        for ((part, sight), input) in parts.iter().zip(sights).zip(&formula.inputs) {
+            let Some(part) = *part else {
                 inputs.push(None);
                 continue;
             };
             match (input, sight) {
                 (Input::Sealed { enc, column }, Some(sight)) => {
-                    self.unseal((enc, *sight, column.as_str()), Some(part), plaintext)?;
+                    self.open_one((enc, column.as_str()), Some(part), plaintext)?;
+                    if tell {
+                        self.state.tally.opened(enc, *sight != Sight::Whole);
+                    }
                     if let Sight::Masked(mask) = sight {
                         roles::mask(*mask, plaintext);
                     }
@@ -151,14 +184,10 @@ impl Opener<'_> {
         let values = held.map_or(&[][..], |held| &held.values);
         let result = Row { inputs: &inputs, values, means }.compute(&formula.expr);
         let result = result.map_err(|fault| errors::unprintable(&fault, &formula.column, row))?;
-        Ok(match result {
-            None => Seen::Null,
-            Some(result) => {
-                plaintext.clear();
-                plaintext.extend_from_slice(&result);
-                Seen::Opened
-            }
-        })
+        Ok(result.map(|value| match value {
+            Value::At(bytes) => Zeroizing::new(bytes.to_vec()),
+            Value::Made(bytes) => bytes,
+        }))
     }
 }
 

@@ -19,10 +19,9 @@ use super::own::Answer;
 use super::prepared::{Bound, Prepared, Statement, Turning};
 use super::roles::Sight;
 use super::{Fault, Session, errors, seal};
-use crate::schema::catalog::{Oid, Standing};
+use crate::schema::catalog::{EncType, Oid, Standing};
 use crate::sql;
 use crate::sql::execute::Execute;
-use crate::sql::formula::Input;
 use crate::sql::own::Wish;
 use crate::sql::pattern::Search;
 use crate::sql::plan::{Action, Analysis, BuiltValue, Effects, OutColumn, Param, Plan, Source, Written};
@@ -377,19 +376,14 @@ where
         if let Some(value) = plan.built.iter().find(hidden) {
             return Some(errors::unreadable_for(&viewer.role, &value.column, &value.enc.def.name));
         }
+        let denied = |(enc, column): (&Arc<EncType>, &str)| {
+            let none = viewer.rule.sight(enc).is_none();
+            none.then(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))
+        };
         plan.columns.iter().flatten().find_map(|column| match column {
-            OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) if viewer.rule.sight(enc).is_none() => {
-                Some(errors::unreadable_for(&viewer.role, name, &enc.def.name))
-            }
-            OutColumn::Computed(formula) => formula.inputs.iter().find_map(|input| match input {
-                Input::Sealed { enc, column } if viewer.rule.sight(enc).is_none() => {
-                    Some(errors::unreadable_for(&viewer.role, column, &enc.def.name))
-                }
-                _ => None,
-            }),
-            OutColumn::Finished(finish) if viewer.rule.sight(&finish.value).is_none() => {
-                Some(errors::unreadable_for(&viewer.role, &finish.column, &finish.value.def.name))
-            }
+            OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => denied((enc, name)),
+            OutColumn::Computed(formula) => formula.sealed().find_map(denied),
+            OutColumn::Finished(finish) => finish.sealed().into_iter().find_map(denied),
             _ => None,
         })
     }

@@ -251,11 +251,9 @@ fn open_portal(
         OutColumn::Computed(formula) => {
             Computed::seen_by(viewer, formula, given.result_format(prepared, i)).map(Cell::Computed)
         }
-        OutColumn::Finished(finish) => Ok(Cell::Finished(Finished {
-            finish: Arc::clone(finish),
-            sight: sight(viewer, &finish.value, &finish.column)?,
-            format: given.result_format(prepared, i),
-        })),
+        OutColumn::Finished(finish) => {
+            Finished::seen_by(viewer, finish, given.result_format(prepared, i)).map(Cell::Finished)
+        }
         OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => Ok(Cell::Sealed {
             enc: Arc::clone(enc),
             sight: sight(viewer, enc, name)?,

@@ -112,7 +112,8 @@ pub(super) struct Analyzer<'a> {
     /// Encrypted values that the result holds within JSON.
     pub(super) marked: super::built::Marked,
     /// Aggregates that the proxy computes.
-    pub(super) finishes: Vec<Finish>,
+    /// Aggregates that the proxy computes, and of which of the `formulas`.
+    pub(super) finishes: Vec<(Finish, Option<usize>)>,
     /// Expressions that the proxy computes.
     pub(super) formulas: Vec<Formula>,
     /// Conditions that every row of the result must meet, by their location in the tree.

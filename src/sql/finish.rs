@@ -5,19 +5,23 @@
 //! sum(e) FILTER (WHERE c)   =>   array_agg((e).c) FILTER (WHERE c)
 //! COALESCE(avg(e), 0)       =>   COALESCE(array_agg((e).c), '{}')
 //! round(avg(e), 2)          =>   (array_agg((e).c))
+//! sum(e * n)                =>   array_agg(ARRAY[(e).c, int4send(n)])
 //! ```
 //!
 //! Such a column goes through subqueries, CTEs and LATERAL to the output; any other use of it is refused.
+
+use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AConst, CoalesceExpr, FuncCall, Node, ResTarget, TypeCast, a_const};
 
 use super::analyzer::Analyzer;
 use super::built::{Built, Kind, Made, only_selected};
+use super::computable::computes;
 use super::expr::{Enc, Val};
 use super::lex;
 use super::literal;
-use super::plan::{Finish, Then};
+use super::plan::{Finish, Of, Then};
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Found, Scope};
 use super::tree;
@@ -58,6 +62,7 @@ pub(super) fn follows(node: &Node, scope: &Scope<'_>) -> bool {
 fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
     match tree::kind(node) {
         Some(NodeEnum::FuncCall(call)) if after(call) => call.args.first().is_some_and(|arg| finishes(arg, scope)),
+        Some(NodeEnum::FuncCall(call)) if aggregate(call).is_some() && is_of_expression(call, scope) => true,
         Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first().and_then(tree::kind)) {
             (None | Some(Function::Min | Function::Max), _) => false,
             (_, Some(NodeEnum::ColumnRef(column))) => {
@@ -69,6 +74,11 @@ fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
         Some(NodeEnum::CoalesceExpr(expr)) => expr.args.first().is_some_and(|arg| finishes(arg, scope)),
         _ => false,
     }
+}
+
+/// Its argument is one that the proxy computes.
+fn is_of_expression(call: &FuncCall, scope: &Scope<'_>) -> bool {
+    call.args.first().is_some_and(|arg| computes(arg, scope))
 }
 
 impl Analyzer<'_> {
@@ -84,6 +94,9 @@ impl Analyzer<'_> {
 
     fn aggregate_of(&mut self, call: &FuncCall, (name, function): (&str, Function), scope: &Scope<'_>) -> Result<Made> {
         let [arg] = call.args.as_slice() else { return Ok(Made::Val(Val::Plain)) };
+        if self.is_computed(arg, scope) {
+            return self.aggregate_of_expression(call, (name, function), scope);
+        }
         let enc = match self.expr(arg, scope)? {
             Val::Enc(enc) => enc,
             val => {
@@ -102,38 +115,42 @@ impl Analyzer<'_> {
         if extreme && (enc.ty.def.terms.ord || !matches!(gives, Gives::Type(_))) {
             return self.extreme(call, name, enc, scope).map(Made::Val);
         }
-        match gives {
-            Gives::Type(_) => {}
-            Gives::Nothing => {
-                let message = format!("function {name}({}) does not exist", plain.sql_name());
-                return Err(refuse::with(refuse::UNDEFINED_FUNCTION, message).at(at));
-            }
-            Gives::Other => {
-                let construct = format!("function {name} of {}", plain.sql_name());
-                return Err(refuse::on_column(&construct, &enc.column).hint("Compute it on the values read.").at(at));
-            }
-        }
-        if call.over.is_some() {
-            return Err(refuse::on_column(&format!("{name} OVER (...)"), &enc.column)
-                .hint("Without OVER it works, also with GROUP BY and FILTER.")
-                .at(at));
-        }
-        if call.agg_distinct && (!function.takes_distinct(plain) || !call.agg_order.is_empty()) {
-            return Err(refuse::on_column(&format!("this form of {name}(DISTINCT ...)"), &enc.column)
-                .hint("Select the distinct values, and compute on them.")
-                .at(at));
-        }
-        self.gather(call, (name, function), enc, scope)
+        may_finish(call, (name, function), plain, &enc.column).map_err(|refusal| refusal.at(at))?;
+        self.gather(call, scope)?;
+        self.kept(&enc);
+        self.edits.wrap(enc.span, "(", ").c");
+        let aggregate = Aggregate { function, plain, distinct: call.agg_distinct };
+        let column = format!("{name}({})", enc.column);
+        self.finishes.push((Finish { of: Of::Value(enc.ty), aggregate, then: Vec::new(), column }, None));
+        let kind = Kind::Finished(self.finishes.len() - 1);
+        Ok(Made::Built(Built { kind, column: enc.column }))
     }
 
-    /// What gathers the values.
-    fn gather(
+    /// `sum(e * 2)`
+    fn aggregate_of_expression(
         &mut self,
         call: &FuncCall,
         (name, function): (&str, Function),
-        enc: Enc,
         scope: &Scope<'_>,
     ) -> Result<Made> {
+        let at = self.here(call.location);
+        let [arg] = call.args.as_slice() else { return Ok(Made::Val(Val::Plain)) };
+        let (formula, column) = match self.computed(arg, scope)? {
+            Made::Built(Built { kind: Kind::Computed(formula), column }) => (formula, column),
+            _ => return Err(refuse::unsupported("this aggregate of encrypted values is not supported").at(at)),
+        };
+        let plain = self.formulas[formula].gives;
+        may_finish(call, (name, function), plain, &column).map_err(|refusal| refusal.at(at))?;
+        self.gather(call, scope)?;
+        let aggregate = Aggregate { function, plain, distinct: call.agg_distinct };
+        let of = Of::Formula(Arc::new(self.formulas[formula].clone()));
+        let finish = Finish { of, aggregate, then: Vec::new(), column: format!("{name}({column})") };
+        self.finishes.push((finish, Some(formula)));
+        Ok(Made::Built(Built { kind: Kind::Finished(self.finishes.len() - 1), column }))
+    }
+
+    /// What gathers the values.
+    fn gather(&mut self, call: &FuncCall, scope: &Scope<'_>) -> Result<()> {
         self.aggregate_order(call, scope)?;
         self.call_tail(call, scope)?;
         let first = self.token(call.location)?;
@@ -143,14 +160,7 @@ impl Analyzer<'_> {
             // The values that are equal are told once they are opened.
             self.edits.both(self.span(name_end + 2, name_end + 2), "");
         }
-        self.kept(&enc);
-        self.edits.wrap(enc.span, "(", ").c");
-        let aggregate = Aggregate { function, plain: enc.ty.def.plain, distinct: call.agg_distinct };
-        let column = format!("{name}({})", enc.column);
-        let finish = Finish { value: enc.ty, aggregate, then: Vec::new(), column: column.clone() };
-        self.finishes.push(finish);
-        let kind = Kind::Finished(self.finishes.len() - 1);
-        Ok(Made::Built(Built { kind, column: enc.column }))
+        Ok(())
     }
 
     /// What [`follows`] an aggregate: done by the proxy.
@@ -188,11 +198,11 @@ impl Analyzer<'_> {
             }
             Some(_) => return Err(refused()),
         };
-        let mut sorts = vec![Some(Sort::Value(self.finishes[at].result()))];
+        let mut sorts = vec![Some(Sort::Value(self.finishes[at].0.result()))];
         sorts.extend(scale.map(|_| Some(Sort::Value(PlainType::Int4))));
         let signature = Scalar::function(name, &sorts).ok_or_else(refused)?;
         let Some(Sort::Value(takes)) = signature.takes.first().copied() else { return Err(refused()) };
-        let finish = &mut self.finishes[at];
+        let finish = &mut self.finishes[at].0;
         if takes != finish.result() {
             finish.then.push(Then::Cast(takes));
         }
@@ -209,7 +219,7 @@ impl Analyzer<'_> {
         let (built, at) = self.finished_part(arg, scope)?;
         let (to, digits) = match types::named(name, self.catalog, self.session) {
             Named::Builtin { plain, array: false, modified, digits, .. }
-                if (!modified || digits.is_some()) && value::casts(self.finishes[at].result(), plain) =>
+                if (!modified || digits.is_some()) && value::casts(self.finishes[at].0.result(), plain) =>
             {
                 (plain, digits)
             }
@@ -217,8 +227,9 @@ impl Analyzer<'_> {
         };
         self.fix_type(name)?;
         self.drop_cast(cast, name)?;
-        self.finishes[at].then.push(Then::Cast(to));
-        self.finishes[at].then.extend(digits.map(Then::Fit));
+        let finish = &mut self.finishes[at].0;
+        finish.then.push(Then::Cast(to));
+        finish.then.extend(digits.map(Then::Fit));
         Ok(Made::Built(built))
     }
 
@@ -238,16 +249,19 @@ impl Analyzer<'_> {
             _ => return Err(refused()),
         };
         let (read, text, span) = self.constant_of(constant).ok_or_else(refused)?;
-        let result = self.finishes[at].result();
+        let result = self.finishes[at].0.result();
         let common = value::common_type(result, read).ok_or_else(refused)?;
         let mut stored = Vec::new();
         value::read(common, 0, None, Format::Text, text.as_bytes(), &Settings::default(), &mut stored)
             .map_err(|_| refused())?;
-        self.edits.both(span, "'{}'");
+        let finish = &mut self.finishes[at].0;
+        // Of rows there is no empty array to be written.
+        let described = if matches!(finish.of, Of::Formula(_)) { "NULL" } else { "'{}'" };
+        self.edits.each(span, Some(described.into()), Some("'{}'".into()));
         if common != result {
-            self.finishes[at].then.push(Then::Cast(common));
+            finish.then.push(Then::Cast(common));
         }
-        self.finishes[at].then.push(Then::Otherwise(stored.into()));
+        finish.then.push(Then::Otherwise(stored.into()));
         Ok(Made::Built(built))
     }
 
@@ -287,7 +301,7 @@ impl Analyzer<'_> {
 
     /// A column of which an aggregate is computed.
     pub(super) fn finished_column(&self) -> Option<&str> {
-        self.finishes.first().map(|finish| finish.column.as_str())
+        self.finishes.first().map(|(finish, _)| finish.column.as_str())
     }
 
     /// Gives a column the name that PostgreSQL takes of its aggregate.
@@ -302,6 +316,30 @@ impl Analyzer<'_> {
         let span = self.span(self.token(call.location)?, self.call_end(call)?);
         self.name_target(target, span, name)
     }
+}
+
+/// An aggregate that the proxy can compute of values of this type.
+fn may_finish(call: &FuncCall, (name, function): (&str, Function), plain: PlainType, column: &str) -> Result<()> {
+    match function.gives(plain) {
+        Gives::Type(_) => {}
+        Gives::Nothing => {
+            let message = format!("function {name}({}) does not exist", plain.sql_name());
+            return Err(refuse::with(refuse::UNDEFINED_FUNCTION, message));
+        }
+        Gives::Other => {
+            let construct = format!("function {name} of {}", plain.sql_name());
+            return Err(refuse::on_column(&construct, column).hint("Compute it on the values read."));
+        }
+    }
+    if call.over.is_some() {
+        return Err(refuse::on_column(&format!("{name} OVER (...)"), column)
+            .hint("Without OVER it works, also with GROUP BY and FILTER."));
+    }
+    if call.agg_distinct && (!function.takes_distinct(plain) || !call.agg_order.is_empty()) {
+        return Err(refuse::on_column(&format!("this form of {name}(DISTINCT ...)"), column)
+            .hint("Select the distinct values, and compute on them."));
+    }
+    Ok(())
 }
 
 fn other_cast(built: &Built) -> Box<super::plan::Refusal> {

@@ -57,6 +57,14 @@ pub enum Expr {
 }
 
 impl Formula {
+    /// Types of its encrypted values, and what names their columns.
+    pub fn sealed(&self) -> impl Iterator<Item = (&Arc<EncType>, &str)> {
+        self.inputs.iter().filter_map(|input| match input {
+            Input::Sealed { enc, column } => Some((enc, column.as_str())),
+            Input::Plain(_) => None,
+        })
+    }
+
     /// The envelopes come in an array.
     pub fn gathers(&self) -> bool {
         self.inputs.len() > 1 || !self.expr.is_strict()

@@ -455,14 +455,23 @@ pub enum OutColumn {
 /// How a result column is computed of the values of a group.
 #[derive(Clone, Debug)]
 pub struct Finish {
-    /// The type of the values.
-    pub value: Arc<EncType>,
+    /// What it is an aggregate of.
+    pub of: Of,
     /// The function.
     pub aggregate: Aggregate,
     /// What is done with its result, in order.
     pub then: Vec<Then>,
     /// Names it for errors.
     pub column: String,
+}
+
+/// What an aggregate takes together.
+#[derive(Clone, Debug)]
+pub enum Of {
+    /// Values of this type.
+    Value(Arc<EncType>),
+    /// What is computed of the values of each row: all of them in one array, row after row.
+    Formula(Arc<Formula>),
 }
 
 /// A step after an aggregate.
@@ -491,6 +500,14 @@ impl fmt::Debug for Then {
 }
 
 impl Finish {
+    /// Types of the encrypted values that are opened for it, and what names them for errors.
+    pub fn sealed(&self) -> Vec<(&Arc<EncType>, &str)> {
+        match &self.of {
+            Of::Value(enc) => vec![(enc, &self.column)],
+            Of::Formula(formula) => formula.sealed().collect(),
+        }
+    }
+
     /// The type that the function gives.
     pub fn given(&self) -> PlainType {
         match self.aggregate.function.gives(self.aggregate.plain) {

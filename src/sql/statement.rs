@@ -13,7 +13,7 @@ use super::formula::Formula;
 use super::lex::{Kind, Lexed, StringKind, Token};
 use super::own::{Show, Wish};
 use super::parse;
-use super::plan::{Action, Analysis, Check, Effects, OutColumn, Plan, Refusal, SessionState, Statement};
+use super::plan::{Action, Analysis, Check, Effects, Finish, Of, OutColumn, Plan, Refusal, SessionState, Statement};
 use super::refuse::{self, Detail, Result, SYNTAX_ERROR};
 use super::site::Decision;
 use super::untouched;
@@ -330,7 +330,11 @@ impl Analyzer<'_> {
             TopColumn::Built(name) => OutColumn::Built(name.to_string()),
             TopColumn::Joined(name) => OutColumn::Joined(name.to_string()),
             TopColumn::Computed(at) => OutColumn::Computed(Arc::clone(&formulas[at])),
-            TopColumn::Finished(at) => OutColumn::Finished(Arc::new(self.finishes[at].clone())),
+            TopColumn::Finished(at) => {
+                let (finish, formula) = &self.finishes[at];
+                let of = formula.map_or(finish.of.clone(), |at| Of::Formula(Arc::clone(&formulas[at])));
+                OutColumn::Finished(Arc::new(Finish { of, ..finish.clone() }))
+            }
             TopColumn::Envelope(ty, name) => OutColumn::Envelope(ty, name.to_string()),
             TopColumn::Composite(ty, name) => OutColumn::Composite(ty, name.to_string()),
             TopColumn::Open(sites) => match sites.iter().find_map(|&s| match &self.sites[s].decision {

@@ -52,6 +52,24 @@ const VALUES: &[&str] = &[
     "RESET ALL",
 ];
 
+/// Of what is computed of each row.
+const EXPRESSIONS: &[&str] = &[
+    "SELECT sum(i + 1), sum(i * 2), avg(i::numeric / 3), sum(-i::int8), sum(d * 1.19), sum(s::int), sum(i::int8 + b) FROM n WHERE g IN (1, 5)",
+    "SELECT g, sum(i * plain), sum(plain * i), avg(d * plain), sum(COALESCE(i, plain)), max(i + plain), min(d - plain) FROM n WHERE g NOT IN (3, 4) GROUP BY g ORDER BY g",
+    "SELECT g, sum(i::int8 + o), sum(i::int8 * s), bool_or(ok::int::bool), stddev(i % 3), variance(d + 1), sum(length(key)), avg(length(key)), max(strpos(key, 'a')) FROM n WHERE g NOT IN (3, 4) GROUP BY g ORDER BY g",
+    "SELECT round(sum(d * plain), 2), COALESCE(sum(i * plain), 0), COALESCE(sum(i * 2), 0)::text, sum(i * 2)::numeric(12, 1), round(avg(i + 0.5), 3) FROM n WHERE g = 1",
+    "SELECT round(sum(d * plain), 2), COALESCE(sum(i * plain), 0), COALESCE(sum(i * 2), 0)::text FROM n WHERE false",
+    "SELECT COALESCE(sum(i * plain), 0), COALESCE(sum(i * 2), 7) FROM n WHERE g = 2",
+    "SELECT sum(i * 2) FILTER (WHERE plain > 7), sum(DISTINCT i % 2), sum(i + plain ORDER BY id DESC), count(*) FROM n WHERE g = 1",
+    "SELECT m.id, (SELECT sum(n.i * m.id) FROM n WHERE n.g = m.id AND n.g <> 3) FROM m ORDER BY id",
+    "SELECT q.total FROM (SELECT g, sum(i * plain) AS total FROM n WHERE g < 3 GROUP BY g) q ORDER BY g",
+    "SELECT sum(a.i * b.plain), sum(a.i::int8 * b.i) FROM n a LEFT JOIN n b ON a.g = b.g AND b.id > 2 WHERE a.g IN (1, 5)",
+    "SELECT sum(i / plain) FROM n WHERE g = 1; SELECT sum(i / (plain - plain)) FROM n WHERE g = 1",
+    "SELECT sum(extract(year FROM day)), max(extract(month FROM at)), min(date_part('day', tz)), max(at::date), min(day::timestamp) FROM m WHERE id < 4",
+    "COPY (SELECT g, sum(i * plain), avg(d + 1) FROM n WHERE g < 3 GROUP BY g ORDER BY g) TO STDOUT",
+    "SELECT sum(i + i), sum(i::numeric) AS x FROM n WHERE g = 1",
+];
+
 /// Where they may stand.
 const SHAPES: &[&str] = &[
     "SELECT SUM(i), count(*), count(i), pg_catalog.sum(i), sum(plain), max(o), min(plain) FROM n",
@@ -106,7 +124,7 @@ const SHAPES: &[&str] = &[
 #[test]
 fn the_same_values_as_on_plain_tables() {
     let twin = twin();
-    let all = VALUES.iter().chain(SHAPES);
+    let all = VALUES.iter().chain(EXPRESSIONS).chain(SHAPES);
     twin.same(all.map(|sql| (sql.to_string(), query(sql))));
 }
 
@@ -119,6 +137,7 @@ fn both_protocols_and_formats() {
         "SELECT g, COALESCE(sum(i), 0), sum(i)::float8, max(f), min(d) FROM n WHERE plain < $1 GROUP BY g ORDER BY g",
         "SELECT max(day), min(at), max(tz), min(ttz), max(net) FROM m WHERE id < $1",
         "SELECT * FROM (SELECT o, sum(o) FROM n WHERE o < $1 GROUP BY o) q ORDER BY o",
+        "SELECT sum(i * $1), sum(d + plain), COALESCE(sum(i * plain * $1), 0) FROM n WHERE g = 1",
         "SELECT round(avg(d), 2), sum(i)::numeric(9, 3), floor(avg(i)) FROM n WHERE g < 3 AND id < $1::int",
     ] {
         asked.extend(every_way(sql, "9", &[2, 1, 0]));
@@ -200,7 +219,15 @@ fn other_uses_are_refused() {
         "SELECT sum(tm) FROM m",
         "SELECT max(key) FROM n",
         "SELECT bit_and(i) FROM n",
-        "SELECT sum(i + 1) FROM n",
+        "SELECT sum(i + 1) OVER () FROM n",
+        "SELECT max(lower(key)) FROM n",
+        "SELECT sum(DISTINCT x + 1) FROM n",
+        "SELECT sum(i + random()::int) FROM n",
+        "SELECT g FROM n GROUP BY g HAVING sum(i * 2) > 1",
+        "SELECT sum(i * 2) + 1 FROM n",
+        "SELECT count(i * 2) FROM n",
+        "SELECT string_agg(lower(key), ',') FROM n",
+        "SELECT json_agg(i + 1) FROM n",
         "SELECT sum(sum(i)) FROM n",
         "SELECT sum(i) FROM n WHERE sum(i) IS NULL",
         "SELECT COALESCE(sum(t), NULL) FROM n",

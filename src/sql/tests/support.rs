@@ -12,7 +12,7 @@ use crate::schema::catalog::{
 use crate::schema::routine::{Body, Language, Routine};
 use crate::sql::copy::InColumn;
 use crate::sql::pattern::{Search, Shown};
-use crate::sql::plan::{Action, Analysis, OutColumn, Param, Plan, Role, SessionState, Source};
+use crate::sql::plan::{Action, Analysis, Of, OutColumn, Param, Plan, Role, SessionState, Source};
 use crate::sql::{analyze, literals};
 use crate::wire::value::PlainType;
 
@@ -339,7 +339,10 @@ fn column(c: &OutColumn) -> String {
         OutColumn::Built(name) => format!("built {name}"),
         OutColumn::Joined(name) => format!("joined {name}"),
         OutColumn::Computed(formula) => format!("{:?} of {}", formula.expr, formula.column),
-        OutColumn::Finished(finish) => format!("{} of {}", finish.column, finish.value.def.name),
+        OutColumn::Finished(finish) => match &finish.of {
+            Of::Value(enc) => format!("{} of {}", finish.column, enc.def.name),
+            Of::Formula(formula) => format!("{} of {:?}", finish.column, formula.expr),
+        },
         OutColumn::Envelope(t, name) => format!("envelope {} {name}", t.def.name),
         OutColumn::Composite(t, name) if t.is_array() => format!("array {} {name}", t.def.name),
         OutColumn::Composite(t, name) => format!("composite {} {name}", t.def.name),

@@ -171,7 +171,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The elements of a one-dimensional array in binary form, one after another, so that a long one can be left and taken up again.
+/// The elements of an array of one or two dimensions in binary form, one after another, so that a long one can be left and taken up again.
 #[derive(Clone, Copy, Debug)]
 pub struct Elements {
     at: usize,
@@ -182,16 +182,21 @@ impl Elements {
     /// Of an array from its first element on, and the OID of their type.
     ///
     /// # Errors
-    /// The form is not that of an array of at most one dimension.
+    /// The form is not that of an array of at most two dimensions.
     pub fn of(array: &[u8]) -> std::result::Result<(Oid, Elements), ValueError> {
         let mut bytes = array;
         let (dimensions, flags) = (word(&mut bytes)?, word(&mut bytes)?);
         let element = word(&mut bytes)? as Oid;
         let left = match (dimensions, flags) {
             (0, 0) => 0,
-            (1, 0 | 1) => {
-                let (length, _) = (word(&mut bytes)?, word(&mut bytes)?);
-                usize::try_from(length).map_err(|_| ValueError::number_range("integer"))?
+            (1 | 2, 0 | 1) => {
+                let mut all = 1usize;
+                for _ in 0..dimensions {
+                    let (length, _) = (word(&mut bytes)?, word(&mut bytes)?);
+                    let length = usize::try_from(length).map_err(|_| ValueError::number_range("integer"))?;
+                    all = all.checked_mul(length).ok_or_else(ValueError::short)?;
+                }
+                all
             }
             _ => return Err(invalid("invalid number of dimensions")),
         };
