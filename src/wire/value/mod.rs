@@ -9,6 +9,7 @@
 //! other than UTF-8.
 
 mod aggregate;
+mod anywhere;
 mod array;
 mod convert;
 mod datetime;
@@ -34,6 +35,7 @@ mod tests;
 use zeroize::Zeroizing;
 
 pub use aggregate::{Aggregate, Function, Gives, Running};
+pub use anywhere::at_path;
 pub use array::{Array, Dimensions, Elements, Parts, read_array, write_array, write_array_as};
 pub use datetime::zone::Zone;
 pub use error::ValueError;
