@@ -20,6 +20,8 @@ fn enc(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType> {
         digits: Digits::Short,
         padding: Padding::Padme,
         standing: Standing::Verified,
+        whole: None,
+        promoted: Arc::default(),
     })
 }
 

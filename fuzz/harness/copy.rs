@@ -21,7 +21,7 @@ fn dialect(choice: u8) -> Dialect {
 
 /// The first byte chooses format and options, the second the number of columns.
 pub fn copy(data: &[u8]) {
-    let _ = record_text(data, &mut Vec::new());
+    let _ = record_text(data, &[90_000], &mut Vec::new());
     let Some((&[choice, columns], stream)) = data.split_first_chunk::<2>() else { return };
     let (dialect, columns) = (dialect(choice), usize::from(columns % 4) + 1);
     let whole = rows(&dialect, columns, stream, stream.len().max(1));

@@ -4,7 +4,7 @@ use columnseal::config::load_database;
 use columnseal::keyserver::workspace::{PinInfo, TypeInfo, Workspace};
 use columnseal::schema::catalog::{Terms, TypeDef};
 use columnseal::schema::pins::{Found, look};
-use columnseal::schema::{SchemaError, database, registry};
+use columnseal::schema::{SchemaError, database, paths, registry};
 
 use super::Context;
 use super::db::{self, reach, target};
@@ -73,6 +73,15 @@ pub(super) struct Create {
     /// Further options as a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     options: String,
+    /// A path of a jsonb with search terms of its own, as NAME=TYPE:TERMS; may be given several times
+    #[arg(
+        long = "path",
+        value_name = "PATH",
+        long_help = "A path of a jsonb with search terms of its own, as NAME=TYPE:TERMS, such as total=numeric:ord or customer.name=text:eq,match; may be \
+            given several times.\n\nNAME: keys with dots between, or an array of such as '{customer,last.name}'. What stands there is then compared and sorted as a \
+            column of TYPE is: (doc ->> 'total')::numeric > 5."
+    )]
+    paths: Vec<String>,
     /// The database [default: that of the settings]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -96,6 +105,7 @@ impl Type {
 impl Create {
     fn run(&self, context: &Context) -> Outcome {
         let attempted = format!("create encrypted type {}", self.name);
+        let paths = self.paths(&attempted)?;
         let target = target(context, self.database.as_deref(), &attempted)?;
         // Opened first, so that no type is made that cannot be signed.
         let workspace = open(context, &attempted)?;
@@ -103,7 +113,8 @@ impl Create {
         let (made, info) = context.block_on(&attempted, async {
             let mut client = reach(&target, &attempted).await?;
             let transaction = client.transaction().await.map_err(|error| failed(error.into()))?;
-            let made = database::create_type(transaction.client(), &self.name, &self.plain, &self.terms, &self.options)
+            let more = (self.options.as_str(), paths.as_str());
+            let made = database::create_type(transaction.client(), &self.name, &self.plain, &self.terms, more)
                 .await
                 .map_err(failed)?;
             // Whoever sees the type finds it signed.
@@ -115,7 +126,36 @@ impl Create {
         for told in leaks(made.terms) {
             context.output.note(told);
         }
+        for path in paths::paths(&made).unwrap_or_default() {
+            context.output.note(&format!("Path {} ({}):", path.shown(), path.plain.name()));
+            for told in leaks(path.terms) {
+                context.output.note(told);
+            }
+        }
         Ok(())
+    }
+
+    /// The paths as `seal.create_type` takes them.
+    fn paths(&self, attempted: &str) -> Result<String, Failure> {
+        let mut all: Vec<(&str, &str)> = Vec::with_capacity(self.paths.len());
+        for path in &self.paths {
+            let named = path.rsplit_once('=').filter(|(name, of)| !name.is_empty() && of.contains(':'));
+            let Some((name, of)) = named else {
+                let why = format!("{path:?} is no path with a type and terms");
+                let advice =
+                    "write it as NAME=TYPE:TERMS: `--path total=numeric:ord --path customer.name=text:eq,match`";
+                return Err(Failure::new(Exit::Failed, "path-unreadable", attempted, why, advice));
+            };
+            if all.iter().any(|(known, _)| *known == name) {
+                let why = format!("path {name} is given twice");
+                return Err(Failure::new(Exit::Failed, "path-twice", attempted, why, "give each path once"));
+            }
+            all.push((name, of));
+        }
+        // In the order in which they are given, which no map would keep.
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let all: Vec<String> = all.into_iter().map(|(name, of)| format!("{}:{}", text(name), text(of))).collect();
+        Ok(format!("{{{}}}", all.join(",")))
     }
 }
 
@@ -178,7 +218,7 @@ fn list(context: &Context) -> Outcome {
 fn row(info: &TypeInfo) -> Vec<String> {
     let (name, plain, terms) = match registry::parse(&info.definition) {
         Ok(definition) => {
-            let terms = registry::terms_list(definition.terms).join(",");
+            let terms = terms(&definition);
             let plain = format!("{:?}", definition.plain).to_lowercase();
             (definition.name, plain, if terms.is_empty() { "-".to_owned() } else { terms })
         }
@@ -186,6 +226,15 @@ fn row(info: &TypeInfo) -> Vec<String> {
     };
     let signer = if info.admin { format!("{} (admin)", info.signer) } else { info.signer.clone() };
     vec![info.id.clone(), name, plain, terms, signer]
+}
+
+/// Terms of a type and its promoted paths.
+fn terms(definition: &TypeDef) -> String {
+    let listed = |terms: Terms| registry::terms_list(terms).join(",");
+    let paths = paths::paths(definition).unwrap_or_default();
+    let paths = paths.iter().map(|path| format!("{}={}:{}", path.shown(), path.plain.name(), listed(path.terms)));
+    let own = Some(listed(definition.terms)).filter(|own| !own.is_empty());
+    own.into_iter().chain(paths).collect::<Vec<_>>().join(" ")
 }
 
 fn pins(context: &Context, name: Option<&str>) -> Outcome {

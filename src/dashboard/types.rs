@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::keyserver::workspace::{Export, PinInfo};
 use crate::schema::catalog::TypeDef;
+use crate::schema::paths::{definitions, paths};
 use crate::schema::registry::{self, ready_made, terms_list};
 
 use super::answer::{Answer, Result};
@@ -29,7 +30,10 @@ pub(super) fn list(visit: &Visit) -> Result {
     let of_ready = |def: &&TypeDef| columns.contains_key(def.id.to_string().as_str());
     let seen = ready_made().iter().filter(of_ready).map(|def| (def.clone(), true));
     let types = own.into_iter().chain(seen).collect::<Vec<_>>();
-    let known = |type_id: &str| types.iter().any(|(def, _)| def.id.to_string() == type_id);
+    let is = |def: &TypeDef, type_id: &str| def.id.to_string() == type_id;
+    let known = |type_id: &str| {
+        types.iter().any(|(def, _)| is(def, type_id) || definitions(def).iter().any(|path| is(path, type_id)))
+    };
     let strange = columns.iter().filter(|(type_id, _)| !known(type_id)).collect::<Vec<_>>();
     let body = html! {
         h1 { "Encrypted types" }
@@ -56,6 +60,9 @@ fn card(all: &Export, def: &TypeDef, admin: bool, pins: &[&PinInfo]) -> Markup {
             dl.facts {
                 div { dt { "Holds" } dd { (def.plain.name()) } }
                 div { dt { "Search terms" } dd.chips { @for term in &terms { span.chip { (term) } } @if terms.is_empty() { span.quiet { "none" } } } }
+                @for path in paths(def).unwrap_or_default() {
+                    div { dt { "Promoted path " (path.shown()) } dd.chips { span { (path.plain.name()) } @for term in terms_list(path.terms) { span.chip { (term) } } } }
+                }
                 div { dt { "Keyset" } dd {
                     @match (keyset_name, &keyset) {
                         (Some(keyset), _) => { a href=(format!("/keysets/{}", keyset.id)) { (keyset.name) } }

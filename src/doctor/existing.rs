@@ -212,6 +212,8 @@ fn unused(object: &Object, method: &str, catalog: &Catalog) -> Option<Finding> {
         let (compared, _) = enc.def.terms.compared();
         match &*term {
             "m" | "j" if method == "gin" => None,
+            // Of a promoted path.
+            "p" => None,
             "m" => Some(format!("it holds match terms of {name} USING {method}: LIKE is served by gin alone")),
             "j" => Some(format!(
                 "it holds json terms of {name} USING {method}: conditions on JSON are served by gin alone"

@@ -179,7 +179,7 @@ fn wanted(catalog: &Catalog, name: &str) -> Result<Arc<EncType>, ForecastError> 
         return Err(SchemaError::NotInstalled.into());
     }
     let bare = name.strip_prefix("seal.").unwrap_or(name);
-    let Some(enc) = catalog.types.values().find(|enc| enc.def.name == bare) else {
+    let Some(enc) = catalog.types.values().find(|enc| enc.def.name == bare && enc.whole.is_none()) else {
         return refuse(format!("there is no encrypted type seal.{bare}"));
     };
     match &enc.standing {

@@ -104,5 +104,17 @@ fn fits(text: &str, enc: &EncType, settings: &Settings) -> Result<(), value::Val
         bytes.clear();
         ordering(plain, &stored, &mut bytes)?;
     }
+    for path in &enc.promoted.paths {
+        let doc = std::str::from_utf8(&stored).unwrap_or_default();
+        let within = |error: value::ValueError| value::ValueError {
+            message: format!("{} at promoted path \"{}\"", error.message, path.keys.join(".")),
+            ..error
+        };
+        let Some(part) = value::at_path(doc, &path.keys, path.ty.def.plain).map_err(within)? else { continue };
+        if path.ty.def.terms.ord {
+            bytes.clear();
+            ordering(path.ty.def.plain, &part, &mut bytes).map_err(within)?;
+        }
+    }
     Ok(())
 }

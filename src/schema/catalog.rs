@@ -98,6 +98,28 @@ pub struct EncType {
     pub padding: Padding,
     /// Whether it may be used.
     pub standing: Standing,
+    /// Of values at a promoted path, the id of the documents' type.
+    pub whole: Option<TypeId>,
+    /// Paths of its documents that have terms of their own.
+    pub promoted: Arc<Promoted>,
+}
+
+/// The promoted paths of a type.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Promoted {
+    /// OID of the composite that all values at them stand in.
+    pub row: Oid,
+    /// They, in the order of its attributes.
+    pub paths: Vec<PromotedPath>,
+}
+
+/// A path of documents that has terms of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PromotedPath {
+    /// Keys of objects, outermost first.
+    pub keys: Vec<String>,
+    /// The type of values there.
+    pub ty: Arc<EncType>,
 }
 
 impl EncType {
@@ -114,6 +136,16 @@ impl EncType {
     /// The type of single values: the elements' of an array's, else itself.
     pub fn single(self: &Arc<Self>) -> &Arc<EncType> {
         self.element.as_ref().unwrap_or(self)
+    }
+
+    /// It and the types of values at its promoted paths.
+    pub fn sealed_with(&self) -> impl Iterator<Item = &EncType> {
+        std::iter::once(self).chain(self.promoted.paths.iter().map(|path| &*path.ty))
+    }
+
+    /// The name of the type, of values at a promoted path that of the documents'.
+    pub fn known_name(&self) -> &str {
+        self.def.name.split('$').next().unwrap_or_default()
     }
 
     /// It is the type of arrays.
@@ -267,6 +299,8 @@ pub struct Catalog {
     pub unknown_functions: HashSet<String>,
     /// Type OID to (schema, name), for errors and casts; user and system types.
     pub type_names: HashMap<Oid, (String, String)>,
+    /// Keys of promoted paths.
+    pub promoted_keys: HashSet<String>,
     /// What the snapshot keeps so that the closure can be computed again once pins are checked.
     pub facts: Arc<Facts>,
 }
@@ -301,6 +335,11 @@ impl Catalog {
     pub fn is_encrypted_somewhere(&self, name: &str) -> bool {
         let relations = self.relations.values().flat_map(HashMap::values);
         relations.filter(|r| r.touching).flat_map(|r| &r.columns).any(|c| c.enc.is_some() && c.name == name)
+    }
+
+    /// A literal of this text may be a step of a promoted path, or the path.
+    pub fn may_name_path(&self, text: &str) -> bool {
+        !self.promoted_keys.is_empty() && (text.starts_with('{') || self.promoted_keys.contains(text))
     }
 
     /// No encrypted type is used anywhere: every statement is untouched.

@@ -119,7 +119,7 @@ pub async fn status(client: &Client, signed: &[(TypeId, String)]) -> Result<Stat
     let mut status = Status {
         installed: catalog.seal_version,
         available: install::VERSION,
-        types: catalog.types.values().filter(|t| t.standing == Standing::Verified).count(),
+        types: catalog.types.values().filter(|t| t.standing == Standing::Verified && t.whole.is_none()).count(),
         columns: 0,
         unsigned: Vec::new(),
         problems: Vec::new(),
@@ -161,7 +161,7 @@ pub async fn registry_problems(client: &Client, catalog: &Catalog) -> Result<Vec
 }
 
 fn describe_types(catalog: &Catalog, status: &mut Status) {
-    for kind in catalog.types.values() {
+    for kind in catalog.types.values().filter(|kind| kind.whole.is_none()) {
         match &kind.standing {
             Standing::Verified => {}
             Standing::Unsigned => status.unsigned.push(kind.def.name.clone()),
@@ -180,15 +180,15 @@ pub async fn create_type(
     name: &str,
     plain: &str,
     terms: &str,
-    options: &str,
+    (options, paths): (&str, &str),
 ) -> Result<TypeDef, SchemaError> {
     if version(client).await?.is_none() {
         return Err(SchemaError::NotInstalled);
     }
     client
         .query_one(
-            "SELECT seal.create_type($1, $2, $3, $4::pg_catalog.text::pg_catalog.json)::pg_catalog.text",
-            &[&name, &plain, &terms, &options],
+            "SELECT seal.create_type($1, $2, $3, $4::pg_catalog.text::pg_catalog.json, $5::pg_catalog.text::pg_catalog.json)::pg_catalog.text",
+            &[&name, &plain, &terms, &options, &paths],
         )
         .await?;
     definition(client, name).await?.ok_or(SchemaError::Registry)

@@ -10,6 +10,7 @@ pub mod foresight;
 pub mod install;
 pub(crate) mod name;
 pub mod node_tree;
+pub mod paths;
 pub mod pins;
 pub mod registry;
 pub mod routine;

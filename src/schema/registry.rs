@@ -169,7 +169,7 @@ fn keyset_id(text: &str) -> Result<KeysetId, SchemaError> {
 }
 
 /// Words to terms: each at most once, in canonical order.
-fn terms_of<'a>(words: impl Iterator<Item = &'a str>) -> Result<Terms, SchemaError> {
+pub(super) fn terms_of<'a>(words: impl Iterator<Item = &'a str>) -> Result<Terms, SchemaError> {
     let words: Vec<&str> = words.collect();
     let has = |word: &str| words.contains(&word);
     let terms = Terms { eq: has("eq"), ord: has("ord"), matching: has("match"), json: has("json") };

@@ -325,7 +325,7 @@ impl Catalogs {
 }
 
 fn unsigned(catalog: &Catalog) -> impl Iterator<Item = &Arc<EncType>> {
-    catalog.types.values().filter(|t| t.standing == Standing::Unsigned)
+    catalog.types.values().filter(|t| t.standing == Standing::Unsigned && t.whole.is_none())
 }
 
 /// Has snapshots read anew when the workspace changes: pins and signed definitions are part of them.

@@ -1,5 +1,7 @@
 //! One value: from what a client gives to what is stored or compared, and from what is stored to what a client reads.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::documents;
@@ -64,6 +66,8 @@ pub(super) enum SealFault {
     Engine,
     /// The type has terms that this version cannot make.
     Terms,
+    /// So is what a document has at a promoted path.
+    Path(String, Box<SealFault>),
 }
 
 impl From<value::ValueError> for SealFault {
@@ -72,27 +76,72 @@ impl From<value::ValueError> for SealFault {
     }
 }
 
+/// Keys to seal a value of one type with.
+pub(super) struct SealKeys<'k> {
+    /// Of its terms; `None`: it has none.
+    pub(super) terms: Option<Arc<TermKeys>>,
+    /// Of the terms of its promoted paths.
+    pub(super) paths: Vec<Arc<TermKeys>>,
+    /// Gives a data key for each envelope.
+    pub(super) data: &'k mut dyn FnMut() -> Option<Arc<DataKey>>,
+}
+
+/// How many envelopes a value of this type has.
+pub(super) fn envelopes(enc: &EncType) -> u32 {
+    enc.sealed_with().count() as u32
+}
+
 /// Appends the composite of a value to store, in PostgreSQL's binary record form.
-pub(super) fn store(
-    enc: &EncType,
-    stored: &[u8],
-    key: &DataKey,
-    keys: Option<&TermKeys>,
-    out: &mut Vec<u8>,
-) -> Result<(), SealFault> {
+pub(super) fn store(enc: &EncType, stored: &[u8], keys: &mut SealKeys<'_>, out: &mut Vec<u8>) -> Result<(), SealFault> {
     let terms = enc.def.terms;
-    let keys = match keys {
+    let (own, promoted) = (keys.terms.clone(), !enc.promoted.paths.is_empty());
+    let own = match own {
         _ if terms == Terms::default() => None,
         Some(keys) => Some(keys),
         None => return Err(SealFault::Terms),
     };
     let count = 2 + i32::from(terms.eq) + i32::from(terms.ord) + i32::from(terms.matching) + i32::from(terms.json);
-    out.extend_from_slice(&count.to_be_bytes());
+    out.extend_from_slice(&(count + i32::from(promoted)).to_be_bytes());
     attribute(JSON, GUARD, out);
     attribute_with(BYTEA, out, |out| {
+        let key = (keys.data)().ok_or(SealFault::Engine)?;
         key.seal(&enc.def.id, enc.padding, enc.def.plain.code(), stored, out).map_err(|_| SealFault::Engine)
     })?;
-    let Some(keys) = keys else { return Ok(()) };
+    if let Some(own) = own {
+        store_terms(enc, stored, &own, out)?;
+    }
+    match promoted {
+        true => attribute_with(enc.promoted.row, out, |out| store_paths(enc, stored, keys, out)),
+        false => Ok(()),
+    }
+}
+
+/// What a document has at promoted paths, each sealed as a value of its own.
+fn store_paths(enc: &EncType, stored: &[u8], keys: &mut SealKeys<'_>, out: &mut Vec<u8>) -> Result<(), SealFault> {
+    let of_paths = std::mem::take(&mut keys.paths);
+    let doc = std::str::from_utf8(stored).map_err(|_| SealFault::Terms)?;
+    out.extend_from_slice(&(enc.promoted.paths.len() as i32).to_be_bytes());
+    if of_paths.len() != enc.promoted.paths.len() {
+        return Err(SealFault::Terms);
+    }
+    for (path, terms) in enc.promoted.paths.iter().zip(of_paths) {
+        let within = |fault: SealFault| SealFault::Path(path.keys.join("."), Box::new(fault));
+        match value::at_path(doc, &path.keys, path.ty.def.plain).map_err(|fault| within(fault.into()))? {
+            Some(value) => {
+                let mut keys = SealKeys { terms: Some(terms), paths: Vec::new(), data: &mut *keys.data };
+                attribute_with(path.ty.oid, out, |out| store(&path.ty, &value, &mut keys, out)).map_err(within)?;
+            }
+            None => {
+                out.extend_from_slice(&path.ty.oid.to_be_bytes());
+                out.extend_from_slice(&(-1i32).to_be_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn store_terms(enc: &EncType, stored: &[u8], keys: &TermKeys, out: &mut Vec<u8>) -> Result<(), SealFault> {
+    let terms = enc.def.terms;
     if terms.eq {
         attribute(UUID, &equality(enc.def.plain, stored, keys)?, out);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::cell::{self, SealFault};
+use super::cell::{self, SealFault, SealKeys};
 use super::copy_in::Around;
 use super::errors;
 use super::prepared::{Copying, Portal};
@@ -57,7 +57,7 @@ pub(super) struct Sealer {
     stored: Zeroizing<Vec<u8>>,
     record: Vec<u8>,
     text: Vec<u8>,
-    /// Arrays of the row at hand that are sealed, by column: keys for the others may be missing.
+    /// Arrays and documents with promoted paths of the row at hand that are sealed, by column: keys for the others may be missing.
     arrays: Vec<(usize, Vec<u8>)>,
     begun: bool,
     /// Values sealed.
@@ -72,7 +72,13 @@ impl Sealer {
         let dialect = Dialect { csv_marker, ..copy.dialect.clone() };
         Some(Sealer {
             rows: Rows::new(&dialect, copy.columns.len()),
-            keys: Keys { of: keysets.clone(), terms: vec![None; keysets.len()], data: Vec::new(), ask: FEW },
+            keys: Keys {
+                of: keysets.clone(),
+                terms: vec![None; keysets.len()],
+                paths: Vec::new(),
+                data: Vec::new(),
+                ask: FEW,
+            },
             dialect,
             portal,
             places: Vec::new(),
@@ -90,6 +96,7 @@ impl Sealer {
     pub(super) fn renew(&mut self, around: &mut Around<'_>) {
         around.tally.turn_to(self.portal.prepared.entry.as_ref());
         self.keys.terms.fill(None);
+        self.keys.paths.clear();
         self.keys.data.clear();
         self.keys.ask = FEW;
     }
@@ -270,6 +277,10 @@ impl Sealer {
         }
         self.stored.clear();
         self.record.clear();
+        if let Some((_, sealed)) = self.arrays.iter().find(|(column, _)| *column == index) {
+            self.record.extend_from_slice(sealed);
+            return Ok(());
+        }
         let read = value::read(enc.def.plain, 0, None, format, given, &self.portal.settings, &mut self.stored);
         if let Err(fault) = read {
             return Err(self.unfit(index, &fault.into()));
@@ -278,6 +289,9 @@ impl Sealer {
         let mut record = std::mem::take(&mut self.record);
         let sealed = self.seal_one(around, (index, enc), &stored, &mut record);
         (*self.stored, self.record) = (stored, record);
+        if sealed.is_ok() && !enc.promoted.paths.is_empty() {
+            self.arrays.push((index, self.record.clone()));
+        }
         sealed
     }
 
@@ -297,7 +311,7 @@ impl Sealer {
         let read = value::read_array(element.def.plain, 0, format, given, &self.portal.settings);
         let array = read.map_err(|fault: ValueError| self.unfit(index, &fault.into()))?;
         let count = array.iter().flatten().count();
-        self.keys.reserve(around.ring, index, count).map_err(Stuck::Keys)?;
+        self.keys.reserve(around.ring, index, count * cell::envelopes(element) as usize).map_err(Stuck::Keys)?;
         let mut sealed = Vec::with_capacity(array.len());
         for stored in array.iter() {
             let Some(stored) = stored else {
@@ -321,13 +335,29 @@ impl Sealer {
         stored: &[u8],
         record: &mut Vec<u8>,
     ) -> Result<(), Stuck> {
-        let terms = self.keys.terms(around.ring, index, enc).map_err(Stuck::Keys)?;
-        let key = self.keys.data(around.ring, index).map_err(Stuck::Keys)?;
-        let Some(key) = key else {
+        let Some(keyset) = self.keys.of[index] else {
             return Err(self.bad(errors::internal("a column has no keyset"), Some(index)));
         };
-        let keyset = key.keyset();
-        cell::store(enc, stored, key, terms.as_deref(), record).map_err(|fault| self.unfit(index, &fault))?;
+        let terms = self.keys.terms(around.ring, index, enc).map_err(Stuck::Keys)?;
+        let paths = enc.promoted.paths.iter().map(|path| self.keys.terms_of(around.ring, keyset, &path.ty));
+        let paths = paths.collect::<Result<Vec<_>, _>>().map_err(Stuck::Keys)?;
+        if !paths.is_empty() {
+            self.keys.reserve(around.ring, index, cell::envelopes(enc) as usize).map_err(Stuck::Keys)?;
+        }
+        let (held, mut missing) = (&mut self.keys, None);
+        let mut data = || match held.data(around.ring, index) {
+            Ok(key) => key,
+            Err(wanted) => {
+                missing = Some(wanted);
+                None
+            }
+        };
+        let mut keys = SealKeys { terms, paths, data: &mut data };
+        let outcome = cell::store(enc, stored, &mut keys, record);
+        if let Some(wanted) = missing {
+            return Err(Stuck::Keys(wanted));
+        }
+        outcome.map_err(|fault| self.unfit(index, &fault))?;
         self.sealed.add(keyset);
         around.tally.sealed(enc);
         Ok(())
@@ -342,13 +372,18 @@ impl Sealer {
 
 /// A sealed value or an array of such values as text.
 fn sealed_text(enc: &EncType, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Odd> {
+    let promoted = &enc.promoted;
+    let nested: Vec<u32> = match promoted.paths.is_empty() {
+        true => Vec::new(),
+        false => promoted.paths.iter().map(|path| path.ty.oid).chain([promoted.row]).collect(),
+    };
     if !enc.is_array() {
-        return copy::record_text(sealed, out).map_err(|_| Odd);
+        return copy::record_text(sealed, &nested, out).map_err(|_| Odd);
     }
     let parts = Parts::parse(sealed).map_err(|_| Odd)?;
     let mut items = parts.items.into_iter();
     parts.dimensions.print(out, |printed| match items.next().flatten() {
-        Some(record) => copy::record_text(record, printed).map(|()| true).map_err(|_| Odd),
+        Some(record) => copy::record_text(record, &nested, printed).map(|()| true).map_err(|_| Odd),
         None => Ok(false),
     })
 }
@@ -366,6 +401,8 @@ struct Keys {
     of: Vec<Option<KeysetId>>,
     /// Keys of terms, by column.
     terms: Vec<Option<Arc<TermKeys>>>,
+    /// Keys of the terms of promoted paths.
+    paths: Vec<(KeysetId, TypeId, Arc<TermKeys>)>,
     /// Keys to seal with, and for how many values.
     data: Vec<(KeysetId, Arc<DataKey>, u32)>,
     /// How many to ask for next.
@@ -379,6 +416,16 @@ impl Keys {
             self.terms[index] = ring.term_keys(keyset, enc.def.id);
         }
         self.terms[index].clone().map(Some).ok_or(Wanted::Terms(keyset, enc.def.id))
+    }
+
+    /// Keys of the terms of a promoted path.
+    fn terms_of(&mut self, ring: &Ring, keyset: KeysetId, enc: &EncType) -> Result<Arc<TermKeys>, Wanted> {
+        if let Some((_, _, keys)) = self.paths.iter().find(|(k, id, _)| *k == keyset && *id == enc.def.id) {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = ring.term_keys(keyset, enc.def.id).ok_or(Wanted::Terms(keyset, enc.def.id))?;
+        self.paths.push((keyset, enc.def.id, Arc::clone(&keys)));
+        Ok(keys)
     }
 
     /// Has keys at hand for so many values.
@@ -396,7 +443,7 @@ impl Keys {
         }
     }
 
-    fn data(&mut self, ring: &Ring, index: usize) -> Result<Option<&DataKey>, Wanted> {
+    fn data(&mut self, ring: &Ring, index: usize) -> Result<Option<Arc<DataKey>>, Wanted> {
         let Some(keyset) = self.of[index] else { return Ok(None) };
         let at = match self.data.iter().position(|(of, _, left)| *of == keyset && *left > 0) {
             Some(at) => at,
@@ -410,6 +457,6 @@ impl Keys {
         };
         let (_, key, left) = &mut self.data[at];
         *left = left.saturating_sub(1);
-        Ok(Some(key))
+        Ok(Some(Arc::clone(key)))
     }
 }

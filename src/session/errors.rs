@@ -122,6 +122,12 @@ pub(super) fn seal(fault: &SealFault, column: &str) -> PgError {
             SqlState::FEATURE_NOT_SUPPORTED,
             format!("the type of encrypted column {column} has search terms that this version cannot make"),
         ),
+        SealFault::Path(path, fault) => {
+            let column = format!("{column}, promoted path {path}");
+            let told = seal(fault, &column);
+            let message = format!("{} at promoted path \"{path}\" of the document", told.message);
+            PgError { message, ..told }
+        }
     }
 }
 
@@ -558,6 +564,10 @@ fn detail<'e>(text: &[u8]) -> Edit<'e> {
     if text.starts_with("Failing row contains") {
         return Edit::Drop;
     }
+    // `((doc).p.p1.eq)`, of a promoted path.
+    if text.starts_with("Key (") && text.contains(").p.p") {
+        return Edit::Drop;
+    }
     if !TERMS.iter().any(|term| text.contains(term)) {
         return Edit::Keep;
     }
@@ -590,6 +600,8 @@ mod tests {
         let detail =
             "Key (((a).ord), b, ((\"C d\").eq))=(\\x00ff, 7, 0b5d6c1e-0000-0000-0000-000000000000) is duplicated.";
         assert_eq!(after(detail).as_deref(), Some("Key (a, b, \"C d\")=(encrypted) is duplicated."));
+        let detail = "Key ((doc).p.p1.eq, id)=(0b5d6c1e-0000-0000-0000-000000000000, 1) already exists.";
+        assert_eq!(after(detail), None);
         assert_eq!(after("Key (id)=(1) already exists.").as_deref(), Some("Key (id)=(1) already exists."));
     }
 

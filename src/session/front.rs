@@ -201,8 +201,8 @@ where
         let of_columns = plan.described_columns().into_iter().flatten().filter_map(|c| c.enc());
         of_params.chain(of_columns).chain(of_built).find_map(|t| match &t.standing {
             Standing::Verified => None,
-            Standing::Unsigned => Some(errors::unsigned_type(&t.def.name)),
-            Standing::Broken(why) => Some(errors::broken_type(&t.def.name, why)),
+            Standing::Unsigned => Some(errors::unsigned_type(t.known_name())),
+            Standing::Broken(why) => Some(errors::broken_type(t.known_name(), why)),
         })
     }
 
@@ -364,7 +364,7 @@ where
         // What opens values to compare them tells of more than single guesses.
         let hidden = |search: &&Search| viewer.rule.sight(&search.enc) != Some(Sight::Whole);
         if let Some(search) = plan.searches.iter().find(hidden) {
-            return Some(errors::unreadable_for(&viewer.role, &search.column, &search.enc.def.name));
+            return Some(errors::unreadable_for(&viewer.role, &search.column, search.enc.known_name()));
         }
         // In text that is joined a NULL in place of a value could not make it NULL, and what the client gave is no value to mask.
         let hidden = |value: &&BuiltValue| match viewer.rule.sight(&value.enc) {
@@ -374,11 +374,11 @@ where
             Some(Sight::Masked(_)) => value.written == Written::Given,
         };
         if let Some(value) = plan.built.iter().find(hidden) {
-            return Some(errors::unreadable_for(&viewer.role, &value.column, &value.enc.def.name));
+            return Some(errors::unreadable_for(&viewer.role, &value.column, value.enc.known_name()));
         }
         let denied = |(enc, column): (&Arc<EncType>, &str)| {
             let none = viewer.rule.sight(enc).is_none();
-            none.then(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))
+            none.then(|| errors::unreadable_for(&viewer.role, column, enc.known_name()))
         };
         plan.columns.iter().flatten().find_map(|column| match column {
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => denied((enc, name)),

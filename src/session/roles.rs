@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use crate::crypto::TypeId;
-use crate::schema::catalog::{EncType, TypeDef};
+use crate::schema::catalog::EncType;
 use crate::wire::value::PlainType;
 
 /// The name of the rule for roles that are not listed.
@@ -78,7 +78,7 @@ pub(super) enum Sight {
 impl Rule {
     /// How values of a type are seen. `None`: a statement that would give one is refused.
     pub(super) fn sight(&self, enc: &EncType) -> Option<Sight> {
-        if self.reads(&enc.def) {
+        if self.reads(enc) {
             return Some(Sight::Whole);
         }
         match self.mask {
@@ -89,10 +89,11 @@ impl Rule {
         }
     }
 
-    fn reads(&self, def: &TypeDef) -> bool {
+    /// Whoever reads documents reads what is at their promoted paths.
+    fn reads(&self, enc: &EncType) -> bool {
         let named = |wanted: &TypeRef| match wanted {
-            TypeRef::Name(name) => *name == def.name,
-            TypeRef::Id(id) => *id == def.id,
+            TypeRef::Name(name) => *name == enc.known_name(),
+            TypeRef::Id(id) => *id == enc.whole.unwrap_or(enc.def.id),
         };
         self.decrypt && self.types.as_ref().is_none_or(|types| types.iter().any(named))
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::audit::Tally;
 use super::built::{self, Mark};
-use super::cell::{self, SealFault};
+use super::cell::{self, SealFault, SealKeys};
 use super::choice::Pick;
 use super::copy_out;
 use super::errors;
@@ -216,7 +216,7 @@ fn told_in_plain<'p>(prepared: &'p Prepared, raws: &[Raw<'_>]) -> Option<&'p str
 
 /// How the role sees values of a type.
 pub(super) fn sight(viewer: &Viewer, enc: &EncType, column: &str) -> Result<Sight, PgError> {
-    viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, column, &enc.def.name))
+    viewer.rule.sight(enc).ok_or_else(|| errors::unreadable_for(&viewer.role, column, enc.known_name()))
 }
 
 fn open_portal(
@@ -330,6 +330,11 @@ impl Keys {
         settings: &value::Settings,
     ) -> Result<Keys, PgError> {
         let mut keys = Keys { terms: Vec::new(), data: Vec::new(), stored: Vec::new(), chosen: None };
+        let mut envelopes = Vec::new();
+        let count = |of: &mut Vec<(KeysetId, u32)>, keyset, more: u32| match of.iter_mut().find(|(k, _)| *k == keyset) {
+            Some((_, n)) => *n += more,
+            None => of.push((keyset, more)),
+        };
         for (param, raw) in prepared.plan.params.iter().zip(raws) {
             let (Role::Store(enc) | Role::Equal(enc) | Role::EqualArray(enc)) = &param.role else { continue };
             let enc = enc.single();
@@ -338,8 +343,11 @@ impl Keys {
                 Some(keyset) => keyset,
                 None => *keys.chosen.insert(pick.keyset(ring, &param.column)?),
             };
-            if enc.def.terms != Terms::default() && keys.terms(enc).is_none() {
-                keys.terms.push((enc.def.id, term_keys(ring, keyset, enc, &param.column).await?));
+            let stores = matches!(param.role, Role::Store(_));
+            for of in enc.sealed_with().take(if stores { usize::MAX } else { 1 }) {
+                if of.def.terms != Terms::default() && keys.terms(of).is_none() {
+                    keys.terms.push((of.def.id, term_keys(ring, keyset, of, &param.column).await?));
+                }
             }
             let stored = match &param.role {
                 Role::Store(of) if of.is_array() => {
@@ -349,16 +357,12 @@ impl Keys {
                 Role::Store(_) => 1,
                 _ => continue,
             };
-            match keys.stored.iter_mut().find(|(k, _)| *k == keyset) {
-                Some((_, n)) => *n += stored,
-                None => keys.stored.push((keyset, stored)),
-            }
+            count(&mut keys.stored, keyset, stored);
+            count(&mut envelopes, keyset, stored.saturating_mul(cell::envelopes(enc)));
         }
-        let stored = std::mem::take(&mut keys.stored);
-        for (keyset, n) in &stored {
+        for (keyset, n) in &envelopes {
             keys.take(ring, *keyset, *n).await.map_err(|e| errors::keys(&e, ""))?;
         }
-        keys.stored = stored;
         Ok(keys)
     }
 
@@ -376,11 +380,11 @@ impl Keys {
         Ok(())
     }
 
-    fn data_key(&mut self, enc: &EncType) -> Option<&DataKey> {
+    fn data_key(&mut self, enc: &EncType) -> Option<Arc<DataKey>> {
         let keyset = enc.def.keyset.or(self.chosen)?;
         let (_, key, left) = self.data.iter_mut().find(|(k, _, left)| *k == keyset && *left > 0)?;
         *left -= 1;
-        Some(key)
+        Some(Arc::clone(key))
     }
 
     fn terms(&self, enc: &EncType) -> Option<&Arc<TermKeys>> {
@@ -457,8 +461,9 @@ impl Work<'_> {
     /// Appends a value in its stored form, sealed.
     fn seal(&mut self, enc: &Arc<EncType>, stored: &[u8], out: &mut Vec<u8>) -> Result<(), SealFault> {
         let terms = self.keys.terms(enc).map(Arc::clone);
-        let key = self.keys.data_key(enc).ok_or(SealFault::Engine)?;
-        let outcome = cell::store(enc, stored, key, terms.as_deref(), out);
+        let paths = enc.promoted.paths.iter().filter_map(|path| self.keys.terms(&path.ty).map(Arc::clone)).collect();
+        let mut keys = SealKeys { terms, paths, data: &mut || self.keys.data_key(enc) };
+        let outcome = cell::store(enc, stored, &mut keys, out);
         self.tally.sealed(enc);
         outcome
     }

@@ -21,6 +21,7 @@ use crate::crypto::envelope::Header;
 use crate::crypto::term::TermKeys;
 use crate::crypto::term::matching::Run;
 use crate::crypto::{KeyId, KeysetId, Kref};
+use crate::schema::paths::attribute;
 use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use crate::telemetry::metrics::Spent;
 use crate::wire::error::PgError;
@@ -445,7 +446,11 @@ fn reading(search: &Search, narrow: &Narrow) -> (String, Option<Vec<u8>>) {
         _ => ("IS NOT NULL", None),
     };
     let term = search.term();
-    (format!("SELECT (x.{column}).c FROM {relation} AS x WHERE (x.{column}).{term} {condition}"), tokens)
+    let value = match search.path {
+        Some(number) => format!("((x.{column}).p).{}", attribute(number)),
+        None => format!("x.{column}"),
+    };
+    (format!("SELECT ({value}).c FROM {relation} AS x WHERE ({value}).{term} {condition}"), tokens)
 }
 
 /// Tokens in binary form: an `int8[]` of documents, else an `int4[]`.

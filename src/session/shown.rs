@@ -6,7 +6,8 @@ use super::choice::Pick;
 use super::prepared::Prepared;
 use super::{Session, errors};
 use crate::crypto::KeysetId;
-use crate::schema::catalog::{EncType, Standing, Terms};
+use crate::schema::catalog::{EncType, Standing};
+use crate::schema::registry::terms_list;
 use crate::sql::own::{Show, Spelling};
 use crate::sql::plan::Role;
 use crate::wire::error::PgError;
@@ -91,7 +92,8 @@ impl<C, S> Session<C, S> {
     }
 
     fn types(&self) -> Value {
-        let mut types: Vec<&EncType> = self.state.view.catalog.types.values().map(|t| &**t).collect();
+        let mut types: Vec<&EncType> =
+            self.state.view.catalog.types.values().map(|t| &**t).filter(|t| t.whole.is_none()).collect();
         types.sort_by(|a, b| a.def.name.cmp(&b.def.name));
         let keyset = |id: KeysetId| self.shared.ring.name_of(id).unwrap_or_else(|| id.to_string());
         types
@@ -101,7 +103,7 @@ impl<C, S> Session<C, S> {
                     "name": t.def.name,
                     "id": t.def.id.to_string(),
                     "plain": t.def.plain.name(),
-                    "terms": terms(t.def.terms),
+                    "terms": terms(t),
                     "keyset": t.def.keyset.map(keyset),
                     "standing": standing(&t.standing),
                 })
@@ -110,9 +112,16 @@ impl<C, S> Session<C, S> {
     }
 }
 
-fn terms(terms: Terms) -> String {
-    let all = [(terms.eq, "eq"), (terms.ord, "ord"), (terms.matching, "match"), (terms.json, "json")];
-    all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect::<Vec<_>>().join(",")
+/// As they are given when a type is made; of promoted paths `{total: numeric:ord}`.
+fn terms(of: &EncType) -> String {
+    let listed = |of: &EncType| terms_list(of.def.terms).join(",");
+    let paths = of.promoted.paths.iter();
+    let paths = paths.map(|p| format!("{}: {}:{}", p.keys.join("."), p.ty.def.plain.name(), listed(&p.ty)));
+    let paths: Vec<String> = paths.collect();
+    match paths.is_empty() {
+        true => listed(of),
+        false => format!("{} {{{}}}", listed(of), paths.join("; ")).trim_start().to_owned(),
+    }
 }
 
 fn standing(standing: &Standing) -> &str {

@@ -151,6 +151,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) keys: usize,
     /// Literals (by number) whose value decided the analysis.
     pub(super) fixed: Vec<usize>,
+    /// The same, of keys that were compared with those of promoted paths.
+    pub(super) weighed: std::cell::RefCell<Vec<usize>>,
     /// Functions that are called, whose bodies are to be judged.
     pub(super) calls: Vec<Called>,
     /// What names mean beside columns, where it is the query of a body.
@@ -204,6 +206,7 @@ impl<'a> Analyzer<'a> {
             windows: 0,
             keys: 0,
             fixed: Vec::new(),
+            weighed: Default::default(),
             calls: Vec::new(),
             frame: None,
             next_item: 0,

@@ -179,7 +179,8 @@ impl Analyzer<'_> {
         // Keys of groups that are computed are told by their words, which what is built never is.
         let keys = !scope.group.computed.is_empty();
         match tree::kind(node) {
-            _ if self.frame.is_some() => {}
+            _ if self.frame.is_some() || self.path_of(node, scope).is_some() => {}
+            Some(NodeEnum::CoalesceExpr(expr)) if self.are_paths(&expr.args, scope) => {}
             _ if joined::joins(node, scope) => return self.joined_text(node, scope),
             Some(NodeEnum::TypeCast(cast)) if self.shows_text(cast, scope) => return self.joined_cast(cast, scope),
             _ if self.is_computed(node, scope) => return self.computed(node, scope),

@@ -194,7 +194,7 @@ impl PlanCache {
         };
         let literals = Literals::of(&lexed);
         // With standard_conforming_strings off, analysis depends on what is in literals.
-        let skeleton = if query.conforming { skeleton(query.text, &lexed, &literals) } else { None };
+        let skeleton = if query.conforming { skeleton(query.text, &lexed, &literals, catalog) } else { None };
         let shared = skeleton.as_deref().map(|text| Query { text, ..*query });
         if let Some(found) = shared.as_ref().and_then(|q| self.shared.get(q))
             && found.serves(query.text, &literals)

@@ -80,6 +80,10 @@ impl Analyzer<'_> {
     fn subject<'n>(&self, mut node: &'n Node, scope: &Scope<'_>) -> Option<Subject<'n>> {
         let (mut around, mut shown) = (Vec::new(), Shown::Text);
         loop {
+            if let Some(path) = self.path_of(node, scope) {
+                let fits = path.ty.def.terms.matching && shown != Shown::Text;
+                return fits.then_some(Subject { column: node, around, shown });
+            }
             match tree::kind(node)? {
                 NodeEnum::TypeCast(cast) => {
                     match types::named(cast.type_name.as_ref()?, self.catalog, self.session) {

@@ -115,7 +115,8 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
         terms if terms.matching => {
             format!("{compared}, and LIKE, ILIKE and starts_with, with the column on their left side")
         }
-        terms if terms.json => format!("{compared}, and {DOCUMENTS}"),
+        terms if terms.json => format!("{compared}, and {DOCUMENTS}; {PROMOTED}"),
+        _ if enc.ty.def.plain == PlainType::Jsonb => format!("{compared}; {PROMOTED}"),
         _ => compared.to_owned(),
     };
     let refusal = match term {
@@ -131,6 +132,10 @@ pub(super) fn missing(kind: AExprKind, name: &str, enc: &Enc) -> Box<super::plan
 
 /// The conditions on JSON that work.
 const DOCUMENTS: &str = "@>, <@, ?, ?|, ?&, and comparisons of its parts by =, <>, IN, LIKE and IS [NOT] NULL, with the column on their left side";
+
+/// What has parts that are compared otherwise.
+const PROMOTED: &str =
+    "<, BETWEEN, ORDER BY and casts of a part need a promoted path, which a type is made with (docs/sql.md)";
 
 impl Analyzer<'_> {
     pub(super) fn operator(&mut self, expr: &AExpr, scope: &Scope<'_>) -> Result<Val> {

@@ -63,6 +63,13 @@ impl Analyzer<'_> {
 
     fn conflict_element(&mut self, elem: &IndexElem, token: usize, scope: &Scope<'_>) -> Result<()> {
         const CONFLICT: &str = "ON CONFLICT";
+        if let Some(expr) = tree::child(&elem.expr)
+            && let Some(path) = self.promoted(expr, scope)?
+        {
+            self.needs_equality(&path, CONFLICT)?;
+            self.edits.wrap_both(path.span, "((", if path.ty.def.terms.ord { ").ord)" } else { ").eq)" });
+            return Ok(());
+        }
         if elem.name.is_empty() {
             return self.plain_some(&elem.expr, scope, CONFLICT);
         }

@@ -80,7 +80,7 @@ impl Analyzer<'_> {
         let (true, Some(left), Some(right)) = (asks, tree::child(&expr.lexpr), tree::child(&expr.rexpr)) else {
             return Ok(None);
         };
-        if is_column(left) && !OPERATORS.contains(&name) {
+        if is_column(left) && !OPERATORS.contains(&name) || self.path_serves(left, name, scope) {
             return Ok(None);
         }
         let Some(subject) = self.document(left, scope) else { return Ok(None) };
@@ -371,7 +371,7 @@ impl Analyzer<'_> {
     }
 
     /// Elements of `ARRAY[…]`, a cast around it aside.
-    fn listed<'n>(&self, node: &'n Node) -> Option<&'n [Node]> {
+    pub(super) fn listed<'n>(&self, node: &'n Node) -> Option<&'n [Node]> {
         match tree::kind(node)? {
             NodeEnum::AArrayExpr(array) => Some(&array.elements),
             NodeEnum::TypeCast(cast) => {
@@ -437,7 +437,7 @@ fn is_column(node: &Node) -> bool {
 }
 
 /// The subscripts of an expression, if they are no slices and nothing else is taken of it.
-fn subscripts(taken: &AIndirection) -> Option<Vec<&Node>> {
+pub(super) fn subscripts(taken: &AIndirection) -> Option<Vec<&Node>> {
     taken
         .indirection
         .iter()
@@ -449,7 +449,7 @@ fn subscripts(taken: &AIndirection) -> Option<Vec<&Node>> {
 }
 
 /// Whether a call gives a part of a document: as a text or not.
-fn extracts(call: &FuncCall) -> Option<bool> {
+pub(super) fn extracts(call: &FuncCall) -> Option<bool> {
     let name = match tree::strings(&call.funcname).as_slice() {
         [name] | ["pg_catalog", name] => *name,
         _ => return None,

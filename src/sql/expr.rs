@@ -108,10 +108,8 @@ impl Analyzer<'_> {
     /// Any expression.
     pub(super) fn expr(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Val> {
         let Some(kind) = tree::kind(node) else { return Ok(Val::Plain) };
-        if !scope.group.computed.is_empty()
-            && let Some(key) = self.computed_key(node, scope)?
-        {
-            return Ok(Val::Enc(key));
+        if let Some(enc) = self.key_or_path(node, scope)? {
+            return Ok(Val::Enc(enc));
         }
         match kind {
             NodeEnum::ColumnRef(column) => self.column(column, scope),
@@ -461,10 +459,12 @@ impl Analyzer<'_> {
     }
 
     fn null_test(&mut self, test: &pg_query::protobuf::NullTest, scope: &Scope<'_>) -> Result<Val> {
-        if let Some(val) = self.document_test(test, scope)? {
+        let Some(arg) = tree::child(&test.arg) else { return Ok(Val::Plain) };
+        if self.path_of(arg, scope).is_none()
+            && let Some(val) = self.document_test(test, scope)?
+        {
             return Ok(val);
         }
-        let Some(arg) = tree::child(&test.arg) else { return Ok(Val::Plain) };
         match self.expr(arg, scope)? {
             Val::Open(open) if open.simple => {
                 self.note_null_test(&open, test.nulltesttype() == NullTestType::IsNotNull);

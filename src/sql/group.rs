@@ -79,14 +79,40 @@ pub(super) const AGGREGATES: &[&str] = &[
 pub(super) struct Bare {
     /// Item and column.
     pub(super) column: (u32, usize),
+    /// Of a promoted path of it, the number.
+    pub(super) path: Option<usize>,
+    /// How it is written: the column, or what gives the path of it.
     pub(super) text: String,
+}
+
+/// Columns by which a query groups, and promoted paths of columns.
+#[derive(Default)]
+struct Keys {
+    columns: Vec<(u32, usize)>,
+    paths: Vec<((u32, usize), usize)>,
+}
+
+impl Keys {
+    fn add(&mut self, bare: Option<&Bare>) {
+        match bare {
+            Some(Bare { column, path: Some(number), .. }) => self.paths.push((*column, *number)),
+            Some(Bare { column, .. }) => self.columns.push(*column),
+            None => {}
+        }
+    }
+}
+
+/// The attributes of a composite.
+fn attributes_of(ty: &EncType) -> Vec<&'static str> {
+    let paths = (!ty.promoted.paths.is_empty()).then_some("p");
+    attributes(ty.def.terms).into_iter().map(|(name, _)| name).chain(paths).collect()
 }
 
 /// The described form: has the type and is made of the key's term alone.
 fn described(ty: &EncType, text: &str) -> String {
     let (compared, _) = ty.def.terms.compared();
-    let part = |(name, _)| if name == compared { term_of(ty, text) } else { "NULL".into() };
-    composed(ty, attributes(ty.def.terms).into_iter().map(part).collect())
+    let part = |name| if name == compared { term_of(ty, text) } else { "NULL".into() };
+    composed(ty, attributes_of(ty).into_iter().map(part).collect())
 }
 
 fn composed(ty: &EncType, parts: Vec<String>) -> String {
@@ -104,15 +130,15 @@ pub(super) fn one_of(ty: &EncType, text: &str, filter: &str, reduced: bool) -> S
     let (compared, _) = terms.compared();
     let value = if reduced {
         member(text, "c", filter)
-    } else if terms.matching || terms.json {
+    } else if terms.matching || terms.json || !ty.promoted.paths.is_empty() {
         format!("(pg_catalog.array_agg({text}){filter})[1]")
     } else {
-        let part = |(name, _)| match name {
+        let part = |name| match name {
             "v" => GUARD.into(),
             name if name == compared => term_of(ty, text),
             name => member(text, name, filter),
         };
-        composed(ty, attributes(terms).into_iter().map(part).collect())
+        composed(ty, attributes_of(ty).into_iter().map(part).collect())
     };
     format!("CASE WHEN {} IS NOT NULL THEN {value} END", term_of(ty, text))
 }
@@ -139,7 +165,7 @@ impl Analyzer<'_> {
             seen => enc.grouped = seen == Seen::Key,
         }
         self.keys += usize::from(enc.grouped);
-        enc.bare = Some(Bare { column: origin, text: text.to_string() }.into());
+        enc.bare = Some(Bare { column: origin, path: None, text: text.to_string() }.into());
         Ok(enc)
     }
 
@@ -206,12 +232,12 @@ impl Analyzer<'_> {
         scope: &mut Scope<'_>,
         star: &Star,
     ) -> Result<Vec<Output<'n>>> {
-        let (mut keys, mut outputs) = (Vec::new(), Vec::new());
+        let (mut keys, mut outputs) = (Keys::default(), Vec::new());
         for key in &select.group_clause {
             scope.group.sets |= matches!(tree::kind(key), Some(NodeEnum::GroupingSet(_)));
             self.group_key(key, select, scope, star, (&mut keys, &mut outputs))?;
         }
-        scope.group.keys = keys;
+        (scope.group.keys, scope.group.paths) = (keys.columns, keys.paths);
         scope.group.outputs = outputs.iter().map(|output| output.column).collect();
         Ok(outputs)
     }
@@ -222,7 +248,7 @@ impl Analyzer<'_> {
         select: &'n SelectStmt,
         scope: &Scope<'_>,
         star: &Star,
-        found: (&mut Vec<(u32, usize)>, &mut Vec<Output<'n>>),
+        found: (&mut Keys, &mut Vec<Output<'n>>),
     ) -> Result<()> {
         let (keys, outputs) = found;
         let parts = match tree::kind(key) {
@@ -245,7 +271,7 @@ impl Analyzer<'_> {
                 Val::Enc(enc) => {
                     self.needs_equality(&enc, GROUP_BY)?;
                     self.term(&enc);
-                    keys.extend(enc.bare.map(|b| b.column));
+                    keys.add(enc.bare.as_deref());
                     Ok(())
                 }
             };
@@ -256,7 +282,7 @@ impl Analyzer<'_> {
                 let first = self.token(tree::location(key))?;
                 let bare = enc.bare.as_ref().map_or("", |b| &b.text);
                 self.edits.both(self.span(first, self.name_end(first)), term_of(&enc.ty, bare));
-                keys.extend(enc.bare.map(|b| b.column));
+                keys.add(enc.bare.as_deref());
             }
             None => outputs.push(Output { node: key, column }),
         }
@@ -287,6 +313,11 @@ impl Analyzer<'_> {
 
     /// The encrypted column that an output column is, if it is one by itself.
     fn slot_column(&mut self, slots: &[Slot<'_>], column: usize, scope: &Scope<'_>) -> Result<Option<Enc>> {
+        if let Some(Slot::Target(target)) = slots.get(column)
+            && let Some(path) = tree::child(&target.val).and_then(|node| self.path_of(node, scope))
+        {
+            return self.promoted_at(path, (0, 0), scope).map(Some);
+        }
         let (found, text) = match slots.get(column) {
             Some(Slot::Column(found, text)) => (found.clone(), text.clone()),
             Some(Slot::Target(target)) => match self.named_column(target, scope) {
@@ -360,7 +391,7 @@ impl Analyzer<'_> {
         for key in &scope.group.computed {
             if self.same(words, key.words) {
                 let text = self.write(&key.written, GROUP_BY, &key.column)?;
-                let bare = Some(Bare { column: (u32::MAX, 0), text }.into());
+                let bare = Some(Bare { column: (u32::MAX, 0), path: None, text }.into());
                 self.keys += 1;
                 let enc = Enc::new(key.ty.clone(), key.column.clone(), self.span(words.0, words.1));
                 return Ok(Some(Enc { bare, grouped: true, ..enc }));

@@ -48,6 +48,7 @@ mod merge;
 mod outputs;
 pub mod own;
 mod parse;
+mod paths;
 pub mod pattern;
 pub mod plan;
 mod reach;

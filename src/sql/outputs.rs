@@ -38,6 +38,8 @@ pub(super) struct Target {
     pub(super) column: Derived,
     /// Item and column it is, if it is a bare column.
     pub(super) origin: Option<(u32, usize)>,
+    /// The same of a promoted path, and its number.
+    pub(super) path: Option<((u32, usize), usize)>,
     /// The result column, when this is the outermost statement.
     pub(super) top: TopColumn,
     /// How an encrypted one is written where another clause names it.
@@ -57,7 +59,7 @@ pub(super) enum Written {
 
 impl Target {
     pub(super) fn new(name: String, val: ColVal, top: TopColumn) -> Target {
-        Target { column: Derived { name, val }, origin: None, top, written: Written::Not }
+        Target { column: Derived { name, val }, origin: None, path: None, top, written: Written::Not }
     }
 }
 
@@ -146,8 +148,9 @@ impl Analyzer<'_> {
                 };
                 // Between groups of several keys one may be NULL for reasons of its own.
                 let origin = enc.origin.filter(|_| !(enc.grouped && scope.group.sets || key));
+                let path = enc.bare.as_ref().filter(|_| !enc.grouped).and_then(|b| Some((b.column, b.path?)));
                 let written = enc.bare.map_or(Written::Copy(part), |bare| Written::Text(bare.text.clone()));
-                Target { column: Derived { name, val }, origin, top, written }
+                Target { column: Derived { name, val }, origin, path, top, written }
             }
         })
     }
@@ -275,7 +278,7 @@ impl Analyzer<'_> {
             Val::Enc(enc) => TopColumn::Composite(enc.ty, enc.column),
         };
         let written = text.map_or(Written::Not, Written::Text);
-        Ok(Target { column: Derived { name: name.to_string(), val }, origin, top, written })
+        Ok(Target { column: Derived { name: name.to_string(), val }, origin, path: None, top, written })
     }
 
     /// Text that gives the value of an encrypted output column in another clause of its query.

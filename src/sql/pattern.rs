@@ -19,6 +19,8 @@ pub struct Search {
     pub column: String,
     /// The relation and its column, quoted. `None`: the type is approximate, and what has the terms matches.
     pub from: Option<(String, String)>,
+    /// Of a promoted path of the column, the number.
+    pub path: Option<usize>,
     /// What of the value is compared.
     pub shown: Shown,
     /// How patterns are read.

@@ -181,6 +181,8 @@ pub(super) struct Scope<'p> {
 pub(super) struct Group {
     /// Item and column.
     pub(super) keys: Vec<(u32, usize)>,
+    /// Promoted paths of such columns, by number.
+    pub(super) paths: Vec<((u32, usize), usize)>,
     /// Output columns, by number, that are keys and are no columns of FROM.
     pub(super) outputs: Vec<usize>,
     /// The same, once they are known: how HAVING and what follows may write them again.
@@ -242,6 +244,18 @@ impl<'p> Scope<'p> {
             return if key { Seen::Key } else { Seen::Row };
         }
         match self.parent.map(|p| p.sees(origin)) {
+            Some(Seen::Key | Seen::OuterKey) => Seen::OuterKey,
+            _ => Seen::Row,
+        }
+    }
+
+    /// How this scope sees a promoted path of a column.
+    pub(super) fn sees_path(&self, path: ((u32, usize), usize)) -> Seen {
+        if self.items.iter().any(|i| i.id == path.0.0) {
+            let key = self.group.paths.contains(&path) && !self.group.inside.get();
+            return if key { Seen::Key } else { Seen::Row };
+        }
+        match self.parent.map(|p| p.sees_path(path)) {
             Some(Seen::Key | Seen::OuterKey) => Seen::OuterKey,
             _ => Seen::Row,
         }

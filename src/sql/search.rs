@@ -266,6 +266,7 @@ impl Analyzer<'_> {
                 enc: enc.ty.clone(),
                 column: enc.column.to_string(),
                 from,
+                path: bare.path,
                 shown: asked.shown,
                 looked: asked.looked,
                 patterns,

@@ -288,6 +288,13 @@ impl Analyzer<'_> {
     }
 
     fn find_check(&mut self, column: &Node, operand: &Node, scope: &Scope<'_>, targets: &[Target], before: usize) {
+        let own = |origin: &(u32, usize)| scope.items.iter().any(|i| i.id == origin.0 && !i.nullable);
+        if let Some(place) = self.path_of(column, scope).map(|path| path.place()).filter(|place| own(&place.0)) {
+            let Some(site) = self.operand_site(operand, before) else { return };
+            let same = targets.iter().enumerate().filter(|(_, t)| t.path == Some(place));
+            self.checks.extend(same.map(|(i, _)| (i, site)));
+            return;
+        }
         let Some(NodeEnum::ColumnRef(reference)) = tree::kind(column) else { return };
         let found = match tree::strings(&reference.fields).as_slice() {
             [name] if reference.fields.len() == 1 => scope.bare(name),
@@ -295,7 +302,7 @@ impl Analyzer<'_> {
             _ => return,
         };
         let Ok(origin) = found.map(|f| f.origin) else { return };
-        let Some(origin) = origin.filter(|o| scope.items.iter().any(|i| i.id == o.0 && !i.nullable)) else { return };
+        let Some(origin) = origin.filter(own) else { return };
         let Some(site) = self.operand_site(operand, before) else { return };
         for (i, _) in targets.iter().enumerate().filter(|(_, t)| t.origin == Some(origin)) {
             self.checks.push((i, site));

@@ -5,10 +5,11 @@
 
 use super::lex::{Kind, Lexed, StringKind};
 use super::literal::Literals;
+use crate::schema::catalog::Catalog;
 
 /// The skeleton of a text, one byte for each literal (naming its kind and, for integers, its size) and comment.
 /// `None`: the text has bytes that could be taken for those.
-pub(super) fn skeleton(text: &str, lexed: &Lexed, literals: &Literals) -> Option<Box<str>> {
+pub(super) fn skeleton(text: &str, lexed: &Lexed, literals: &Literals, catalog: &Catalog) -> Option<Box<str>> {
     if lexed.tokens.iter().any(|t| t.kind == Kind::Other) {
         return None;
     }
@@ -24,7 +25,9 @@ pub(super) fn skeleton(text: &str, lexed: &Lexed, literals: &Literals) -> Option
         while let Some(&(start, end)) = comments.next_if(|c| (c.0 as usize) < literal.span.start) {
             cut(&mut out, start as usize, end as usize, ' ');
         }
-        let mark = mark(literal.kind, literal.value(text).as_deref());
+        let value = literal.value(text);
+        let names_path = value.as_deref().is_some_and(|value| catalog.may_name_path(value));
+        let mark = if names_path { path_mark(literal.kind) } else { mark(literal.kind, value.as_deref()) };
         cut(&mut out, literal.span.start, literal.span.end, mark);
     }
     for &(start, end) in comments {
@@ -32,6 +35,16 @@ pub(super) fn skeleton(text: &str, lexed: &Lexed, literals: &Literals) -> Option
     }
     out.push_str(&text[at..]);
     Some(out.into_boxed_str())
+}
+
+/// What may be a key of a promoted path is told from what is none, so that texts with other keys go on sharing their analyses.
+fn path_mark(kind: Kind) -> char {
+    match kind {
+        Kind::Str(StringKind::Plain) => '\x10',
+        Kind::Str(StringKind::Escape) => '\x11',
+        Kind::Str(StringKind::Dollar) => '\x12',
+        kind => mark(kind, None),
+    }
 }
 
 /// PostgreSQL gives integers of different sizes different types.

@@ -184,7 +184,10 @@ impl Analyzer<'_> {
             Val::Enc(enc) => {
                 let at = enc.span.0 as i32;
                 let attribute = self.sort_attribute(&enc.ty, &enc.column, sort, construct).map_err(|r| r.at(at))?;
-                self.edits.wrap_both(enc.span, "(", attribute);
+                match enc.grouped {
+                    true => self.term(&enc),
+                    false => self.edits.wrap_both(enc.span, "(", attribute),
+                }
                 Ok(Some(enc.column))
             }
         }

@@ -173,6 +173,7 @@ fn one(text: &str, lexed: &Lexed, span: Range<usize>, node: &Node, around: Aroun
         let kind = analyzer.statement(node).and_then(|kind| analyzer.follow().map(|()| kind));
         // A refusal too may depend on what a literal holds.
         fixed = std::mem::take(&mut analyzer.fixed);
+        fixed.extend(analyzer.weighed.take());
         fixed.sort_unstable();
         fixed.dedup();
         analyzer.finish(kind?)

@@ -43,6 +43,7 @@ mod matching;
 mod observe;
 mod order;
 mod orms;
+mod paths;
 mod pipelines;
 mod plain;
 mod prepared;

@@ -84,12 +84,17 @@ fn installs_once_and_upgrades_in_place() {
             "CREATE OR REPLACE FUNCTION seal.version() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0';
              DROP OPERATOR seal.<> (seal.email, seal.email);
              DROP FUNCTION seal.op_not_equal(seal.email, seal.email);
-             CREATE OR REPLACE FUNCTION seal.op_less(seal.email, seal.email) RETURNS bool LANGUAGE sql AS 'SELECT true'",
+             CREATE OR REPLACE FUNCTION seal.op_less(seal.email, seal.email) RETURNS bool LANGUAGE sql AS 'SELECT true';
+             DROP FUNCTION seal.create_type(text, text, text, json, json);
+             CREATE FUNCTION seal.create_type(name text, plaintext_type text, terms text DEFAULT '', options json DEFAULT '{}') RETURNS regtype
+             LANGUAGE sql AS 'SELECT NULL::regtype'",
         );
         let upgraded = run(async { database::install(&db.connect().await).await });
         assert_eq!(upgraded.unwrap(), Installed::Upgraded { from: 0, to: VERSION });
         assert_eq!(db.sql(state), before);
         db.sql("SELECT 1 FROM u WHERE email OPERATOR(seal.<>) email");
+        db.sql("SELECT seal.create_type('note', 'text'); SELECT seal.create_type('doc', 'jsonb', paths => '{\"a.b\": \"int4:ord\"}')");
+        assert_eq!(db.sql("SELECT ((NULL::seal.doc).p).p1 IS NULL").trim(), "t");
         assert_refused(&db, "SELECT 1 FROM u WHERE email OPERATOR(seal.<) email", &["0A000"]);
         db.sql("CREATE OR REPLACE FUNCTION seal.version() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 99'");
         let newer = run(async { database::install(&db.connect().await).await });
@@ -382,11 +387,11 @@ fn create_type_says_what_is_wrong() {
     assert!(catalog.types.values().all(|t| !matches!(t.standing, Standing::Broken(_))));
     run(async {
         let client = db.connect().await;
-        let made = database::create_type(&client, "ssn", "text", "eq", r#"{"padding": "16"}"#).await.unwrap();
+        let made = database::create_type(&client, "ssn", "text", "eq", (r#"{"padding": "16"}"#, "{}")).await.unwrap();
         assert_eq!((made.name.as_str(), made.plain, made.terms.eq), ("ssn", PlainType::Text, true));
         assert_eq!(made.options, r#"{"padding":"16"}"#);
         assert_eq!(registry::parse(&registry::canonical(&made).unwrap()).unwrap(), made);
-        let again = database::create_type(&client, "ssn", "text", "eq", "{}").await;
+        let again = database::create_type(&client, "ssn", "text", "eq", ("{}", "{}")).await;
         assert!(matches!(&again, Err(SchemaError::Database(e)) if e.code().is_some_and(|c| c.code() == "42710")));
         assert_eq!(database::definition(&client, "nothing").await.unwrap(), None);
     });
@@ -455,7 +460,7 @@ fn a_database_without_the_schema_is_plain() {
         assert_eq!(pins::check(&mut catalog, &[], &["public.users.email".to_owned()]).len(), 1);
         assert!(!catalog.is_plain() && catalog.touching_names.contains("users"));
         assert_eq!(database::status(&client, &[]).await.unwrap().installed, None);
-        let none = database::create_type(&client, "email", "text", "", "{}").await;
+        let none = database::create_type(&client, "email", "text", "", ("{}", "{}")).await;
         assert!(matches!(none, Err(SchemaError::NotInstalled)));
     });
 }

@@ -154,17 +154,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $seal$
      OR o.kind OPERATOR(pg_catalog.=) 'json' AND plaintext_type OPERATOR(pg_catalog.=) 'jsonb'
 $seal$;
 
--- Makes or replaces the term accessors and operators of a type that stands in the registry.
-CREATE OR REPLACE FUNCTION seal.equip_type(type_name pg_catalog.text) RETURNS pg_catalog.void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+-- Makes or replaces the term accessors and operators of a composite: an encrypted type, or a promoted path of one.
+CREATE OR REPLACE FUNCTION seal.equip_composite(type_name pg_catalog.text, plaintext_type pg_catalog.text, term_names pg_catalog.text[])
+RETURNS pg_catalog.void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
 DECLARE
   def record;
   op record;
   body text;
   made oid;
 BEGIN
-  SELECT t.name, t.plain, string_to_array(t.terms, ',') AS terms, to_regtype(format('seal.%I', t.name)) AS type
-    INTO STRICT def FROM seal.types t WHERE t.name = type_name;
+  SELECT type_name AS name, plaintext_type AS plain, term_names AS terms, to_regtype(format('seal.%I', type_name)) AS type INTO STRICT def;
   IF 'eq' = ANY (def.terms) THEN
     EXECUTE format('CREATE OR REPLACE FUNCTION seal.eq(seal.%I) RETURNS pg_catalog.uuid '
       'LANGUAGE sql IMMUTABLE PARALLEL SAFE AS ''SELECT ($1).eq''', def.name);
@@ -216,23 +215,58 @@ BEGIN
 END
 $seal$;
 
+-- The same for a type that stands in the registry, and for its promoted paths. The path with number n of type x is the composite x$n.
+CREATE OR REPLACE FUNCTION seal.equip_type(type_name pg_catalog.text) RETURNS pg_catalog.void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  def record;
+  path record;
+BEGIN
+  SELECT t.name, t.plain, string_to_array(t.terms, ',') AS terms, coalesce(t.options -> 'paths', '[]') AS paths
+    INTO STRICT def FROM seal.types t WHERE t.name = type_name;
+  PERFORM seal.equip_composite(def.name, def.plain, def.terms);
+  FOR path IN SELECT p.n, p.it FROM jsonb_array_elements(def.paths) WITH ORDINALITY AS p(it, n) LOOP
+    PERFORM seal.equip_composite(format('%s$%s', def.name, path.n), path.it ->> 'plain', ARRAY(SELECT jsonb_array_elements_text(path.it -> 'terms')));
+  END LOOP;
+END
+$seal$;
+
+-- Makes a composite with these terms, unless there is one. more: further attributes.
+CREATE OR REPLACE FUNCTION seal.make_composite(type_name pg_catalog.text, has pg_catalog.text[], more pg_catalog.text) RETURNS pg_catalog.void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+BEGIN
+  IF to_regtype(format('seal.%I', type_name)) IS NULL THEN
+    EXECUTE format('CREATE TYPE seal.%I AS (v pg_catalog.json, c pg_catalog.bytea%s%s%s%s%s)', type_name,
+      CASE WHEN 'eq' = ANY (has) THEN ', eq pg_catalog.uuid' END,
+      CASE WHEN 'ord' = ANY (has) THEN ', ord pg_catalog.bytea' END,
+      CASE WHEN 'match' = ANY (has) THEN ', m pg_catalog.int4[]' END,
+      CASE WHEN 'json' = ANY (has) THEN ', j pg_catalog.int8[]' END, more);
+  END IF;
+END
+$seal$;
+
 -- Enters a definition that has been checked, and makes its composite, accessors and operators. What is there stays.
 CREATE OR REPLACE FUNCTION seal.define_type(
   name pg_catalog.text, id pg_catalog.uuid, plain pg_catalog.text, terms pg_catalog.text, options pg_catalog.jsonb, keyset pg_catalog.uuid)
 RETURNS pg_catalog.void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
 DECLARE
-  has text[] := string_to_array(terms, ',');
+  path record;
+  parts text[] := '{}';
 BEGIN
   INSERT INTO seal.types AS t (name, id, plain, terms, options, keyset)
     VALUES (define_type.name, define_type.id, define_type.plain, define_type.terms, define_type.options, define_type.keyset)
     ON CONFLICT ON CONSTRAINT types_pkey DO NOTHING;
-  IF to_regtype(format('seal.%I', name)) IS NULL THEN
-    EXECUTE format('CREATE TYPE seal.%I AS (v pg_catalog.json, c pg_catalog.bytea%s%s%s%s)', name,
-      CASE WHEN 'eq' = ANY (has) THEN ', eq pg_catalog.uuid' END,
-      CASE WHEN 'ord' = ANY (has) THEN ', ord pg_catalog.bytea' END,
-      CASE WHEN 'match' = ANY (has) THEN ', m pg_catalog.int4[]' END,
-      CASE WHEN 'json' = ANY (has) THEN ', j pg_catalog.int8[]' END);
+  -- Promoted paths: one attribute p, a row of one value for each path, which is NULL where a document has nothing there. That row itself
+  -- never is NULL, so that a document IS NOT NULL whatever it lacks.
+  FOR path IN SELECT p.n, p.it FROM jsonb_array_elements(options -> 'paths') WITH ORDINALITY AS p(it, n) LOOP
+    PERFORM seal.make_composite(format('%s$%s', name, path.n), ARRAY(SELECT jsonb_array_elements_text(path.it -> 'terms')), NULL);
+    parts := parts || format('p%s seal.%I', path.n, format('%s$%s', name, path.n));
+  END LOOP;
+  IF parts <> '{}' AND to_regtype(format('seal.%I', name || '$paths')) IS NULL THEN
+    EXECUTE format('CREATE TYPE seal.%I AS (%s)', name || '$paths', array_to_string(parts, ', '));
+    EXECUTE format('GRANT USAGE ON TYPE seal.%I TO PUBLIC', name || '$paths');
   END IF;
+  PERFORM seal.make_composite(name, string_to_array(terms, ','), CASE WHEN parts <> '{}' THEN format(', p seal.%I', name || '$paths') END);
   PERFORM seal.equip_type(name);
 END
 $seal$;
@@ -250,16 +284,81 @@ BEGIN
 END
 $seal$;
 
+-- The name by which a plaintext type goes here.
+CREATE OR REPLACE FUNCTION seal.plain_name(plaintext_type pg_catalog.text) RETURNS pg_catalog.text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $seal$
+  SELECT CASE t.name WHEN 'boolean' THEN 'bool' WHEN 'smallint' THEN 'int2' WHEN 'integer' THEN 'int4' WHEN 'int' THEN 'int4'
+    WHEN 'bigint' THEN 'int8' WHEN 'real' THEN 'float4' WHEN 'double precision' THEN 'float8' WHEN 'decimal' THEN 'numeric'
+    WHEN 'character varying' THEN 'varchar' WHEN 'character' THEN 'bpchar' WHEN 'char' THEN 'bpchar'
+    WHEN 'time without time zone' THEN 'time' WHEN 'time with time zone' THEN 'timetz'
+    WHEN 'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' ELSE t.name END FROM (SELECT lower(btrim(plaintext_type))) AS t(name)
+$seal$;
+
+-- Promoted paths as the registry keeps them, of {"total": "numeric:ord", "customer.name": "text:eq,match"}. A path that begins with a brace is an array of keys.
+CREATE OR REPLACE FUNCTION seal.read_paths(paths pg_catalog.json) RETURNS pg_catalog.jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
+DECLARE
+  plains constant text[] := '{text,int2,int4,int8,numeric,float4,float8,uuid,date,timestamp,timestamptz}';
+  one record;
+  keys text[];
+  plain text;
+  wanted text[];
+  made jsonb := '[]';
+BEGIN
+  IF json_typeof(paths) IS DISTINCT FROM 'object' THEN
+    RAISE EXCEPTION 'paths must be a JSON object' USING ERRCODE = 'invalid_parameter_value',
+      HINT = 'For example ''{"total": "numeric:ord", "customer.name": "text:eq,match"}''.';
+  END IF;
+  FOR one IN SELECT p.key, p.value #>> '{}' AS told, json_typeof(p.value) AS kind FROM json_each(paths) AS p LOOP
+    keys := CASE WHEN starts_with(one.key, '{') THEN one.key::text[] ELSE string_to_array(one.key, '.') END;
+    IF cardinality(keys) NOT BETWEEN 1 AND 16 OR octet_length(one.key) > 200 OR array_ndims(keys) <> 1
+        OR EXISTS (SELECT FROM unnest(keys) AS k WHERE k IS NULL OR k = '' OR k ~ '^\s*[-+]?[0-9]+\s*$') THEN
+      RAISE EXCEPTION '% is not a path that can be promoted', quote_literal(one.key) USING ERRCODE = 'invalid_parameter_value',
+        HINT = 'A path is one to 16 keys of objects with dots between, or an array of such as text: ''{customer,last.name}''. Elements of arrays cannot be promoted.';
+    END IF;
+    plain := seal.plain_name(split_part(one.told, ':', 1));
+    wanted := array_remove(regexp_split_to_array(lower(btrim(split_part(one.told, ':', 2))), '\s*,\s*'), '');
+    IF one.kind <> 'string' OR plain <> ALL (plains) OR wanted = '{}' OR NOT wanted <@ '{eq,ord,match}' THEN
+      RAISE EXCEPTION 'path % needs a type and terms', quote_literal(one.key) USING ERRCODE = 'invalid_parameter_value',
+        HINT = 'Write them as "numeric:ord" or "text:eq,match". Types: ' || array_to_string(plains, ', ') || '; terms: eq, ord, match.';
+    END IF;
+    IF 'match' = ANY (wanted) AND plain <> 'text' THEN
+      RAISE EXCEPTION 'path % of type % cannot have the term "match"', quote_literal(one.key), plain USING ERRCODE = 'feature_not_supported',
+        HINT = 'LIKE compares text.';
+    END IF;
+    IF EXISTS (SELECT FROM jsonb_array_elements(made) AS m WHERE m -> 'keys' = to_jsonb(keys) AND m ->> 'plain' = plain) THEN
+      RAISE EXCEPTION 'path % stands there twice with the same type', quote_literal(one.key) USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    made := made || jsonb_build_array(jsonb_build_object('keys', keys, 'plain', plain,
+      'terms', ARRAY(SELECT t FROM unnest('{eq,ord,match}'::text[]) AS t WHERE t = ANY (wanted))));
+  END LOOP;
+  IF jsonb_array_length(made) > 16 THEN
+    RAISE EXCEPTION 'a type has at most 16 promoted paths' USING ERRCODE = 'too_many_columns';
+  END IF;
+  RETURN made;
+END
+$seal$;
+
 -- Makes an encrypted type: seal.create_type('email', 'text', 'eq').
+DO $seal$
+BEGIN
+  -- Of a version before there were paths.
+  IF pg_catalog.to_regprocedure('seal.create_type(text, text, text, json)') IS NOT NULL THEN
+    DROP FUNCTION seal.create_type(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.json);
+  END IF;
+END
+$seal$;
 CREATE OR REPLACE FUNCTION seal.create_type(
-  name pg_catalog.text, plaintext_type pg_catalog.text, terms pg_catalog.text DEFAULT '', options pg_catalog.json DEFAULT '{}')
+  name pg_catalog.text, plaintext_type pg_catalog.text, terms pg_catalog.text DEFAULT '', options pg_catalog.json DEFAULT '{}',
+  paths pg_catalog.json DEFAULT '{}')
 RETURNS pg_catalog.regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $seal$
 DECLARE
-  plain text := lower(btrim(plaintext_type));
+  plain text := seal.plain_name(plaintext_type);
   plains constant text[] := '{ {{PLAINS}} }';
   wanted text[];
   kept jsonb := options::jsonb;
   keyset uuid;
+  promoted jsonb := seal.read_paths(paths);
   word text;
 BEGIN
   IF name IS NULL OR plaintext_type IS NULL THEN
@@ -272,11 +371,6 @@ BEGIN
     RAISE EXCEPTION 'invalid name for an encrypted type: %', quote_literal(name) USING ERRCODE = 'invalid_name',
       HINT = 'Names begin with a lower-case letter and go on with lower-case letters, digits and underscores.';
   END IF;
-  plain := CASE plain WHEN 'boolean' THEN 'bool' WHEN 'smallint' THEN 'int2' WHEN 'integer' THEN 'int4' WHEN 'int' THEN 'int4'
-    WHEN 'bigint' THEN 'int8' WHEN 'real' THEN 'float4' WHEN 'double precision' THEN 'float8' WHEN 'decimal' THEN 'numeric'
-    WHEN 'character varying' THEN 'varchar' WHEN 'character' THEN 'bpchar' WHEN 'char' THEN 'bpchar'
-    WHEN 'time without time zone' THEN 'time' WHEN 'time with time zone' THEN 'timetz'
-    WHEN 'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' ELSE plain END;
   IF plain <> ALL (plains) THEN
     RAISE EXCEPTION 'plaintext type % cannot be encrypted', quote_literal(plaintext_type) USING ERRCODE = 'undefined_object',
       HINT = 'Available: ' || array_to_string(plains, ', ') || '.';
@@ -340,7 +434,10 @@ BEGIN
   IF kept ? 'hardened' AND jsonb_typeof(kept -> 'hardened') <> 'boolean' THEN
     RAISE EXCEPTION 'the option hardened is true or false' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  IF kept -> 'hardened' = 'true' AND 'ord' <> ALL (wanted) THEN
+  IF promoted <> '[]' AND (plain <> 'jsonb' OR octet_length(name) > 57) THEN
+    RAISE EXCEPTION 'paths are promoted of a jsonb, whose type has a name of at most 57 bytes' USING ERRCODE = 'feature_not_supported';
+  END IF;
+  IF kept -> 'hardened' = 'true' AND 'ord' <> ALL (wanted) AND NOT promoted @> '[{"terms": ["ord"]}]' THEN
     RAISE EXCEPTION 'the option hardened is for types with the term "ord"' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF wanted && '{eq,ord}' AND plain = 'bool' AND kept -> 'force' IS DISTINCT FROM 'true' THEN
@@ -349,7 +446,7 @@ BEGIN
   END IF;
 
   PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord,match,json}'::text[]) AS t WHERE t = ANY (wanted)), ','),
-    kept - 'keyset' - 'force', keyset);
+    kept - 'keyset' - 'force' || CASE WHEN promoted = '[]' THEN '{}' ELSE jsonb_build_object('paths', promoted) END, keyset);
   PERFORM seal.open_to_public();
   RETURN format('seal.%I', name)::regtype;
 END

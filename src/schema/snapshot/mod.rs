@@ -60,6 +60,8 @@ pub fn build(
     let mut known = Known::read(&types, relations, attributes, registry, signed)?;
     indexes::read(indexes, &mut known.relations)?;
     catalog.types = known.encrypted.iter().map(|e| (e.oid, Arc::clone(e))).collect();
+    let keys = known.encrypted.iter().flat_map(|e| &e.promoted.paths).flat_map(|path| path.keys.clone());
+    catalog.promoted_keys = keys.collect();
     catalog.array_types = known.encrypted.iter().map(|e| (e.array_oid, e.array())).collect();
     catalog.type_names = types.iter().map(|t| (t.oid, (t.schema.clone(), t.name.clone()))).collect();
     let mut facts = known.facts(&types);
@@ -115,7 +117,10 @@ impl Known {
         let reach = Reach::new(types, &encrypted, &containing);
         for relation in &mut relations {
             relation.columns = by_relation.remove(&relation.oid).unwrap_or_default();
-            relation.columns.iter_mut().for_each(|column| reach.mark(column));
+            // The composites of encrypted types are no places where values of such are kept.
+            if !composite(&&*relation) {
+                relation.columns.iter_mut().for_each(|column| reach.mark(column));
+            }
         }
         Ok(Known { encrypted, containing, relations })
     }

@@ -93,7 +93,7 @@ FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_ca
   LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid OPERATOR(pg_catalog.=) p.oid \
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) \
   AND NOT (n.nspname OPERATOR(pg_catalog.=) 'seal' AND p.proname OPERATOR(pg_catalog.=) ANY ('{version,unsupported,by_proxy,changed,operators,\
-equip_type,define_type,create_type,open_to_public,eq,ord,whole_of,whole,eq_whole,eq_placed,eq_distinct,ord_whole,ord_placed,ord_distinct,\
+equip_composite,equip_type,make_composite,define_type,plain_name,read_paths,create_type,open_to_public,eq,ord,whole_of,whole,eq_whole,eq_placed,eq_distinct,ord_whole,ord_placed,ord_distinct,\
 plain_type,plain_keys,plain_indkey,plain_indclass,plain_indcollation,plain_key_name,plain_key_type,plain_contype,plain_constraints,plain_text,pg_get_indexdef,\
 pg_get_constraintdef,ord_smaller,ord_larger,ord_min,ord_max,op_equal,op_not_equal,op_less,op_less_equal,op_greater,op_greater_equal,op_like,\
 op_not_like,op_ilike,op_not_ilike,op_regex,op_not_regex,op_iregex,op_not_iregex,op_starts_with,op_search,op_contains,\
@@ -116,9 +116,9 @@ FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catal
 WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND t.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}') \
   AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace)";
 
-/// The registry: each row as one JSON array of name, id, plain, terms, options, keyset. A statement that names
-/// `seal.types` fails where it is not there, and a failed statement would end the transaction of the session that
-/// asks; `ts_stat` is the function of PostgreSQL's own that runs a query only if it is given one.
+/// The registry: each row as one JSON array of name, id, plain, terms, options, keyset. Options that are long are empty there, and follow as
+/// arrays of name, number and part. A statement that names `seal.types` fails where it is not there, and a failed statement would end the
+/// transaction of the session that asks; `ts_stat` is the function of PostgreSQL's own that runs a query only if it is given one.
 pub(super) const REGISTRY: &str = "\
 SELECT s.word::pg_catalog.text FROM pg_catalog.ts_stat(CASE WHEN (\
     SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 6 FROM pg_catalog.pg_namespace n \
@@ -127,8 +127,13 @@ SELECT s.word::pg_catalog.text FROM pg_catalog.ts_stat(CASE WHEN (\
     WHERE n.nspname OPERATOR(pg_catalog.=) 'seal' AND c.relname OPERATOR(pg_catalog.=) 'types' \
       AND c.relkind OPERATOR(pg_catalog.=) 'r' AND a.attname OPERATOR(pg_catalog.=) ANY ('{name,id,plain,terms,options,keyset}') \
       AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
-  THEN 'SELECT pg_catalog.array_to_tsvector(ARRAY[pg_catalog.left(pg_catalog.json_build_array(\
-    t.name, t.id, t.plain, t.terms, t.options::pg_catalog.text, t.keyset)::pg_catalog.text, 500)]) FROM seal.types t' \
+  THEN 'SELECT pg_catalog.array_to_tsvector(pg_catalog.array_append(ARRAY(SELECT pg_catalog.json_build_array(\
+      t.name, g.n, pg_catalog.substr(o.text, g.n OPERATOR(pg_catalog.*) 300 OPERATOR(pg_catalog.+) 1, 300))::pg_catalog.text \
+      FROM pg_catalog.generate_series(0, CASE WHEN o.long THEN (pg_catalog.length(o.text) OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) 300 \
+        ELSE OPERATOR(pg_catalog.-) 1 END) AS g(n)), \
+    pg_catalog.left(pg_catalog.json_build_array(\
+      t.name, t.id, t.plain, t.terms, CASE WHEN o.long THEN '''' ELSE o.text END, t.keyset)::pg_catalog.text, 500))) \
+    FROM seal.types t CROSS JOIN LATERAL (SELECT t.options::pg_catalog.text, pg_catalog.length(t.options::pg_catalog.text) OPERATOR(pg_catalog.>) 200) AS o(text, long)' \
   ELSE 'SELECT NULL::pg_catalog.tsvector' END) s";
 
 /// All queries in the order in which `build` wants their answers. None of them fails, whatever the database holds.

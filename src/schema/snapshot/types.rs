@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::crypto::TypeId;
-use crate::schema::catalog::{EncType, Oid, Standing, Terms, TypeDef};
+use crate::schema::catalog::{EncType, Oid, Promoted, PromotedPath, Standing, Terms, TypeDef};
 use crate::schema::rows::{Answer, Row};
-use crate::schema::{SchemaError, registry};
+use crate::schema::{SchemaError, paths, registry};
 use crate::wire::value::PlainType;
 
 /// A row of `pg_type`.
@@ -40,6 +40,16 @@ pub(super) fn read(answer: &Answer) -> Result<Vec<PgType>, SchemaError> {
 /// Attributes of a composite: name and type.
 pub(super) type Attributes = HashMap<Oid, Vec<(String, Oid)>>;
 
+/// The composites of schema `seal`, and what is said of them.
+struct Composites<'a> {
+    by_name: HashMap<&'a str, &'a PgType>,
+    attributes: &'a Attributes,
+    registry: &'a Answer,
+    signed: &'a [(TypeId, String)],
+    /// `citext` and its arrays, where the database has it.
+    citext: Option<(Oid, Oid)>,
+}
+
 /// The encrypted types: every stand-alone composite of schema `seal`, whatever the registry says of it.
 pub(super) fn encrypted(
     types: &[PgType],
@@ -49,49 +59,126 @@ pub(super) fn encrypted(
     signed: &[(TypeId, String)],
 ) -> Vec<Arc<EncType>> {
     let citext = types.iter().find(|t| t.name == "citext" && t.kind == "b").map(|t| (t.oid, t.array));
-    types
-        .iter()
-        .filter(|t| t.schema == "seal" && composites.contains(&t.relation))
-        .map(|t| {
-            let actual = attributes.get(&t.relation).map_or(&[][..], Vec::as_slice);
-            let (def, standing) = definition(&t.name, actual, registry, signed);
-            let told = (def.plain.oid(), def.plain.array_oid());
-            let (plain_oid, plain_array_oid) =
-                if def.plain == PlainType::Citext { citext.unwrap_or(told) } else { told };
-            let (shown, digits, padding) = (def.plain, def.digits(), def.padding());
-            Arc::new(EncType {
-                oid: t.oid,
-                array_oid: t.array,
-                element: None,
-                plain_oid,
-                plain_array_oid,
-                def,
-                shown,
-                digits,
-                padding,
-                standing,
-            })
-        })
-        .collect()
+    let ours: Vec<&PgType> = types.iter().filter(|t| t.schema == "seal" && composites.contains(&t.relation)).collect();
+    let by_name = ours.iter().map(|t| (t.name.as_str(), *t)).collect();
+    let all = Composites { by_name, attributes, registry, signed, citext };
+    let mut found = Vec::with_capacity(ours.len());
+    let mut of_paths: HashSet<String> = HashSet::new();
+    for t in ours.iter().filter(|t| !t.name.contains('$')) {
+        let (def, standing, promoted) = all.definition(&t.name);
+        if !promoted.paths.is_empty() {
+            of_paths.insert(paths::row(&def));
+            of_paths.extend(promoted.paths.iter().map(|path| path.ty.def.name.clone()));
+        }
+        found.extend(promoted.paths.iter().map(|path| Arc::clone(&path.ty)));
+        found.push(Arc::new(all.made(t, def, standing, promoted)));
+    }
+    for t in ours.iter().filter(|t| t.name.contains('$') && !of_paths.contains(&t.name)) {
+        let (def, standing, _) = all.definition(&t.name);
+        found.push(Arc::new(all.made(t, def, standing, Promoted::default())));
+    }
+    found
 }
 
-/// What is known of the type of this name, and how far it can be believed.
-fn definition(
-    name: &str,
-    actual: &[(String, Oid)],
-    registry: &Answer,
-    signed: &[(TypeId, String)],
-) -> (TypeDef, Standing) {
-    let rows = registry.iter().filter_map(|row| fields(row.first()?.as_deref()?));
-    let why = match rows.into_iter().find(|row| row[0].as_deref() == Some(name)).map(|row| from_row(&row)) {
-        Some(Ok(def)) => {
-            let standing = registry::standing(&def, actual, signed);
-            return (def, standing);
+impl Composites<'_> {
+    fn made(&self, t: &PgType, def: TypeDef, standing: Standing, promoted: Promoted) -> EncType {
+        let told = (def.plain.oid(), def.plain.array_oid());
+        let (plain_oid, plain_array_oid) =
+            if def.plain == PlainType::Citext { self.citext.unwrap_or(told) } else { told };
+        let (shown, digits, padding) = (def.plain, def.digits(), def.padding());
+        EncType {
+            oid: t.oid,
+            array_oid: t.array,
+            element: None,
+            plain_oid,
+            plain_array_oid,
+            def,
+            shown,
+            digits,
+            padding,
+            standing,
+            whole: None,
+            promoted: Arc::new(promoted),
         }
-        Some(Err(error)) => format!("its row in seal.types is not well formed ({error})"),
-        None => "it has no row in seal.types".to_owned(),
-    };
-    (known(name, signed), Standing::Broken(why))
+    }
+
+    fn attributes_of(&self, t: &PgType) -> &[(String, Oid)] {
+        self.attributes.get(&t.relation).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is known of the type of this name, how far it can be believed, and its promoted paths.
+    fn definition(&self, name: &str) -> (TypeDef, Standing, Promoted) {
+        let rows = self.registry.iter().filter_map(|row| fields(row.first()?.as_deref()?));
+        let why = match rows.into_iter().find(|row| row[0].as_deref() == Some(name)) {
+            Some(mut row) => {
+                if row[4].as_deref() == Some("") {
+                    row[4] = Some(self.long_options(name));
+                }
+                match from_row(&row) {
+                    Ok(def) => {
+                        let (standing, promoted) = self.standing(&def);
+                        return (def, standing, promoted);
+                    }
+                    Err(error) => format!("its row in seal.types is not well formed ({error})"),
+                }
+            }
+            None => "it has no row in seal.types".to_owned(),
+        };
+        (known(name, self.signed), Standing::Broken(why), Promoted::default())
+    }
+
+    /// Options that came in parts.
+    fn long_options(&self, name: &str) -> String {
+        let part = |row: &Vec<Option<String>>| -> Option<(u32, String)> {
+            let (of, n, part): (String, u32, String) = serde_json::from_str(row.first()?.as_deref()?).ok()?;
+            (of == name).then_some((n, part))
+        };
+        let mut parts: Vec<(u32, String)> = self.registry.iter().filter_map(part).collect();
+        parts.sort_unstable();
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// How far a definition can be believed: also all that its promoted paths are kept in must be as it says.
+    fn standing(&self, def: &TypeDef) -> (Standing, Promoted) {
+        let broken = |why: String| (Standing::Broken(why), Promoted::default());
+        let listed = match paths::paths(def) {
+            Ok(listed) => listed,
+            Err(error) => return broken(format!("its promoted paths are not well formed ({error})")),
+        };
+        let Some(t) = self.by_name.get(def.name.as_str()) else { return broken("it is gone".to_owned()) };
+        let actual = self.attributes_of(t);
+        if listed.is_empty() {
+            return (registry::standing(def, actual, self.signed), Promoted::default());
+        }
+        let Some(((of_row, rest), row)) = actual.split_last().zip(self.by_name.get(paths::row(def).as_str())) else {
+            return broken("the composites of its promoted paths are not there".to_owned());
+        };
+        let standing = registry::standing(def, rest, self.signed);
+        let mut wanted = Vec::with_capacity(listed.len());
+        let mut kept = Vec::with_capacity(listed.len());
+        for (number, path) in (1..).zip(&listed) {
+            let own = paths::definition(def, number, path);
+            let Some(t) = self.by_name.get(own.name.as_str()) else {
+                return broken(format!("the composite of its promoted path {} is not there", path.shown()));
+            };
+            let attributes = registry::attributes(own.terms);
+            let as_defined = self.attributes_of(t).iter().map(|(name, oid)| (name.as_str(), *oid)).eq(attributes);
+            if !as_defined {
+                return broken(format!(
+                    "the attributes of its promoted path {} are not those of its definition",
+                    path.shown()
+                ));
+            }
+            wanted.push((paths::attribute(number), t.oid));
+            let ty = self.made(t, own, standing.clone(), Promoted::default());
+            let ty = Arc::new(EncType { whole: Some(def.id), ..ty });
+            kept.push(PromotedPath { keys: path.keys.clone(), ty });
+        }
+        if self.attributes_of(row) != wanted || *of_row != ("p".to_owned(), row.oid) {
+            return broken("the attributes of its promoted paths are not those of its definition".to_owned());
+        }
+        (standing, Promoted { row: row.oid, paths: kept })
+    }
 }
 
 /// The fields of a registry row, which is read as a JSON array of texts.

@@ -14,6 +14,7 @@ use super::super::statement::Outcome;
 use super::super::{tree, types};
 use super::STORED;
 use crate::schema::catalog::EncType;
+use crate::schema::paths::attribute;
 use crate::wire::value::PlainType;
 
 impl Analyzer<'_> {
@@ -88,9 +89,42 @@ impl Analyzer<'_> {
         Ok(())
     }
 
+    /// An index over a term of a promoted path.
+    fn path_index(&mut self, elem: &IndexElem, token: usize, method: &str, enc: &Enc) -> Result<()> {
+        let (ty, at) = (&enc.ty, enc.span.0 as i32);
+        let gin = method == "gin" && ty.def.terms.matching;
+        if !gin && (method == "gin" || !ty.def.terms.equal()) {
+            return Err(no_index(ty, &enc.column, method).at(at));
+        }
+        let class = tree::strings(&elem.opclass);
+        let known = class.is_empty() || (gin && class.last() == Some(&"gin_trgm_ops") && elem.opclassopts.is_empty());
+        if !known || !elem.collation.is_empty() {
+            return Err(refuse::on_column("an operator class or collation of an index", &enc.column).at(at));
+        }
+        let after = match gin {
+            true => ").m)",
+            false if ty.def.terms.ord => ").ord)",
+            false => ").eq)",
+        };
+        self.edits.wrap(enc.span, "((", after);
+        if !class.is_empty() {
+            let mut last = self.lexed.tokens.partition_point(|t| t.start < enc.span.1) - 1;
+            while self.is(last + 1, ")") && self.partner(last + 1)? >= token {
+                last += 1;
+            }
+            self.edits.both(self.span(last + 1, self.name_end(last + 1)), "");
+        }
+        Ok(())
+    }
+
     fn index_element(&mut self, elem: &IndexElem, token: usize, method: &str, scope: &Scope<'_>) -> Result<()> {
         if tree::child(&elem.expr).is_some_and(|expr| is_term(expr, scope)) {
             return Ok(());
+        }
+        if let Some(expr) = tree::child(&elem.expr)
+            && let Some(enc) = self.promoted(expr, scope)?
+        {
+            return self.path_index(elem, token, method, &enc);
         }
         let sites = self.sites.len();
         self.plain_some(&elem.expr, scope, "an index expression")?;
@@ -170,6 +204,10 @@ fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
         ([name], [term]) if TERMS.contains(term) => {
             scope.bare(name).is_ok_and(|found| matches!(found.val, ColVal::Enc(..)))
         }
+        // Of a promoted path.
+        ([name], ["p", path, term]) if TERMS.contains(term) => scope.bare(name).is_ok_and(|found| {
+            matches!(found.val, ColVal::Enc(ty, _) if (1..=ty.promoted.paths.len()).any(|n| attribute(n) == *path))
+        }),
         _ => false,
     }
 }

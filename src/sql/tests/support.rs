@@ -7,7 +7,7 @@ use crate::crypto::TypeId;
 use crate::crypto::envelope::Padding;
 use crate::crypto::term::order::Digits;
 use crate::schema::catalog::{
-    Catalog, Column, EncType, Index, Key, Oid, Relation, RelationKind, Standing, Terms, TypeDef,
+    Catalog, Column, EncType, Index, Key, Oid, Promoted, PromotedPath, Relation, RelationKind, Standing, Terms, TypeDef,
 };
 use crate::schema::routine::{Body, Language, Routine};
 use crate::sql::copy::InColumn;
@@ -35,7 +35,21 @@ fn with_terms(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType
         digits: Digits::Short,
         padding: Padding::None,
         standing: if name == "broken" { Standing::Broken("its copy was edited".into()) } else { Standing::Verified },
+        whole: None,
+        promoted: Arc::default(),
     })
+}
+
+/// Documents with promoted paths.
+fn with_paths(n: u32, name: &str, terms: Terms, paths: &[(&str, PlainType, Terms)]) -> Arc<EncType> {
+    let whole = with_terms(n, name, PlainType::Jsonb, terms);
+    let promoted = (1..).zip(paths).map(|(number, (path, plain, terms))| {
+        let ty = with_terms(n + number, &format!("{name}${number}"), *plain, *terms);
+        let keys = path.split('.').map(String::from).collect();
+        PromotedPath { keys, ty: Arc::new(EncType { whole: Some(whole.def.id), ..EncType::clone(&ty) }) }
+    });
+    let promoted = Arc::new(Promoted { row: 95_000 + n, paths: promoted.collect() });
+    Arc::new(EncType { promoted, ..EncType::clone(&whole) })
 }
 
 fn plain(name: &str, type_oid: Oid) -> Column {
@@ -85,7 +99,23 @@ pub(crate) fn catalog() -> Catalog {
     let name = with_terms(11, "name", PlainType::Text, search);
     let price = enc(12, "price", PlainType::Numeric, true);
     let profile = with_terms(13, "profile", PlainType::Jsonb, Terms { eq: true, json: true, ..Terms::default() });
-    for t in [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score, &price, &profile] {
+    let ord = Terms { ord: true, ..Terms::default() };
+    let words = Terms { eq: true, matching: true, ..Terms::default() };
+    let json = Terms { json: true, ..Terms::default() };
+    let paths = [
+        ("total", PlainType::Numeric, ord),
+        ("customer.name", PlainType::Text, words),
+        ("n", PlainType::Int4, Terms { eq: true, ..Terms::default() }),
+    ];
+    let deal = with_paths(20, "deal", json, &paths);
+    let lean = with_paths(30, "lean", Terms::default(), &paths[..1]);
+    let promoted: Vec<Arc<EncType>> =
+        [&deal, &lean].iter().flat_map(|t| t.promoted.paths.iter().map(|path| path.ty.clone())).collect();
+    let keys = promoted.iter().flat_map(|_| ["total", "customer", "name", "n"]);
+    c.promoted_keys = keys.map(String::from).collect();
+    let all =
+        [&name, &email, &ssn, &age, &note, &flag, &born, &doc, &broken, &date, &score, &price, &profile, &deal, &lean];
+    for t in all.into_iter().chain(&promoted) {
         c.types.insert(t.oid, t.clone());
         c.array_types.insert(t.array_oid, t.array());
         c.containing.extend([t.oid, t.array_oid]);
@@ -121,6 +151,13 @@ pub(crate) fn catalog() -> Catalog {
     add(&mut c, "public", "plain", table, vec![plain("id", 20), plain("email", 25), plain("v", 25)]);
     add(&mut c, "public", "orders", table, vec![plain("id", 20), plain("user_id", 20), plain("total", 1700)]);
     add(&mut c, "public", "profiles", table, vec![plain("id", 20), sealed("p", &profile), plain("v", 25)]);
+    add(
+        &mut c,
+        "public",
+        "deals",
+        table,
+        vec![plain("id", 20), sealed("doc", &deal), sealed("lean", &lean), plain("v", 25)],
+    );
     add(&mut c, "public", "prices", table, vec![plain("id", 20), sealed("price", &price)]);
     add(&mut c, "tenant", "users", table, vec![plain("id", 20), plain("email", 25)]);
     add(&mut c, "public", "alarmed", table, vec![plain("id", 20), sealed("email", &email)]);
@@ -291,9 +328,14 @@ fn show(plan: &Plan, text: &str) -> String {
         _ = writeln!(out, "  {cursor:?}");
     }
     for search in &plan.searches {
-        let Search { from, shown, looked, patterns, escape, part, .. } = search;
+        let Search { from, path, shown, looked, patterns, escape, part, .. } = search;
         let shown = if *shown == Shown::Value { String::new() } else { format!(" as {shown:?}") };
-        _ = writeln!(out, "  search {}{shown} in {from:?}: {looked:?} {patterns:?} escape {escape:?}", search.column);
+        let path = path.map(|path| format!(" path {path}")).unwrap_or_default();
+        _ = writeln!(
+            out,
+            "  search {}{shown} in {from:?}{path}: {looked:?} {patterns:?} escape {escape:?}",
+            search.column
+        );
         if let Some(part) = part {
             _ = writeln!(out, "    {part:?}");
         }

@@ -10,11 +10,19 @@ const INT4_ARRAY: u32 = 1007;
 const INT8_ARRAY: u32 = 1016;
 const UUID: u32 = 2950;
 
-/// Appends the text of a composite that is given in binary form. Attributes may be those of encrypted types.
+/// How deep composites stand in one another: what a document has at its promoted paths.
+const MAX_DEPTH: usize = 2;
+
+/// Appends the text of a composite that is given in binary form. Attributes may be those of encrypted types, and composites of the types
+/// `nested`.
 ///
 /// # Errors
 /// The form is broken, or an attribute has another type.
-pub fn record_text(record: &[u8], out: &mut Vec<u8>) -> Result<(), MessageError> {
+pub fn record_text(record: &[u8], nested: &[u32], out: &mut Vec<u8>) -> Result<(), MessageError> {
+    text(record, nested, MAX_DEPTH, out)
+}
+
+fn text(record: &[u8], nested: &[u32], depth: usize, out: &mut Vec<u8>) -> Result<(), MessageError> {
     let mut reader = Reader::new(record);
     let count = reader.u32()?;
     out.push(b'(');
@@ -24,11 +32,29 @@ pub fn record_text(record: &[u8], out: &mut Vec<u8>) -> Result<(), MessageError>
         }
         let oid = reader.u32()?;
         if let Some(value) = reader.value()? {
-            attribute(oid, value, out)?;
+            match depth > 0 && nested.contains(&oid) {
+                true => inner(value, nested, depth - 1, out)?,
+                false => attribute(oid, value, out)?,
+            }
         }
     }
     out.push(b')');
     reader.end()
+}
+
+/// A composite within one: in quotes, as any text is.
+fn inner(record: &[u8], nested: &[u32], depth: usize, out: &mut Vec<u8>) -> Result<(), MessageError> {
+    let mut text = Vec::new();
+    self::text(record, nested, depth, &mut text)?;
+    out.push(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(byte);
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+    Ok(())
 }
 
 fn attribute(oid: u32, value: &[u8], out: &mut Vec<u8>) -> Result<(), MessageError> {

@@ -258,14 +258,41 @@ fn composites_become_text() {
         record.extend_from_slice(bytes);
     }
     let mut out = Vec::new();
-    record_text(&record, &mut out).expect("it is a record");
+    record_text(&record, &[], &mut out).expect("it is a record");
     let uuid = "ab".repeat(16);
     assert_eq!(String::from_utf8(out).expect("text"), format!(r#"("1","\\x00ff",{uuid},"{{-1,7}}","{{}}")"#));
     for end in 0..record.len() {
-        assert!(record_text(&record[..end], &mut Vec::new()).is_err(), "cut at {end}");
+        assert!(record_text(&record[..end], &[], &mut Vec::new()).is_err(), "cut at {end}");
     }
     record[7] = 25;
-    assert!(record_text(&record, &mut Vec::new()).is_err(), "an attribute of another type");
+    assert!(record_text(&record, &[], &mut Vec::new()).is_err(), "an attribute of another type");
+}
+
+#[test]
+fn composites_within_composites_become_text() {
+    let within = |oid: u32, record: &[u8]| {
+        [
+            &2i32.to_be_bytes()[..],
+            &oid.to_be_bytes(),
+            &(record.len() as u32).to_be_bytes(),
+            record,
+            &oid.to_be_bytes(),
+            &[0xff; 4],
+        ]
+        .concat()
+    };
+    let value = within(17, b"\x07");
+    let (row, whole) = (within(9001, &value), within(9002, &within(9001, &value)));
+    let text = |record: &[u8], nested: &[u32]| {
+        let mut out = Vec::new();
+        record_text(record, nested, &mut out).map(|()| String::from_utf8(out).expect("text"))
+    };
+    assert_eq!(text(&value, &[]).expect("a record"), r#"("\\x07",)"#);
+    assert_eq!(text(&row, &[9001]).expect("a record"), r#"("(""\\\\x07"",)",)"#);
+    let twice = r#"("(""(""""\\\\\\\\x07"""",)"",)",)"#;
+    assert_eq!(text(&whole, &[9001, 9002]).expect("a record"), twice);
+    assert!(text(&whole, &[9002]).is_err(), "of a type that is not named");
+    assert!(text(&within(9001, &whole), &[9001, 9002]).is_err(), "too deep");
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
