@@ -189,7 +189,7 @@ impl Analyzer<'_> {
                     return Ok(Made::Built(built));
                 }
             }
-            _ if finish::follows(node, scope) => return self.finished_then(node, scope),
+            _ if self.follows(node, scope) => return self.finished_then(node, scope),
             Some(NodeEnum::FuncCall(call)) => {
                 let own =
                     tree::strings(&call.funcname).last().is_some_and(|n| self.catalog.touching_functions.contains(*n));

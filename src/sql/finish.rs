@@ -17,7 +17,6 @@ use pg_query::protobuf::{AConst, CoalesceExpr, FuncCall, Node, ResTarget, TypeCa
 
 use super::analyzer::Analyzer;
 use super::built::{Built, Kind, Made, only_selected};
-use super::computable::computes;
 use super::expr::{Enc, Val};
 use super::lex;
 use super::literal;
@@ -48,40 +47,42 @@ fn after(call: &FuncCall) -> bool {
     matches!(name, "round" | "trunc" | "ceil" | "ceiling" | "floor" | "abs") && !odd && matches!(call.args.len(), 1 | 2)
 }
 
-/// Surely what follows such an aggregate: a cast, COALESCE, a function that rounds.
-pub(super) fn follows(node: &Node, scope: &Scope<'_>) -> bool {
-    let form = match tree::kind(node) {
-        Some(NodeEnum::TypeCast(_) | NodeEnum::CoalesceExpr(_)) => true,
-        Some(NodeEnum::FuncCall(call)) => after(call),
-        _ => false,
-    };
-    form && finishes(node, scope)
-}
-
-/// Surely such an aggregate of an encrypted column, what [`follows`] it aside.
-fn finishes(node: &Node, scope: &Scope<'_>) -> bool {
-    match tree::kind(node) {
-        Some(NodeEnum::FuncCall(call)) if after(call) => call.args.first().is_some_and(|arg| finishes(arg, scope)),
-        Some(NodeEnum::FuncCall(call)) if aggregate(call).is_some() && is_of_expression(call, scope) => true,
-        Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first().and_then(tree::kind)) {
-            (None | Some(Function::Min | Function::Max), _) => false,
-            (_, Some(NodeEnum::ColumnRef(column))) => {
-                matches!(scope.named(column), Some(Ok(Found { val: ColVal::Enc(..), .. })))
-            }
-            _ => false,
-        },
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| finishes(arg, scope)),
-        Some(NodeEnum::CoalesceExpr(expr)) => expr.args.first().is_some_and(|arg| finishes(arg, scope)),
-        _ => false,
-    }
-}
-
-/// Its argument is one that the proxy computes.
-fn is_of_expression(call: &FuncCall, scope: &Scope<'_>) -> bool {
-    call.args.first().is_some_and(|arg| computes(arg, scope))
-}
-
 impl Analyzer<'_> {
+    /// Surely what follows such an aggregate: a cast, COALESCE, a function that rounds.
+    pub(super) fn follows(&self, node: &Node, scope: &Scope<'_>) -> bool {
+        let form = match tree::kind(node) {
+            Some(NodeEnum::TypeCast(_) | NodeEnum::CoalesceExpr(_)) => true,
+            Some(NodeEnum::FuncCall(call)) => after(call),
+            _ => false,
+        };
+        form && self.finishes(node, scope)
+    }
+
+    /// Surely such an aggregate of an encrypted column or of what is computed of one, what [`follows`](Self::follows) it aside.
+    fn finishes(&self, node: &Node, scope: &Scope<'_>) -> bool {
+        match tree::kind(node) {
+            Some(NodeEnum::FuncCall(call)) if after(call) => call.args.first().is_some_and(|arg| self.finishes(arg, scope)),
+            Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first()) {
+                (Some(_), Some(arg)) if self.takes_together(arg, scope) => true,
+                (None | Some(Function::Min | Function::Max), _) | (_, None) => false,
+                (_, Some(arg)) => match tree::kind(arg) {
+                    Some(NodeEnum::ColumnRef(column)) => {
+                        matches!(scope.named(column), Some(Ok(Found { val: ColVal::Enc(..), .. })))
+                    }
+                    _ => false,
+                },
+            },
+            Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| self.finishes(arg, scope)),
+            Some(NodeEnum::CoalesceExpr(expr)) => expr.args.first().is_some_and(|arg| self.finishes(arg, scope)),
+            _ => false,
+        }
+    }
+
+    /// What an aggregate is of is computed of each row, and is no promoted path.
+    fn takes_together(&self, arg: &Node, scope: &Scope<'_>) -> bool {
+        self.is_computed(arg, scope) && self.path_of(arg, scope).is_none()
+    }
+
     /// A call of an aggregate that the proxy computes of encrypted values.
     pub(super) fn aggregated_here(&mut self, call: &FuncCall, function: Function, scope: &Scope<'_>) -> Result<Made> {
         let name = tree::strings(&call.funcname).last().copied().unwrap_or_default();
@@ -94,7 +95,7 @@ impl Analyzer<'_> {
 
     fn aggregate_of(&mut self, call: &FuncCall, (name, function): (&str, Function), scope: &Scope<'_>) -> Result<Made> {
         let [arg] = call.args.as_slice() else { return Ok(Made::Val(Val::Plain)) };
-        if self.is_computed(arg, scope) {
+        if self.takes_together(arg, scope) {
             return self.aggregate_of_expression(call, (name, function), scope);
         }
         let enc = match self.expr(arg, scope)? {
@@ -163,7 +164,7 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// What [`follows`] an aggregate: done by the proxy.
+    /// What [`follows`](Self::follows) an aggregate: done by the proxy.
     pub(super) fn finished_then(&mut self, node: &Node, scope: &Scope<'_>) -> Result<Made> {
         match tree::kind(node) {
             Some(NodeEnum::TypeCast(cast)) => self.finished_cast(cast, scope),
