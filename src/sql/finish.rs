@@ -61,7 +61,9 @@ impl Analyzer<'_> {
     /// Surely such an aggregate of an encrypted column or of what is computed of one, what [`follows`](Self::follows) it aside.
     fn finishes(&self, node: &Node, scope: &Scope<'_>) -> bool {
         match tree::kind(node) {
-            Some(NodeEnum::FuncCall(call)) if after(call) => call.args.first().is_some_and(|arg| self.finishes(arg, scope)),
+            Some(NodeEnum::FuncCall(call)) if after(call) => {
+                call.args.first().is_some_and(|arg| self.finishes(arg, scope))
+            }
             Some(NodeEnum::FuncCall(call)) => match (aggregate(call), call.args.first()) {
                 (Some(_), Some(arg)) if self.takes_together(arg, scope) => true,
                 (None | Some(Function::Min | Function::Max), _) | (_, None) => false,
@@ -69,7 +71,7 @@ impl Analyzer<'_> {
                     Some(NodeEnum::ColumnRef(column)) => {
                         matches!(scope.named(column), Some(Ok(Found { val: ColVal::Enc(..), .. })))
                     }
-                    _ => false,
+                    _ => self.path_of(arg, scope).is_some(),
                 },
             },
             Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(|arg| self.finishes(arg, scope)),

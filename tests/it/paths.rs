@@ -258,6 +258,7 @@ fn paths_group_and_join_rows() {
         format!("SELECT n, {name} AS name, count(*) FROM t GROUP BY ROLLUP (n, {name}) ORDER BY 1, 2, 3"),
         format!("SELECT COALESCE({name}, 'nobody'), count(*) FROM t GROUP BY {name} ORDER BY {name}"),
         format!("SELECT n, sum({total}), avg({total}), count({total}), count(DISTINCT {total}) FROM t WHERE id < 13 GROUP BY n ORDER BY n"),
+        format!("SELECT round(avg({total}), 2), COALESCE(sum({total}), 0), sum({total} * id), sum({total})::numeric(12, 1) FROM t WHERE id < 13"),
         format!("SELECT min({total}), max({total}) FROM t WHERE n = 1"),
         format!("SELECT max({name}) FROM t"),
         format!("SELECT t.id, u.id FROM t JOIN u ON t.{name} = u.{name} ORDER BY 1, 2"),
