@@ -57,7 +57,7 @@ run() { # NAME
 trusted=$(sed 's/[^ ]*/public.&/g; s/ /,/g' <<<"check_ddl_rewrite check_estimated_rows compare_relfilenode_part create_relfilenode_part exc_using \
 execute_into_test execute_text_query_heap execute_text_query_index explain_analyze_inc_sort_nodes explain_analyze_inc_sort_nodes_verify_invariants \
 explain_analyze_inc_sort_nodes_without_memory explain_analyze_without_memory explain_filter explain_filter_to_json explain_memoize explain_merge \
-explain_parallel_append explain_query_json hash_join_batches predicate_stable return_dquery returnqueryf rttest sc_test stricttest \
+explain_parallel_append explain_query_json hash_join_batches mvtest_drop_the_index predicate_stable return_dquery returnqueryf rttest sc_test stricttest \
 test_evtrig_dropped_objects")
 
 for name in direct again proxy; do

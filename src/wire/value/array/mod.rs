@@ -405,10 +405,14 @@ mod tests {
         };
         assert_eq!(all(&words(&[0, 0, 17])), Ok(vec![]));
         assert_eq!(all(&words(&[1, 1, 17, 3, 1, 4, 7, -1, 0])), Ok(vec![Some(words(&[7])), None, Some(vec![])]));
+        let two = words(&[2, 0, 17, 2, 1, 2, 1, 4, 7, 0, 0, 4, 8]);
+        assert_eq!(all(&two), Ok(vec![Some(words(&[7])), Some(vec![]), Some(vec![]), Some(words(&[8]))]));
         for forged in [
             &[][..],
             &[1, 0, 17],
-            &[2, 0, 17, 1, 1, 1, 1, 0],
+            &[2, 0, 17, 2, 1, 2, 1, 0, 0, 0],
+            &[2, 0, 17, i32::MAX, 1, i32::MAX, 1],
+            &[3, 0, 17, 1, 1, 1, 1, 1, 1, 0],
             &[1, 2, 17, 0, 1],
             &[1, 0, 17, -1, 1],
             &[1, 0, 17, i32::MAX, 1],
