@@ -421,7 +421,10 @@ impl Ring {
                 self.shared.known_pins().insert(database.to_owned(), pins.clone());
                 Ok(pins)
             }
-            Err(error) if error.is_transient() => known().ok_or(error),
+            Err(error) if error.is_transient() => known().ok_or_else(|| match self.shared.known_pins().get(database) {
+                Some(_) => KeysError::LeaseExpired { why: error.to_string() },
+                None => error,
+            }),
             Err(error) => Err(error),
         }
     }
