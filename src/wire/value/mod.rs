@@ -333,14 +333,11 @@ pub fn recasts(from: PlainType, to: PlainType) -> bool {
 /// The type that COALESCE of an expression of the first type and a constant of the second has, for numbers and truth values.
 pub fn common_type(first: PlainType, constant: PlainType) -> Option<PlainType> {
     use PlainType::*;
-    Some(match (first, constant) {
-        (Bool, Bool) => Bool,
-        (Float4 | Float8, Int4 | Int8 | Numeric) => first,
-        (Int2 | Int4, Int4) => Int4,
-        (Int2 | Int4, Int8) | (Int8, Int4 | Int8) => Int8,
-        (Int2 | Int4 | Int8, Numeric) | (Numeric, Int4 | Int8 | Numeric) => Numeric,
-        _ => return None,
-    })
+    match (first, constant) {
+        (Float4 | Float8, Int4 | Int8 | Numeric) => Some(first),
+        (Bool, Bool) | (_, Int4 | Int8 | Numeric) => coalesced([first, constant]),
+        _ => None,
+    }
 }
 
 /// Appends what PostgreSQL would print or send for a stored value.

@@ -118,7 +118,7 @@ impl<'d> Part<'d> {
     pub fn step(self, step: &str) -> Option<Part<'d>> {
         match &self.tree.nodes[self.node] {
             Node::Object(_) => self.key(step),
-            Node::Array(_) => self.index(index_of(step)?),
+            Node::Array(_) => self.index(index_of(step)?.into()),
             _ => None,
         }
     }
@@ -232,11 +232,10 @@ pub fn searched(text: &str) -> &str {
 }
 
 /// A step of a path that numbers an element, as strtol reads it.
-pub fn index_of(step: &str) -> Option<i64> {
+pub fn index_of(step: &str) -> Option<i32> {
     let text = step.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i32>().ok()).flatten();
-    number.map(i64::from)
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]

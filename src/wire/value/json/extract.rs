@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::doc::index_of;
 use super::lex::{Lexer, Token};
 use super::syntax;
 use crate::wire::value::error::{INVALID_PARAMETER_VALUE, Result, ValueError};
@@ -122,14 +123,6 @@ pub fn path<'d>(doc: &'d str, path: &[&str]) -> Result<Option<&'d str>> {
     Ok(Some(at))
 }
 
-/// A step of a path as an index, as C's strtol reads it. `i32::MIN` is none.
-fn index_of(step: &str) -> Option<i32> {
-    let text = step.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let fits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|index| fits && *index != i32::MIN)
-}
-
 /// A part of a document as text: strings without their quotes. `None`: it is null.
 pub fn text(part: &str) -> Result<Option<Cow<'_, str>>> {
     match Lexer::new(part, true).next()? {
@@ -219,13 +212,18 @@ impl<'p> Step<'p> {
 
     /// `-> integer`
     pub fn at(index: i32) -> Self {
-        Step { key: None, index: Some(index).filter(|index| *index != i32::MIN) }
+        Step { key: None, index: told(index) }
     }
 
     /// A step of `#>`
     pub fn either(step: &'p str) -> Self {
-        Step { key: Some(step), index: index_of(step) }
+        Step { key: Some(step), index: index_of(step).and_then(told) }
     }
+}
+
+/// PostgreSQL takes the least number for none.
+fn told(index: i32) -> Option<i32> {
+    (index != i32::MIN).then_some(index)
 }
 
 /// What json holds at a path, as it is written there or, with `as_text`, as text.

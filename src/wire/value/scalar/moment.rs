@@ -167,23 +167,31 @@ fn truncated(
 /// The first day of the unit that a day is in.
 fn first_day(unit: Unit, days: i64) -> i64 {
     let Civil { year, month, .. } = Civil::of(days);
-    // As timestamp_trunc counts them.
-    let span = |length: i64| match year > 0 {
-        true => (year + length - 1) / length * length - length + 1,
-        false => -((length - 1 - (year - 1)) / length) * length + 1,
-    };
+    // The years of the first span begin with 1.
+    let first_year = |length: i64| (span(year, length) - i64::from(year > 0)) * length + 1;
     let (year, month) = match unit {
         Unit::Week => return days - (weekday(days) as i64 + 6) % 7,
         Unit::Month => (year, month),
         Unit::Quarter => (year, (month - 1) / 3 * 3 + 1),
         Unit::Year => (year, 1),
-        Unit::Decade if year > 0 => (year / 10 * 10, 1),
-        Unit::Decade => (-((8 - (year - 1)) / 10) * 10, 1),
-        Unit::Century => (span(100), 1),
-        Unit::Millennium => (span(1000), 1),
+        Unit::Decade => (decade(year) * 10, 1),
+        Unit::Century => (first_year(100), 1),
+        Unit::Millennium => (first_year(1000), 1),
         _ => return days,
     };
     Civil { year, month, day: 1 }.days()
+}
+
+/// The number of a span of so many years, as PostgreSQL counts centuries and millennia.
+fn span(year: i64, length: i64) -> i64 {
+    match year > 0 {
+        true => (year + length - 1) / length,
+        false => -((length - 1 - (year - 1)) / length),
+    }
+}
+
+fn decade(year: i64) -> i64 {
+    if year >= 0 { year / 10 } else { -((8 - (year - 1)) / 10) }
 }
 
 /// Monday of the first week of a year: the one with its fourth of January.
@@ -250,10 +258,6 @@ fn part(function: Scalar, of: PlainType, unit: Unit, moment: Moment, out: &mut V
 
 fn of_days(unit: Unit, days: i64) -> i64 {
     let Civil { year, month, day } = Civil::of(days);
-    let span = |length: i64| match year > 0 {
-        true => (year + length - 1) / length,
-        false => -((length - 1 - (year - 1)) / length),
-    };
     // There is no year 0.
     let shown = |year: i64| if year > 0 { year } else { year - 1 };
     match unit {
@@ -261,10 +265,9 @@ fn of_days(unit: Unit, days: i64) -> i64 {
         Unit::Month => month.into(),
         Unit::Quarter => i64::from(month - 1) / 3 + 1,
         Unit::Year => shown(year),
-        Unit::Decade if year >= 0 => year / 10,
-        Unit::Decade => -((8 - (year - 1)) / 10),
-        Unit::Century => span(100),
-        Unit::Millennium => span(1000),
+        Unit::Decade => decade(year),
+        Unit::Century => span(year, 100),
+        Unit::Millennium => span(year, 1000),
         Unit::Dow => weekday(days) as i64,
         Unit::Isodow => (weekday(days) as i64 + 6) % 7 + 1,
         Unit::Doy => days - Civil { year, month: 1, day: 1 }.days() + 1,
