@@ -107,7 +107,7 @@ fn fits(text: &str, enc: &EncType, settings: &Settings) -> Result<(), value::Val
     for path in &enc.promoted.paths {
         let doc = std::str::from_utf8(&stored).unwrap_or_default();
         let within = |error: value::ValueError| value::ValueError {
-            message: format!("{} at promoted path \"{}\"", error.message, path.keys.join(".")),
+            message: format!("{} at promoted path \"{}\"", error.message, path.shown()),
             ..error
         };
         let Some(part) = value::at_path(doc, &path.keys, path.ty.def.plain).map_err(within)? else { continue };

@@ -122,6 +122,13 @@ pub struct PromotedPath {
     pub ty: Arc<EncType>,
 }
 
+impl PromotedPath {
+    /// The path as it is shown: its keys with dots between.
+    pub fn shown(&self) -> String {
+        self.keys.join(".")
+    }
+}
+
 impl EncType {
     /// The type of arrays of it; of an array's it is the same one, as in PostgreSQL.
     pub fn array(self: &Arc<Self>) -> Arc<EncType> {

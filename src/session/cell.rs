@@ -94,8 +94,8 @@ pub(super) fn envelopes(enc: &EncType) -> u32 {
 /// Appends the composite of a value to store, in PostgreSQL's binary record form.
 pub(super) fn store(enc: &EncType, stored: &[u8], keys: &mut SealKeys<'_>, out: &mut Vec<u8>) -> Result<(), SealFault> {
     let terms = enc.def.terms;
-    let (own, promoted) = (keys.terms.clone(), !enc.promoted.paths.is_empty());
-    let own = match own {
+    let promoted = !enc.promoted.paths.is_empty();
+    let own = match keys.terms.take() {
         _ if terms == Terms::default() => None,
         Some(keys) => Some(keys),
         None => return Err(SealFault::Terms),
@@ -125,7 +125,7 @@ fn store_paths(enc: &EncType, stored: &[u8], keys: &mut SealKeys<'_>, out: &mut 
         return Err(SealFault::Terms);
     }
     for (path, terms) in enc.promoted.paths.iter().zip(of_paths) {
-        let within = |fault: SealFault| SealFault::Path(path.keys.join("."), Box::new(fault));
+        let within = |fault: SealFault| SealFault::Path(path.shown(), Box::new(fault));
         match value::at_path(doc, &path.keys, path.ty.def.plain).map_err(|fault| within(fault.into()))? {
             Some(value) => {
                 let mut keys = SealKeys { terms: Some(terms), paths: Vec::new(), data: &mut *keys.data };

@@ -124,7 +124,7 @@ impl Opener<'_> {
         };
         let done = &self.state.progress.done[known];
         let counts = done.opened.iter().zip(&cell.sights).filter(|(_, sight)| sight.is_some());
-        for ((enc, _), (count, _)) in cell.finish.sealed().into_iter().zip(counts) {
+        for ((enc, _), (count, _)) in cell.finish.sealed().zip(counts) {
             self.state.tally.opened_many(enc, *count);
         }
         plaintext.clear();

@@ -383,7 +383,7 @@ where
         plan.columns.iter().flatten().find_map(|column| match column {
             OutColumn::Envelope(enc, name) | OutColumn::Composite(enc, name) => denied((enc, name)),
             OutColumn::Computed(formula) => formula.sealed().find_map(denied),
-            OutColumn::Finished(finish) => finish.sealed().into_iter().find_map(denied),
+            OutColumn::Finished(finish) => finish.sealed().find_map(denied),
             _ => None,
         })
     }

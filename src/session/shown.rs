@@ -116,7 +116,7 @@ impl<C, S> Session<C, S> {
 fn terms(of: &EncType) -> String {
     let listed = |of: &EncType| terms_list(of.def.terms).join(",");
     let paths = of.promoted.paths.iter();
-    let paths = paths.map(|p| format!("{}: {}:{}", p.keys.join("."), p.ty.def.plain.name(), listed(&p.ty)));
+    let paths = paths.map(|p| format!("{}: {}:{}", p.shown(), p.ty.def.plain.name(), listed(&p.ty)));
     let paths: Vec<String> = paths.collect();
     match paths.is_empty() {
         true => listed(of),

@@ -501,11 +501,12 @@ impl fmt::Debug for Then {
 
 impl Finish {
     /// Types of the encrypted values that are opened for it, and what names them for errors.
-    pub fn sealed(&self) -> Vec<(&Arc<EncType>, &str)> {
-        match &self.of {
-            Of::Value(enc) => vec![(enc, &self.column)],
-            Of::Formula(formula) => formula.sealed().collect(),
-        }
+    pub fn sealed(&self) -> impl Iterator<Item = (&Arc<EncType>, &str)> {
+        let (value, formula) = match &self.of {
+            Of::Value(enc) => (Some((enc, self.column.as_str())), None),
+            Of::Formula(formula) => (None, Some(formula.sealed())),
+        };
+        value.into_iter().chain(formula.into_iter().flatten())
     }
 
     /// The type that the function gives.

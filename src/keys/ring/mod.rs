@@ -410,9 +410,9 @@ impl Ring {
         }
         let body = GetPins { database: database.to_owned() };
         let asked = self.shared.ask(&body);
-        let answer = match known() {
-            None => asked.await,
-            Some(_) => tokio::time::timeout(PINS_PATIENCE, asked)
+        let answer = match known().is_some() {
+            false => asked.await,
+            true => tokio::time::timeout(PINS_PATIENCE, asked)
                 .await
                 .unwrap_or_else(|_| Err(KeysError::unavailable(format!("it gave no pins within {PINS_PATIENCE:?}")))),
         };
@@ -421,10 +421,10 @@ impl Ring {
                 self.shared.known_pins().insert(database.to_owned(), pins.clone());
                 Ok(pins)
             }
-            Err(error) if error.is_transient() => known().ok_or_else(|| match self.shared.known_pins().get(database) {
-                Some(_) => KeysError::LeaseExpired { why: error.to_string() },
-                None => error,
-            }),
+            Err(error) if error.is_transient() => {
+                let before = self.shared.known_pins().contains_key(database);
+                known().ok_or(if before { KeysError::LeaseExpired { why: error.to_string() } } else { error })
+            }
             Err(error) => Err(error),
         }
     }
