@@ -1,6 +1,6 @@
 //! Types: which are encrypted, and which contain an encrypted type.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::crypto::TypeId;
@@ -44,7 +44,10 @@ pub(super) type Attributes = HashMap<Oid, Vec<(String, Oid)>>;
 struct Composites<'a> {
     by_name: HashMap<&'a str, &'a PgType>,
     attributes: &'a Attributes,
-    registry: &'a Answer,
+    /// Rows of the registry, by name.
+    rows: HashMap<String, Fields>,
+    /// Options that came in parts: of a name and in their order.
+    parts: BTreeMap<(String, u32), String>,
     signed: &'a [(TypeId, String)],
     /// `citext` and its arrays, where the database has it.
     citext: Option<(Oid, Oid)>,
@@ -61,7 +64,11 @@ pub(super) fn encrypted(
     let citext = types.iter().find(|t| t.name == "citext" && t.kind == "b").map(|t| (t.oid, t.array));
     let ours: Vec<&PgType> = types.iter().filter(|t| t.schema == "seal" && composites.contains(&t.relation)).collect();
     let by_name = ours.iter().map(|t| (t.name.as_str(), *t)).collect();
-    let all = Composites { by_name, attributes, registry, signed, citext };
+    let texts = || registry.iter().filter_map(|row| row.first()?.as_deref());
+    // Of several rows of one name the first counts.
+    let rows = texts().rev().filter_map(fields).filter_map(|row| Some((row[0].clone()?, row))).collect();
+    let parts = texts().filter_map(part).collect();
+    let all = Composites { by_name, attributes, rows, parts, signed, citext };
     let mut found = Vec::with_capacity(ours.len());
     let mut of_paths: HashSet<String> = HashSet::new();
     for t in ours.iter().filter(|t| !t.name.contains('$')) {
@@ -108,13 +115,10 @@ impl Composites<'_> {
 
     /// What is known of the type of this name, how far it can be believed, and its promoted paths.
     fn definition(&self, name: &str) -> (TypeDef, Standing, Promoted) {
-        let rows = self.registry.iter().filter_map(|row| fields(row.first()?.as_deref()?));
-        let why = match rows.into_iter().find(|row| row[0].as_deref() == Some(name)) {
-            Some(mut row) => {
-                if row[4].as_deref() == Some("") {
-                    row[4] = Some(self.long_options(name));
-                }
-                match from_row(&row) {
+        let why = match self.rows.get(name) {
+            Some(row) => {
+                let long = row[4].as_deref().is_some_and(str::is_empty).then(|| self.long_options(name));
+                match from_row(row, long.as_deref()) {
                     Ok(def) => {
                         let (standing, promoted) = self.standing(&def);
                         return (def, standing, promoted);
@@ -129,13 +133,8 @@ impl Composites<'_> {
 
     /// Options that came in parts.
     fn long_options(&self, name: &str) -> String {
-        let part = |row: &Vec<Option<String>>| -> Option<(u32, String)> {
-            let (of, n, part): (String, u32, String) = serde_json::from_str(row.first()?.as_deref()?).ok()?;
-            (of == name).then_some((n, part))
-        };
-        let mut parts: Vec<(u32, String)> = self.registry.iter().filter_map(part).collect();
-        parts.sort_unstable();
-        parts.into_iter().map(|(_, part)| part).collect()
+        let (first, last) = ((name.to_owned(), 0), (name.to_owned(), u32::MAX));
+        self.parts.range(first..=last).map(|(_, part)| part.as_str()).collect()
     }
 
     /// How far a definition can be believed: also all that its promoted paths are kept in must be as it says.
@@ -181,13 +180,25 @@ impl Composites<'_> {
     }
 }
 
-/// The fields of a registry row, which is read as a JSON array of texts.
-fn fields(row: &str) -> Option<[Option<String>; 6]> {
+/// The fields of a registry row, which is read as a JSON array of texts: name, id, plain, terms, options, keyset.
+type Fields = [Option<String>; 6];
+
+fn fields(row: &str) -> Option<Fields> {
     serde_json::from_str::<Vec<Option<String>>>(row).ok()?.try_into().ok()
 }
 
-fn from_row(row: &[Option<String>; 6]) -> Result<TypeDef, SchemaError> {
-    registry::from_row(row.each_ref().map(Option::as_deref))
+/// A part of options: of which type, its number, and its text.
+fn part(row: &str) -> Option<((String, u32), String)> {
+    let (name, number, text) = serde_json::from_str(row).ok()?;
+    Some(((name, number), text))
+}
+
+fn from_row(row: &Fields, long_options: Option<&str>) -> Result<TypeDef, SchemaError> {
+    let mut fields = row.each_ref().map(Option::as_deref);
+    if long_options.is_some() {
+        fields[4] = long_options;
+    }
+    registry::from_row(fields)
 }
 
 /// The ready-made or signed definition of this name; a type that nobody knows is a storage type without an id.
