@@ -154,10 +154,7 @@ impl Marked {
 
 /// What a function builds, if it is one that builds JSON of its arguments.
 fn builder(call: &FuncCall) -> Option<(Kind, Takes)> {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
+    let name = tree::own_name(&call.funcname)?;
     let odd = call.agg_distinct || call.func_variadic || call.agg_within_group || call.agg_star;
     let found = match name {
         "json_build_object" => (Kind::Json, Takes::Pairs),

@@ -3,6 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AExpr, AExprKind, FuncCall, Node};
 
+use super::routine::is_bare;
 use super::scope::{ColVal, Found, Scope};
 use super::tree;
 use super::types::{self, Named};
@@ -37,20 +38,12 @@ pub(super) fn plain_column(node: &Node, scope: &Scope<'_>) -> Option<PlainType> 
 
 /// The name of a function of PostgreSQL's that is called as such and nothing more.
 pub(super) fn function(call: &FuncCall) -> Option<&str> {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
-    let odd = call.agg_distinct || call.func_variadic || call.agg_within_group || call.agg_star;
-    let more = call.over.is_some() || call.agg_filter.is_some() || !call.agg_order.is_empty();
-    (Scalar::is_function(name) && !odd && !more).then_some(name)
+    let name = tree::own_name(&call.funcname)?;
+    (Scalar::is_function(name) && is_bare(call)).then_some(name)
 }
 
 pub(super) fn operator(expr: &AExpr) -> Option<&str> {
-    let name = match tree::strings(&expr.name).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
+    let name = tree::own_name(&expr.name)?;
     (expr.kind() == AExprKind::AexprOp && Scalar::is_operator(name)).then_some(name)
 }
 

@@ -450,9 +450,6 @@ pub(super) fn subscripts(taken: &AIndirection) -> Option<Vec<&Node>> {
 
 /// Whether a call gives a part of a document: as a text or not.
 pub(super) fn extracts(call: &FuncCall) -> Option<bool> {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
+    let name = tree::own_name(&call.funcname)?;
     (EXTRACT.contains(&name) && is_bare(call) && !call.func_variadic).then_some(name == EXTRACT[1])
 }

@@ -22,6 +22,7 @@ use super::lex;
 use super::literal;
 use super::plan::{Finish, Of, Then};
 use super::refuse::{self, Detail, Result};
+use super::routine::is_bare;
 use super::scope::{ColVal, Found, Scope};
 use super::tree;
 use super::types::{self, Named};
@@ -29,22 +30,16 @@ use crate::wire::value::{self, Aggregate, Format, Function, Gives, PlainType, Sc
 
 /// The function that a call names, if it is an aggregate that the proxy computes.
 pub(super) fn aggregate(call: &FuncCall) -> Option<Function> {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return None,
-    };
+    let name = tree::own_name(&call.funcname)?;
     let odd = call.func_variadic || call.agg_within_group || call.agg_star || call.args.len() != 1;
     Function::named(name).filter(|_| !odd)
 }
 
 /// A function that is computed of the result of an aggregate.
 fn after(call: &FuncCall) -> bool {
-    let name = match tree::strings(&call.funcname).as_slice() {
-        [name] | ["pg_catalog", name] => *name,
-        _ => return false,
-    };
-    let odd = call.func_variadic || call.agg_distinct || call.over.is_some() || call.agg_filter.is_some();
-    matches!(name, "round" | "trunc" | "ceil" | "ceiling" | "floor" | "abs") && !odd && matches!(call.args.len(), 1 | 2)
+    let name = tree::own_name(&call.funcname);
+    let known = matches!(name, Some("round" | "trunc" | "ceil" | "ceiling" | "floor" | "abs"));
+    known && is_bare(call) && matches!(call.args.len(), 1 | 2)
 }
 
 impl Analyzer<'_> {

@@ -42,14 +42,11 @@ enum Join<'n> {
 fn join(node: &Node) -> Option<Join<'_>> {
     match tree::kind(node)? {
         NodeEnum::AExpr(expr) if expr.kind() == AExprKind::AexprOp => {
-            let operator = matches!(tree::strings(&expr.name).as_slice(), ["||"] | ["pg_catalog", "||"]);
+            let operator = tree::own_name(&expr.name) == Some("||");
             (operator && expr.lexpr.is_some()).then_some(Join::Operator(expr))
         }
         NodeEnum::FuncCall(call) => {
-            let name = match tree::strings(&call.funcname).as_slice() {
-                [name] | ["pg_catalog", name] => *name,
-                _ => return None,
-            };
+            let name = tree::own_name(&call.funcname)?;
             let odd = call.agg_distinct || call.func_variadic || call.agg_within_group || call.agg_star;
             match name {
                 _ if odd => None,

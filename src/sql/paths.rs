@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AConst, AExprKind, ColumnRef, Node, a_const};
+use pg_query::protobuf::{AConst, AExpr, AExprKind, ColumnRef, Node, a_const};
 
 use super::analyzer::Analyzer;
 use super::documents::{extracts, subscripts};
@@ -174,29 +174,13 @@ impl Analyzer<'_> {
         }
         let mut written = Written::default();
         let mut at = match tree::kind(node)? {
-            NodeEnum::AExpr(expr) if expr.kind() == AExprKind::AexprOp => {
-                let step = tree::child(&expr.rexpr)?;
-                match tree::strings(&expr.name).as_slice() {
-                    ["->>"] | ["pg_catalog", "->>"] => self.path_key(step, &mut written)?,
-                    ["#>>"] | ["pg_catalog", "#>>"] => self.path_keys(step, &mut written)?,
-                    _ => return None,
-                }
-                tree::child(&expr.lexpr)?
-            }
+            NodeEnum::AExpr(expr) => self.stepped(expr, ("->>", "#>>"), &mut written)?,
             NodeEnum::FuncCall(call) if extracts(call) == Some(true) => self.extracted(&call.args, &mut written)?,
             _ => return None,
         };
         loop {
             at = match tree::kind(at)? {
-                NodeEnum::AExpr(expr) if expr.kind() == AExprKind::AexprOp => {
-                    let step = tree::child(&expr.rexpr)?;
-                    match tree::strings(&expr.name).as_slice() {
-                        ["->"] | ["pg_catalog", "->"] => self.path_key(step, &mut written)?,
-                        ["#>"] | ["pg_catalog", "#>"] => self.path_keys(step, &mut written)?,
-                        _ => return None,
-                    }
-                    tree::child(&expr.lexpr)?
-                }
+                NodeEnum::AExpr(expr) => self.stepped(expr, ("->", "#>"), &mut written)?,
                 NodeEnum::FuncCall(call) if extracts(call) == Some(false) => {
                     self.extracted(&call.args, &mut written)?
                 }
@@ -225,6 +209,18 @@ impl Analyzer<'_> {
                 _ => return None,
             };
         }
+    }
+
+    /// What a step is taken of: by a key, or by a list of keys, as the operator says.
+    fn stepped<'n>(&self, expr: &'n AExpr, (key, list): (&str, &str), written: &mut Written) -> Option<&'n Node> {
+        let name = tree::own_name(&expr.name).filter(|_| expr.kind() == AExprKind::AexprOp)?;
+        let step = tree::child(&expr.rexpr)?;
+        match name {
+            _ if name == key => self.path_key(step, written)?,
+            _ if name == list => self.path_keys(step, written)?,
+            _ => return None,
+        }
+        tree::child(&expr.lexpr)
     }
 
     fn extracted<'n>(&self, args: &'n [Node], written: &mut Written) -> Option<&'n Node> {

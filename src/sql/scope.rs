@@ -239,23 +239,20 @@ impl<'p> Scope<'p> {
 
     /// How this scope sees the column of an item.
     pub(super) fn sees(&self, origin: (u32, usize)) -> Seen {
-        if self.items.iter().any(|i| i.id == origin.0) {
-            let key = self.group.keys.contains(&origin) && !self.group.inside.get();
-            return if key { Seen::Key } else { Seen::Row };
-        }
-        match self.parent.map(|p| p.sees(origin)) {
-            Some(Seen::Key | Seen::OuterKey) => Seen::OuterKey,
-            _ => Seen::Row,
-        }
+        self.sees_of(origin.0, &|group| group.keys.contains(&origin))
     }
 
     /// How this scope sees a promoted path of a column.
     pub(super) fn sees_path(&self, path: ((u32, usize), usize)) -> Seen {
-        if self.items.iter().any(|i| i.id == path.0.0) {
-            let key = self.group.paths.contains(&path) && !self.group.inside.get();
+        self.sees_of(path.0.0, &|group| group.paths.contains(&path))
+    }
+
+    fn sees_of(&self, item: u32, is_key: &dyn Fn(&Group) -> bool) -> Seen {
+        if self.items.iter().any(|i| i.id == item) {
+            let key = is_key(&self.group) && !self.group.inside.get();
             return if key { Seen::Key } else { Seen::Row };
         }
-        match self.parent.map(|p| p.sees_path(path)) {
+        match self.parent.map(|p| p.sees_of(item, is_key)) {
             Some(Seen::Key | Seen::OuterKey) => Seen::OuterKey,
             _ => Seen::Row,
         }

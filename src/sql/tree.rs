@@ -26,6 +26,15 @@ pub(super) fn strings(nodes: &[Node]) -> Vec<&str> {
     nodes.iter().filter_map(string).collect()
 }
 
+/// The name of a function or operator that may be PostgreSQL's own: it stands alone, or in `pg_catalog`.
+pub(super) fn own_name(nodes: &[Node]) -> Option<&str> {
+    match nodes {
+        [name] => string(name),
+        [schema, name] if string(schema) == Some("pg_catalog") => string(name),
+        _ => None,
+    }
+}
+
 /// Value of an integer constant.
 pub(super) fn int_const(node: &Node) -> Option<i32> {
     match kind(node)? {
