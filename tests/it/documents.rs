@@ -196,12 +196,6 @@ fn fill(twin: &Twin) {
     twin.both("INSERT INTO t VALUES (1000, NULL, 1); INSERT INTO u SELECT id, e FROM t WHERE n = 1");
 }
 
-/// Runs the same simple queries on both sides.
-#[track_caller]
-fn compare(twin: &Twin, statements: impl IntoIterator<Item = String>) {
-    twin.same(statements.into_iter().map(|sql| (sql.clone(), query(&sql))));
-}
-
 /// The condition where NULL is as good as false, and where it is not.
 fn placed(condition: &str) -> [String; 3] {
     [
@@ -226,7 +220,7 @@ fn documents_contain_what_they_contain_in_postgresql() {
     statements.extend(placed("e @> NULL"));
     statements.push("SELECT id FROM t WHERE e @> '{' ".into());
     statements.push("SELECT id FROM t WHERE e <> '{\"a\": 1}' ORDER BY id".into());
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -254,7 +248,7 @@ fn keys_exist_as_in_postgresql() {
             statements.extend(placed(&format!("e -> 'a' {operator} {keys}")));
         }
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -290,7 +284,7 @@ fn parts_are_compared_as_in_postgresql() {
         }
         statements.extend(each(&format!("{json} IN ('1', '{{}}', '\"x\"')"), &format!("{json} NOT IN ('1.0', '[]')")));
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -305,7 +299,7 @@ fn paths_of_jsonpath_find_what_they_find_in_postgresql() {
         statements.extend(placed(&format!("jsonb_path_exists(e, '{path}')")));
     }
     statements.extend(placed("e @? NULL"));
-    compare(&twin, statements);
+    twin.same_queries(statements);
     let mut raw = twin.raw_sealed();
     for path in ["$.a.size() > 1", "strict $.a", "$.**", "$.a ? (@ like_regex \"x\")", "$.a[last]", "$.a +"] {
         let error = raw.error(&format!("SELECT id FROM t WHERE e @? '{path}'"));
@@ -355,7 +349,7 @@ fn conditions_on_documents_stand_anywhere() {
         "BEGIN; SELECT id FROM t WHERE e @> 'x'; SELECT 1; ROLLBACK",
         "BEGIN; INSERT INTO t (id, e) VALUES (3000, '{\"fresh\": true}'); SELECT id FROM t WHERE e ? 'fresh'; ROLLBACK",
     ];
-    compare(&twin, statements.map(String::from));
+    twin.same_queries(statements.map(String::from));
 }
 
 #[test]

@@ -106,12 +106,6 @@ fn fill(twin: &Twin) {
     }
 }
 
-/// Runs the same simple queries on both sides.
-#[track_caller]
-fn compare(twin: &Twin, statements: impl IntoIterator<Item = String>) {
-    twin.same(statements.into_iter().map(|sql| (sql.clone(), query(&sql))));
-}
-
 #[test]
 fn every_pattern_finds_what_postgresql_finds() {
     let twin = Twin::start();
@@ -124,7 +118,7 @@ fn every_pattern_finds_what_postgresql_finds() {
         statements.push(format!("SELECT count(*) FROM t WHERE v LIKE {pattern} AND n < 2"));
         statements.push(format!("SELECT id FROM t WHERE starts_with(v, {pattern}) ORDER BY id"));
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -172,7 +166,7 @@ fn conditions_stand_anywhere() {
         "BEGIN; SELECT id FROM t WHERE s LIKE 'ab%' ESCAPE 'xy'; SELECT 1; ROLLBACK",
         "SELECT id FROM t WHERE s LIKE 'ban%'; SELECT id FROM t WHERE s LIKE '%@example.com'; SELECT 1",
     ];
-    compare(&twin, statements.map(String::from));
+    twin.same_queries(statements.map(String::from));
 }
 
 #[test]
@@ -190,7 +184,7 @@ fn brackets_and_casts_around_the_column_change_nothing() {
         statements.push(format!("SELECT id FROM t WHERE NOT starts_with({column}, 'ban') ORDER BY id"));
     }
     statements.push("DELETE FROM t WHERE NOT ((s::text) NOT LIKE 'ban%') RETURNING id".into());
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 /// PostgreSQL takes a condition into a view, to rows that the view does not show.
@@ -220,7 +214,7 @@ fn views_over_joins_are_searched() {
         "SELECT * FROM buyers WHERE e LIKE 'name 12' FOR UPDATE",
         "SELECT x.id FROM public.buyers x JOIN others y ON y.id = x.id + 1 WHERE x.e LIKE '%44%' AND y.e LIKE '%5' ORDER BY 1",
     ];
-    compare(&twin, statements.map(String::from));
+    twin.same_queries(statements.map(String::from));
 }
 
 #[test]

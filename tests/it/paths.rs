@@ -81,11 +81,6 @@ fn filled() -> Twin {
     twin
 }
 
-#[track_caller]
-fn compare(twin: &Twin, statements: impl IntoIterator<Item = String>) {
-    twin.same(statements.into_iter().map(|sql| (sql.clone(), query(&sql))));
-}
-
 /// The condition where NULL is as good as false, and where it is not.
 fn placed(condition: &str) -> [String; 3] {
     [
@@ -142,7 +137,7 @@ fn paths_are_compared_as_in_postgresql() {
     ] {
         statements.extend(placed(condition));
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -173,7 +168,7 @@ fn a_path_is_one_however_it_is_written() {
         statements.push(format!("SELECT {name} AS name, count(*) FROM t GROUP BY {name} ORDER BY 1"));
         statements.push(format!("SELECT {name} FROM t ORDER BY id"));
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -207,7 +202,7 @@ fn texts_of_paths_are_searched_for() {
         .push(format!("SELECT t.id, u.id FROM t LEFT JOIN u ON u.id = t.id AND u.{name} LIKE '%da%' ORDER BY 1, 2"));
     statements.push(format!("SELECT count(*) FILTER (WHERE {name} LIKE '%a%'), count(*) FROM t"));
     statements.push(format!("UPDATE t SET n = n + 10 WHERE {name} LIKE 'Ada%' RETURNING id, n"));
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -241,7 +236,7 @@ fn paths_order_rows() {
             "SELECT CASE WHEN {total} > 5 THEN 'large' WHEN {total} IS NULL THEN 'none' ELSE 'small' END, count(*) FROM t GROUP BY 1 ORDER BY 1"
         ),
     ];
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -268,7 +263,7 @@ fn paths_group_and_join_rows() {
         format!("SELECT {name} FROM t UNION SELECT {name} FROM u ORDER BY 1"),
         format!("SELECT {name} FROM t EXCEPT SELECT {name} FROM u ORDER BY 1"),
     ];
-    compare(&twin, statements);
+    twin.same_queries(statements);
 }
 
 #[test]
@@ -313,7 +308,7 @@ fn statements_that_differ_in_keys_are_told_apart() {
         }
         statements.push("SELECT id FROM t WHERE (doc ->> 'total')::numeric = 99 ORDER BY id".into());
     }
-    compare(&twin, statements);
+    twin.same_queries(statements);
     let mut raw = twin.raw_sealed();
     for _ in 0..2 {
         assert_eq!(raw.rows("SELECT id FROM t WHERE (doc ->> 'total')::numeric = 2"), ["12"]);
@@ -374,7 +369,7 @@ fn copied_documents_have_their_paths() {
     }
     let check = "SELECT id, (doc ->> 'total')::numeric, doc -> 'customer' ->> 'name' FROM u ORDER BY (doc ->> 'total')::numeric, id";
     let found = "SELECT id FROM u WHERE doc #>> '{customer,name}' LIKE '%d%' OR (doc ->> 'n')::int = 3 ORDER BY id";
-    compare(&twin, [check, found, "COPY u (id, doc) TO STDOUT (FORMAT csv)"].map(String::from));
+    twin.same_queries([check, found, "COPY u (id, doc) TO STDOUT (FORMAT csv)"].map(String::from));
     let same = "SELECT count(*) FROM t JOIN u USING (id) WHERE (((t.doc).p).p1).ord IS DISTINCT FROM (((u.doc).p).p1).ord \
                 OR (((t.doc).p).p2).m IS DISTINCT FROM (((u.doc).p).p2).m";
     assert_eq!(twin.stored(same).trim(), "0", "COPY and INSERT make the same terms");

@@ -87,6 +87,12 @@ impl Twin {
         raw::same(&mut plain, &mut sealed, asked);
     }
 
+    /// The same, simple queries.
+    #[track_caller]
+    pub fn same_queries(&self, statements: impl IntoIterator<Item = String>) {
+        self.same(statements.into_iter().map(|sql| (sql.clone(), raw::query(&sql))));
+    }
+
     /// A raw connection to the plain twin.
     #[track_caller]
     pub fn raw_plain(&self) -> Raw {
