@@ -242,7 +242,7 @@ const VIEWS: &[Case] = &[
 #[test]
 fn what_equality_carries_is_the_same_as_on_plain_tables() {
     let twin = Twin::start();
-    twin.create(generate::SCHEMA);
+    generate::tables(&twin);
     let mut pair = filled(&twin);
     twin.create(KEPT);
     let mut script = Vec::new();

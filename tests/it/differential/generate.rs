@@ -8,14 +8,16 @@ mod equality;
 mod formulas;
 mod hostile;
 mod order;
+mod paths;
 mod search;
 
 use super::random::Random;
 use super::replay::{Mode, Step};
 use super::values::{Pool, Values};
+use crate::support::Twin;
 
 /// The tables, as the proxy sees them.
-pub const SCHEMA: &str = "
+const SCHEMA: &str = "
     CREATE TABLE a (id int PRIMARY KEY, grp int, t seal.text_eq, i seal.int4_eq, n seal.numeric_eq, s seal.text,
         req seal.text_eq NOT NULL);
     CREATE TABLE b (id int PRIMARY KEY, grp int, t seal.text_eq, i seal.int4_eq, u seal.uuid_eq, z seal.timestamptz_eq, p text);
@@ -37,10 +39,18 @@ pub const SCHEMA: &str = "
     CREATE INDEX ON m USING gin (m_json);
     CREATE TABLE l (id int PRIMARY KEY, grp int, e seal.text_eq, l_text seal.text_eq[], l_int seal.int4_ord[], l_num seal.numeric[], l_date seal.date_eq[],
         l_any seal.varchar_eq[], p text[]);
-    CREATE INDEX ON l USING gin (l_text);";
+    CREATE INDEX ON l USING gin (l_text);
+    CREATE TABLE j (id int PRIMARY KEY, grp int, doc seal.jsonb_paths);
+    CREATE INDEX ON j (((doc ->> 'total')::numeric));";
+
+/// Makes the tables on both sides, and the type with promoted paths.
+pub fn tables(twin: &Twin) {
+    twin.create_type("jsonb_paths", "json", &paths::PATHS);
+    twin.create(SCHEMA);
+}
 
 /// Empties the tables; run directly on the server.
-pub const RESET: &str = "TRUNCATE a, b, c, d, o, m, l";
+pub const RESET: &str = "TRUNCATE a, b, c, d, o, m, l, j";
 
 /// A table's name and its columns after `id` and `grp`: name, type, searchable.
 pub struct Table {
@@ -168,6 +178,7 @@ impl<'v> Generator<'v> {
             script.push(self.step(|g| g.insert_values(table, 5)));
         }
         script.push(self.step(Generator::lists));
+        script.push(self.step(Generator::deals));
         script.push(simple("INSERT INTO d SELECT g, g % 3, 'p' || g FROM generate_series(1, 5) g"));
         while script.len() < steps {
             let step = match self.random.below(100) {
@@ -176,14 +187,16 @@ impl<'v> Generator<'v> {
                 11..12 => self.step(Generator::joined),
                 12..14 => self.step(Generator::formulas),
                 14..16 => self.step(Generator::listed),
-                16..22 => self.step(Generator::searched),
+                16..20 => self.step(Generator::searched),
+                20..22 => self.step(Generator::promoted),
                 22..31 => self.step(Generator::ordered),
                 31..39 => self.step(Generator::equality),
                 39..41 => self.step(Generator::equality_write),
                 41..48 => self.step(Generator::computed),
                 48..51 => self.step(Generator::computed_write),
                 51..58 => self.step(Generator::insert),
-                58..67 => self.step(Generator::update),
+                58..65 => self.step(Generator::update),
+                65..67 => self.step(Generator::promoted_write),
                 67..70 => self.step(Generator::list_write),
                 70..75 => self.step(Generator::delete),
                 75..81 => self.step(Generator::with),

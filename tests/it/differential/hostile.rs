@@ -33,7 +33,7 @@ fn statements_tell_the_server_nothing_and_hostile_ones_are_refused_or_right() {
     let until = Instant::now() + Duration::from_secs(setting("COLUMNSEAL_DIFF_SECONDS", 0));
     let options = Options::logged().with("log_min_error_statement = 'debug5'").with(PREFIX);
     let twin = Twin::start_with(options, &ProxyOptions::default());
-    twin.create(generate::SCHEMA);
+    generate::tables(&twin);
     let values = Values::marked(&mut twin.raw_plain());
     let watch = Watch::new(&values);
     let mut report = Report::default();

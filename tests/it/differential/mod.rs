@@ -36,7 +36,7 @@ fn random_statements_give_the_same_as_on_plain_tables() {
     let seed = setting("COLUMNSEAL_DIFF_SEED", 20_261_124);
     let count = setting("COLUMNSEAL_DIFF_COUNT", 25);
     let twin = Twin::start_with(crate::support::Options::default(), &ProxyOptions::default());
-    twin.create(generate::SCHEMA);
+    generate::tables(&twin);
     let values = Values::load(&mut twin.raw_plain());
     let mut refused = 0;
     for number in 0..count {

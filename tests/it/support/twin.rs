@@ -2,7 +2,7 @@
 
 use super::raw::{self, Raw};
 use super::workspace::ClientCredentials;
-use super::{Cluster, Database, Options, Proxy, ProxyOptions, Relay, Workspace};
+use super::{Cluster, Database, Options, Proxy, ProxyOptions, Relay, Workspace, eventually};
 
 /// A cluster with both databases, a workspace and a proxy.
 pub struct Twin {
@@ -74,6 +74,16 @@ impl Twin {
         self.plain.sql(&plain(ddl));
     }
 
+    /// Makes a type of JSON with these promoted paths, and waits until the proxy knows it.
+    #[track_caller]
+    pub fn create_type(&self, name: &str, terms: &str, paths: &[&str]) {
+        let mut args = vec!["type", "create", name, "--as", "jsonb", "--terms", terms, "--database", &self.direct.url];
+        paths.iter().for_each(|path| args.extend(["--path", path]));
+        self.workspace.columnseal(&args).ok();
+        let known = format!("SELECT NULL::seal.{name}");
+        eventually("the type is known", || self.sealed.psql(&known).out.contains('\n').then_some(()));
+    }
+
     /// A raw connection to each: plain, sealed.
     #[track_caller]
     pub fn raw(&self) -> (Raw, Raw) {
@@ -128,7 +138,7 @@ pub fn plain(ddl: &str) -> String {
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let (name, rest) = part.split_at(end);
-        let suffix = ["_eq", "_ord", "_match", "_search"].into_iter().find(|suffix| name.ends_with(suffix));
+        let suffix = ["_eq", "_ord", "_match", "_search", "_paths"].into_iter().find(|suffix| name.ends_with(suffix));
         out.push_str(suffix.and_then(|suffix| name.strip_suffix(suffix)).unwrap_or(name));
         out.push_str(rest);
     }

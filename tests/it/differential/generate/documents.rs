@@ -2,7 +2,7 @@
 
 use super::Generator;
 
-const JSONB: u32 = 3802;
+pub(super) const JSONB: u32 = 3802;
 
 const KEYS: &[&str] = &["a", "b", "c", "0", "", "é", "a b"];
 

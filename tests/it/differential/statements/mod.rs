@@ -13,7 +13,7 @@ use crate::support::Twin;
 
 fn same(cases: &[&[Case]]) {
     let twin = Twin::start();
-    twin.create(generate::SCHEMA);
+    generate::tables(&twin);
     let mut pair = filled(&twin);
     let script: Vec<_> = cases.iter().flat_map(|cases| steps(cases)).collect();
     let differences = pair.run_all(&script);
