@@ -225,6 +225,9 @@ impl Analyzer<'_> {
                 });
                 let parts = parts.collect::<Result<Vec<_>>>()?;
                 let sorts: Vec<Option<Sort>> = parts.iter().map(Part::sort).collect();
+                if name == "format" && parts.iter().skip(1).any(|part| self.is_loose(part)) {
+                    return Err(work.refusal("function format of a number, or of a parameter of no type,"));
+                }
                 let signature = Scalar::function(name, &sorts);
                 let signature =
                     signature.ok_or_else(|| work.refusal(&format!("function {name} of these arguments")))?;
@@ -249,6 +252,15 @@ impl Analyzer<'_> {
                 Ok(Part::Texts(sites))
             }
             _ => self.part_leaf(node, scope, work),
+        }
+    }
+
+    /// The client gives it, and it is a text neither as it stands nor by a cast.
+    fn is_loose(&self, part: &Part) -> bool {
+        match part {
+            Part::Given(_, Some(sort)) => !matches!(sort, Sort::Value(PlainType::Text | PlainType::Varchar)),
+            Part::Given(site, None) => matches!(self.sites[*site].source, Some(Source::Client(_))),
+            _ => false,
         }
     }
 
@@ -346,7 +358,12 @@ impl Analyzer<'_> {
                 }
                 continue;
             }
-            arguments.push(self.as_sort(part, takes, work)?);
+            let argument = self.as_sort(part, takes, work)?;
+            let argument = match function {
+                Scalar::Format if !arguments.is_empty() => Expr::Coalesce(vec![argument, Expr::Word("".into())]),
+                _ => argument,
+            };
+            arguments.push(argument);
         }
         Ok(Part::Value(Expr::Call(function, of, arguments), gives))
     }

@@ -179,6 +179,51 @@ fn texts_are_computed_with() {
     twin.same(asked);
 }
 
+/// Each may fail.
+const FORMATTED: &[&str] = &[
+    "format('%s', e), format('<%s|%s>', e, v), format('%2$s %1$s %2$s %s', e, v, q), format('%%', e), format('100%% of %s', e), format('', e)",
+    "format('%10s|', e), format('%-10s|', e), format('%2$-8s|%1$3s|', e, v), format('%--12s|', e), format('%0s|%-0s|', e, v), format('%05s|', e)",
+    "format('%s %s', e, 'given'), format('%s %s', e, NULL), format(NULL, e), format('é%s日', e), format('%s', e) AS line, format('%s', e)::varchar",
+    "format('%s %s', plain, e), format(plain, e), format(e, 'x'), format(v, q), format('%s', lower(e)), upper(format('%s!', e)), length(format('%5s', e))",
+    "pg_catalog.format('%s', COALESCE(e, 'none')), COALESCE(format(NULL, e), 'none'), format('%s', raw), format('%s', format('(%s)', e)), format(E'%s\\n', e)",
+    "format('%', e)",
+    "format('%s %s', e)",
+    "format('%3$s', e)",
+    "format('%0$s', e)",
+    "format('%d', e)",
+    "format('%1$', e)",
+    "format('%1', e)",
+    "format('%-', e)",
+    "format('%2147483648s', e)",
+    "format('%é', e)",
+];
+
+#[test]
+fn texts_are_formatted() {
+    let twin = twin();
+    let mut asked = Vec::new();
+    for list in FORMATTED {
+        asked.extend(each(&format!("SELECT {list} FROM t"), [2, 3, 5, 10, 90].into_iter()));
+    }
+    for list in [
+        "format('%s %s %s %s %s %s', s, i, b, d, x, f), format('%8s|%-8s|', i, d), format('%s of %s', i, plain)",
+        "format('%s', s + i), format('%s: %s', 'n', d)",
+    ] {
+        asked.extend(each(&format!("SELECT {list} FROM n"), 1..12));
+    }
+    for list in ["format('%s %s %s', day, at, tz), format('%s', tm), format('%s', key), format('[%12s]', iv)"] {
+        asked.extend(each(&format!("SELECT {list} FROM m"), 1..11));
+    }
+    asked.extend(each(
+        "SELECT format('%s: %s', e ->> 'k', e -> 'a'), format('%s', e), format('%s', j) FROM d",
+        0..DOCUMENTS.len(),
+    ));
+    asked.extend(whole(&["SET datestyle = 'German'; SET timezone = 'Asia/Kolkata'; SELECT format('%s %s', day, tz) FROM m ORDER BY id; RESET ALL"]));
+    asked.extend(every_way("SELECT format('%s <%s>', e, $1::text) FROM t ORDER BY id", "mail", &[2, 1, 0]));
+    asked.extend(every_way("SELECT format($1, e, v) FROM t ORDER BY id", "%2$s, %1$s", &[2, 1, 0]));
+    twin.same(asked);
+}
+
 const NUMBERS: &[&str] = &[
     "s + 1::int2",
     "s + 1",
@@ -550,7 +595,16 @@ fn other_uses_are_refused() {
         "SELECT substring(e, $1) FROM t",
         "SELECT regexp_replace(e, 'a', 'b') FROM t",
         "SELECT e ~ 'a' FROM t",
-        "SELECT format('%s', lower(e)) FROM t",
+        "SELECT format('%s', c) FROM t",
+        "SELECT format('%s', ok) FROM n",
+        "SELECT format('%s', ip) FROM m",
+        "SELECT format('%s', e, $1) FROM t",
+        "SELECT format('%s %s', e, 1.50) FROM t",
+        "SELECT format('%L', e) FROM t WHERE id = 2",
+        "SELECT format('%I', e) FROM t WHERE id = 2",
+        "SELECT format('%*s', 5, e) FROM t",
+        "SELECT format('%*s', '5', e) FROM t WHERE id = 2",
+        "SELECT format('%s', VARIADIC ARRAY[e]) FROM t",
         "SELECT e - 'a' FROM d",
         "SELECT e || '{}' FROM d",
         "SELECT e #- '{a}' FROM d",

@@ -100,7 +100,7 @@ fn other_uses_are_refused() {
         "SELECT name || 5 FROM u",
         "SELECT doc || '{}' FROM u",
         "SELECT raw || '\\x00' FROM u",
-        "SELECT format('%s', name) FROM u",
+        "SELECT format('%s', name || 'x') FROM u",
         "SELECT string_agg(DISTINCT name, ',') FROM u",
         "INSERT INTO kept SELECT name || 'x' FROM u",
         "UPDATE kept SET t = (SELECT name || 'x' FROM u LIMIT 1)",

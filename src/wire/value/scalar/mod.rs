@@ -4,6 +4,7 @@
 //! gives, to the last digit, or fails as it fails; what may differ is not listed.
 
 mod document;
+mod format;
 mod moment;
 mod number;
 mod text;
@@ -82,6 +83,8 @@ pub enum Scalar {
     Reverse,
     /// `lpad`, or with `false` `rpad`
     Pad(bool),
+    /// Its arguments after the first are texts, with an empty one for NULL.
+    Format,
     Plus,
     Minus,
     Times,
@@ -153,6 +156,7 @@ const FUNCTIONS: &[&str] = &[
     "reverse",
     "lpad",
     "rpad",
+    "format",
     "abs",
     "sign",
     "round",
@@ -212,6 +216,12 @@ impl Scalar {
         if let ("date_trunc" | "date_part" | "extract", [unit, Some(Sort::Value(plain))]) = (name, given) {
             let unit = unit.is_none_or(|unit| unit.becomes(Sort::Value(Text)));
             return moment_function(name, *plain).filter(|_| unit);
+        }
+        if name == "format" {
+            let format = given.first()?.is_none_or(|given| matches!(given, Sort::Value(Text | Varchar)));
+            let texts = given[1..].iter().all(|given| given.is_none_or(is_formatted));
+            let takes = vec![Sort::Value(Text); given.len()];
+            return (format && texts).then_some(Signature { function: Scalar::Format, takes, gives: Text });
         }
         match given.first()? {
             Some(Sort::Value(doc @ (Json | Jsonb))) => return document_function(name, *doc, given),
@@ -293,12 +303,23 @@ impl Scalar {
             Field | FieldText | Element | ElementText | Path | PathText | Steps | StepsText | JsonTypeof
             | JsonArrayLength | JsonbPretty => document::apply(self, of, arguments, out),
             Cased(_) | Length | OctetLength | Trim(..) | Left | Right | Substr | Replace | Translate | SplitPart
-            | Strpos | StartsWith | Reverse | Pad(_) => text::apply(self, arguments, means, out).map(|()| true),
+            | Strpos | StartsWith | Reverse | Pad(_) | Format => {
+                text::apply(self, arguments, means, out).map(|()| true)
+            }
             DateTrunc(of) | Extract(of) | DatePart(of) => moment::apply(self, of, arguments, means.settings, out),
             Plus | Minus | Times | Over | Modulo | Negative | Abs | Sign | Round | Trunc | Ceil | Floor => {
                 number::apply(self, of, arguments, out).map(|()| true)
             }
         }
+    }
+}
+
+/// Its cast to text is what `format` puts for it.
+fn is_formatted(sort: Sort) -> bool {
+    match sort {
+        // `t` and not `true`; a bpchar keeps its blanks; no `/32` where there is none.
+        Sort::Value(PlainType::Bool | Bpchar | PlainType::Inet) | Sort::Texts => false,
+        Sort::Value(plain) => plain == Text || super::recasts(plain, Text),
     }
 }
 

@@ -69,6 +69,10 @@ pub(super) fn apply(function: Scalar, arguments: &[&[u8]], means: Means<'_>, out
             let fill = if arguments.len() > 2 { text(2)? } else { " " };
             return pad(value, number(1)?, fill, before, out);
         }
+        Scalar::Format => {
+            let texts = arguments[1..].iter().map(|text| scan::utf8(text)).collect::<Result<Vec<_>>>()?;
+            return super::format::apply(value, &texts, MAX_PADDED * 4, out);
+        }
         _ => return Err(corrupt()),
     };
     out.extend_from_slice(part.as_bytes());
@@ -167,6 +171,6 @@ fn pad(value: &str, length: i32, fill: &str, before: bool, out: &mut Vec<u8>) ->
     Ok(())
 }
 
-fn too_long() -> ValueError {
+pub(super) fn too_long() -> ValueError {
     ValueError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
 }
