@@ -6,7 +6,7 @@ use crate::support::raw::{
 use crate::support::{ProxyOptions, Twin, eventually};
 
 /// Roles beside `app`, which is listed and may read all: `plain_reader` is not listed.
-const ROLES: [&str; 7] = ["analyst", "support", "clerk", "auditor", "boss", "plain_reader", "half"];
+const ROLES: [&str; 8] = ["analyst", "support", "clerk", "auditor", "boss", "plain_reader", "half", "dealer"];
 
 const SCHEMA: &str = "
     CREATE TABLE cards (id int PRIMARY KEY, email seal.text_eq, pan seal.varchar_eq, pin seal.int4_eq, note seal.text,
@@ -29,6 +29,8 @@ fn twin() -> Twin {
         ("CS_POLICY__ROLES__BOSS__DECRYPT", "false"),
         ("CS_POLICY__ROLES__HALF__TYPES", ""),
         ("CS_POLICY__ROLES__HALF__MASK", "first4"),
+        ("CS_POLICY__ROLES__DEALER__TYPES", "deal"),
+        ("CS_POLICY__ROLES__DEALER__MASK", "first4"),
         ("CS_POLICY__ROLES__*__DECRYPT", "false"),
     ];
     let options = rules.iter().fold(ProxyOptions::default(), |options, (key, value)| options.with(key, value));
@@ -117,6 +119,42 @@ fn expressions_follow_the_rules() {
             let error = as_role(&twin, role).error(sql);
             assert_eq!(error.code, "42501", "{role}: {sql}");
         }
+    }
+}
+
+/// Whoever reads documents reads what is at their promoted paths, and nobody else.
+#[test]
+fn promoted_paths_follow_the_rules() {
+    let twin = twin();
+    twin.create_type("deal", "json", &["total=numeric:ord", "customer.name=text:eq,ord,match"]);
+    twin.sealed.sql(
+        "CREATE TABLE deals (id int, doc seal.deal, pan seal.varchar_eq); GRANT SELECT ON deals TO PUBLIC; \
+         INSERT INTO deals VALUES (1, '{\"total\": 7, \"customer\": {\"name\": \"Ada Lovelace\"}}', '4111111111111234'), (2, '{\"total\": 5}', NULL)",
+    );
+    let (total, name) = ("(doc ->> 'total')::numeric", "doc -> 'customer' ->> 'name'");
+    let parts = format!("SELECT id, {total}, {name}, pan FROM deals WHERE {total} > 5 ORDER BY {name}");
+    let built = format!("SELECT json_build_array({name}, {total}), id FROM deals WHERE id = 1");
+    let sums = format!("SELECT sum({total}), count(*), max({name}) FROM deals");
+    let seen = |role: &str, sql: &str| as_role(&twin, role).rows(sql);
+    for (role, row, json, sum) in [
+        ("app", "1|7|Ada Lovelace|4111111111111234", "[\"Ada Lovelace\", 7]|1", "12|2|Ada Lovelace"),
+        ("dealer", "1|7|Ada Lovelace|4111************", "[\"Ada Lovelace\", 7]|1", "12|2|Ada Lovelace"),
+        ("support", "1|∅|********lace|************1234", "[\"********lace\", null]|1", "∅|2|********lace"),
+        ("clerk", "1|∅|********|********", "[\"********\", null]|1", "∅|2|********"),
+        ("analyst", "1|∅|∅|∅", "[null, null]|1", "∅|2|∅"),
+    ] {
+        assert_eq!(seen(role, &parts), [row], "{role}");
+        assert_eq!(seen(role, &built), [json], "{role}");
+        assert_eq!(seen(role, &sums), [sum], "{role}");
+    }
+    let like = format!("SELECT id FROM deals WHERE {name} LIKE '%Love%'");
+    assert_eq!(seen("dealer", &like), ["1"]);
+    for (role, sql) in
+        [("auditor", &parts), ("boss", &built), ("plain_reader", &sums), ("support", &like), ("clerk", &like)]
+    {
+        let error = as_role(&twin, role).error(sql);
+        assert_eq!(error.code, "42501", "{role}: {sql}");
+        assert!(error.message.contains("seal.deal") && !error.message.contains('$'), "{error:?}");
     }
 }
 

@@ -94,6 +94,34 @@ fn values_that_could_not_be_stored_are_counted() {
     assert!(!report.to_string().contains("hidden"), "no value is told");
     let (code, report) = ahead("t.n", "numeric_eq");
     assert_eq!((code, &report["nulls"], faults(&report)), (0, &Value::from(12000), vec![]), "{report}");
+    // What stands at a promoted path must fit it too.
+    workspace
+        .columnseal(&[
+            "type",
+            "create",
+            "deal",
+            "--as",
+            "jsonb",
+            "--terms",
+            "json",
+            "--path",
+            "total=numeric:ord",
+            "--path",
+            "who.name=text:ord",
+        ])
+        .ok();
+    database.sql(
+        "CREATE TABLE deals (id int, doc jsonb); INSERT INTO deals VALUES (1, '{\"total\": 7}'), (2, '{\"total\": \"hidden\"}'), (3, '{\"total\": []}'), \
+         (4, '{\"who\": {\"name\": \"Ada\"}}'), (6, '7'), (7, NULL); INSERT INTO deals SELECT 5, jsonb_build_object('who', jsonb_build_object('name', repeat('z', 90)))",
+    );
+    let (code, report) = ahead("deals.doc", "seal.deal");
+    assert_eq!((code, faults(&report)), (6, vec![("22P02".to_owned(), 2), ("54000".to_owned(), 1)]), "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains("at promoted path \\\"total\\\"") && text.contains("at promoted path \\\"who.name\\\""),
+        "{text}"
+    );
+    assert!(!text.contains("hidden") && !text.contains("zzz"), "no value is told");
     let (code, report) = ahead("parent.e", "seal.text");
     assert_eq!((code, &report["rows"]), (0, &Value::from(1)), "rows of children count");
     let whys = |column: &str| -> Vec<String> {
