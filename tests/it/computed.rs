@@ -211,7 +211,10 @@ fn texts_are_formatted() {
     ] {
         asked.extend(each(&format!("SELECT {list} FROM n"), 1..12));
     }
-    for list in ["format('%s %s %s', day, at, tz), format('%s', tm), format('%s', key), format('[%12s]', iv)"] {
+    for list in [
+        "format('%s %s %s', day, at, tz), format('%s', tm), format('%s', key), format('[%12s]', iv)",
+        "format('%s: %s', extract(year FROM day), date_trunc('day', at)), format(NULL, day), format('%-12s|', day)",
+    ] {
         asked.extend(each(&format!("SELECT {list} FROM m"), 1..11));
     }
     asked.extend(each(
