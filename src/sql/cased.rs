@@ -37,9 +37,9 @@ struct Subject<'n> {
 
 /// The case and the argument, if it is a call of `lower` or `upper`.
 pub(super) fn cased(call: &FuncCall) -> Option<(Form, &Node)> {
-    let form = match tree::strings(&call.funcname).as_slice() {
-        ["lower"] | ["pg_catalog", "lower"] => Form::Lower,
-        ["upper"] | ["pg_catalog", "upper"] => Form::Upper,
+    let form = match tree::own_name(&call.funcname)? {
+        "lower" => Form::Lower,
+        "upper" => Form::Upper,
         _ => return None,
     };
     match call.args.as_slice() {

@@ -21,7 +21,7 @@ use crate::wire::value::PlainType;
 pub(super) struct Lone<'q> {
     target: &'q ResTarget,
     call: &'q FuncCall,
-    name: &'static str,
+    name: &'q str,
 }
 
 /// Whether a query is so. What it is the minimum of is not looked at.
@@ -29,11 +29,7 @@ pub(super) fn lone(select: &SelectStmt) -> Option<Lone<'_>> {
     let [node] = select.target_list.as_slice() else { return None };
     let Some(NodeEnum::ResTarget(target)) = tree::kind(node) else { return None };
     let Some(NodeEnum::FuncCall(call)) = tree::kind(tree::child(&target.val)?) else { return None };
-    let name = match tree::strings(&call.funcname).as_slice() {
-        ["min"] | ["pg_catalog", "min"] => "min",
-        ["max"] | ["pg_catalog", "max"] => "max",
-        _ => return None,
-    };
+    let name = tree::own_name(&call.funcname).filter(|name| ["min", "max"].contains(name))?;
     let column = call.args.len() == 1 && matches!(tree::kind(&call.args[0]), Some(NodeEnum::ColumnRef(_)));
     let bare = call.agg_order.is_empty() && call.agg_filter.is_none() && call.over.is_none();
     let rest = select.group_clause.is_empty()

@@ -348,8 +348,8 @@ impl Analyzer<'_> {
                 };
                 Ok(Pattern::Joined(vec![self.pattern(left, enc, scope)?, self.pattern(right, enc, scope)?]))
             }
-            Some(NodeEnum::FuncCall(call)) => match tree::strings(&call.funcname).as_slice() {
-                ["concat"] | ["pg_catalog", "concat"] => {
+            Some(NodeEnum::FuncCall(call)) => match tree::own_name(&call.funcname) {
+                Some("concat") => {
                     let parts = call.args.iter().map(|arg| self.pattern(arg, enc, scope));
                     Ok(Pattern::Concat(parts.collect::<Result<_>>()?))
                 }

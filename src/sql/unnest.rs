@@ -138,6 +138,6 @@ fn unnest_of(function: &RangeFunction) -> Option<&FuncCall> {
     let [list] = &function.functions[..] else { return None };
     let NodeEnum::List(list) = tree::kind(list)? else { return None };
     let NodeEnum::FuncCall(call) = tree::kind(list.items.first()?)? else { return None };
-    let named = matches!(tree::strings(&call.funcname)[..], ["unnest"] | ["pg_catalog", "unnest"]);
+    let named = tree::own_name(&call.funcname) == Some("unnest");
     (named && is_bare(call)).then_some(call)
 }
