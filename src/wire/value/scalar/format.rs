@@ -1,6 +1,6 @@
 //! `format`: texts where `%s`, `%2$s` and `%-10s` stand. As text_format in PostgreSQL's varlena.c.
 
-use super::super::error::{INVALID_PARAMETER_VALUE, Result, ValueError};
+use crate::wire::value::error::{INVALID_PARAMETER_VALUE, Result, ValueError};
 
 /// Appends the format with its arguments.
 pub(super) fn apply(format: &str, arguments: &[&str], most: usize, out: &mut Vec<u8>) -> Result<()> {

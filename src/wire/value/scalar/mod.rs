@@ -319,7 +319,7 @@ fn is_formatted(sort: Sort) -> bool {
     match sort {
         // `t` and not `true`; a bpchar keeps its blanks; no `/32` where there is none.
         Sort::Value(PlainType::Bool | Bpchar | PlainType::Inet) | Sort::Texts => false,
-        Sort::Value(plain) => plain == Text || super::recasts(plain, Text),
+        Sort::Value(plain) => super::recasts(plain, Text),
     }
 }
 
