@@ -1,7 +1,7 @@
 //! Conditions on encrypted JSON: the same answers as plain PostgreSQL, wherever they stand, and by the index where it has one.
 
 use crate::support::raw::{self, bind, describe_statement, execute, extended, parse, query, sync};
-use crate::support::{Twin, eventually};
+use crate::support::{Twin, eventually, placed};
 
 /// Documents: of every kind, nested and empty, with numbers that are written in several ways, keys that look like numbers, and texts
 /// that look like JSON.
@@ -194,15 +194,6 @@ fn fill(twin: &Twin) {
         twin.both(&format!("INSERT INTO t VALUES ({id}, '{document}', {})", id % 3));
     }
     twin.both("INSERT INTO t VALUES (1000, NULL, 1); INSERT INTO u SELECT id, e FROM t WHERE n = 1");
-}
-
-/// The condition where NULL is as good as false, and where it is not.
-fn placed(condition: &str) -> [String; 3] {
-    [
-        format!("SELECT id FROM t WHERE {condition} ORDER BY id"),
-        format!("SELECT id FROM t WHERE NOT ({condition}) ORDER BY id"),
-        format!("SELECT id, {condition} FROM t ORDER BY id"),
-    ]
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! answers as plain PostgreSQL, and by an index where it has one.
 
 use crate::support::raw::{every_way, query, two_portals};
-use crate::support::{Twin, eventually};
+use crate::support::{Twin, eventually, placed};
 
 /// Documents that have everything, something and nothing at the promoted paths.
 const DOCUMENTS: &[&str] = &[
@@ -33,7 +33,8 @@ const DOCUMENTS: &[&str] = &[
     "{\"f\": 1e300, \"n\": 3, \"customer\": {\"name\": \"Ada\"}}",
 ];
 
-const PATHS: [&str; 8] = [
+/// What types of the tests promote.
+pub const PATHS: [&str; 8] = [
     "total=numeric:ord",
     "customer.name=text:eq,ord,match",
     "n=int4:eq",
@@ -70,15 +71,6 @@ fn filled() -> Twin {
     }
     twin.both("INSERT INTO t VALUES (1000, NULL, 1); INSERT INTO u SELECT id, doc, 'x' FROM t WHERE n <> 2");
     twin
-}
-
-/// The condition where NULL is as good as false, and where it is not.
-fn placed(condition: &str) -> [String; 3] {
-    [
-        format!("SELECT id FROM t WHERE {condition} ORDER BY id"),
-        format!("SELECT id FROM t WHERE NOT ({condition}) ORDER BY id"),
-        format!("SELECT id, {condition} FROM t ORDER BY id"),
-    ]
 }
 
 #[test]

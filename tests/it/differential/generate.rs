@@ -45,7 +45,7 @@ const SCHEMA: &str = "
 
 /// Makes the tables on both sides, and the type with promoted paths.
 pub fn tables(twin: &Twin) {
-    twin.create_type("jsonb_paths", "json", &paths::PATHS);
+    twin.create_type("jsonb_paths", "json", &crate::paths::PATHS);
     twin.create(SCHEMA);
 }
 

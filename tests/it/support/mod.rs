@@ -24,6 +24,6 @@ pub use options::{Auth, Options};
 pub use pair::Pair;
 pub use proxy::{Proxy, ProxyOptions};
 pub use relay::Relay;
-pub use twin::Twin;
+pub use twin::{Twin, placed};
 pub use wait::{PATIENCE, eventually, free_port};
 pub use workspace::Workspace;

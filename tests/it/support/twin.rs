@@ -130,6 +130,15 @@ impl Twin {
     }
 }
 
+/// A condition on a table `t`, where NULL is as good as false, and where it is not.
+pub fn placed(condition: &str) -> [String; 3] {
+    [
+        format!("SELECT id FROM t WHERE {condition} ORDER BY id"),
+        format!("SELECT id FROM t WHERE NOT ({condition}) ORDER BY id"),
+        format!("SELECT id, {condition} FROM t ORDER BY id"),
+    ]
+}
+
 /// `seal.text_eq` becomes `text`, `seal.int4_ord` becomes `int4`, and so on.
 pub fn plain(ddl: &str) -> String {
     let mut out = String::new();

@@ -2,17 +2,6 @@
 
 use super::Generator;
 
-/// What `seal.jsonb_paths` promotes.
-pub const PATHS: [&str; 7] = [
-    "total=numeric:ord",
-    "customer.name=text:eq,ord,match",
-    "n=int4:eq",
-    "at=timestamptz:ord",
-    "day=date:ord,eq",
-    "u=uuid:eq",
-    "f=double precision:ord",
-];
-
 /// A path in SQL, its type, what stands there in documents, and what it is compared with.
 struct Path {
     written: &'static [&'static str],
@@ -288,7 +277,7 @@ impl<'v> Generator<'v> {
                 self.random.below(9)
             ),
             5 => format!(
-                "INSERT INTO j (id, grp, doc) SELECT x.id + {id} * 1000, x.grp, x.doc FROM j x WHERE {condition} LIMIT 0 RETURNING id"
+                "INSERT INTO j (id, grp, doc) SELECT x.id + {id} * 1000, x.grp, x.doc FROM j x WHERE x.id < 1000 AND {condition} ON CONFLICT DO NOTHING RETURNING id, doc"
             ),
             _ => format!(
                 "UPDATE j x SET doc = y.doc FROM j y WHERE y.id = x.id + 1 AND {condition} RETURNING x.id, x.doc"
