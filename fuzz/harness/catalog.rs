@@ -19,6 +19,7 @@ fn enc(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType> {
         shown: plain,
         digits: Digits::Short,
         padding: Padding::Padme,
+        whole_text: terms.matching,
         standing: Standing::Verified,
         whole: None,
         promoted: Arc::default(),

@@ -142,7 +142,7 @@ pub fn patterns(data: &[u8]) {
         let literals = like.literals();
         let runs = literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends });
         let key = MatchKey::new(&TermRoot::new(Key32::new([7; 32])), 0);
-        let (term, tokens) = (key.term(&fold(value)), key.tokens(runs));
+        let (term, tokens) = (key.term(&fold(value), true), key.tokens(runs));
         assert!(tokens.iter().all(|token| term.contains(token)), "{pattern:?} {value:?}");
     }
     let prefix = Like::prefix(pattern).matches(value);

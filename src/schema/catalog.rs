@@ -68,7 +68,7 @@ pub struct TypeDef {
     pub plain: PlainType,
     /// Search terms it has.
     pub terms: Terms,
-    /// Further options as canonical JSON (`{}` when none): padding, approximate, hardened.
+    /// Further options as canonical JSON (`{}` when none): padding, approximate, hardened, whole.
     pub options: String,
     /// The keyset that values of this type are always sealed under.
     pub keyset: Option<KeysetId>,
@@ -96,6 +96,8 @@ pub struct EncType {
     pub digits: Digits,
     /// How its values are padded, as the definition says.
     pub padding: Padding,
+    /// Whether its match terms have a token of the text as a whole, as the definition says.
+    pub whole_text: bool,
     /// Whether it may be used.
     pub standing: Standing,
     /// Of values at a promoted path, the id of the documents' type.
@@ -175,6 +177,12 @@ impl TypeDef {
             Some(true) => Digits::Long,
             _ => Digits::Short,
         }
+    }
+
+    /// Whether match terms have a token of the text as a whole: not those of types that were made before there was one.
+    pub fn whole_text(&self) -> bool {
+        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
+        self.terms.matching && options.get("whole").and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 
     /// Padding of values: text-like ones hide their exact length unless the options say otherwise.

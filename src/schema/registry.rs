@@ -27,6 +27,12 @@ pub const MAX_DEFINITION: usize = 16 * 1024;
 
 const VERSION: u64 = 1;
 
+/// No options.
+const NONE: &str = "{}";
+
+/// Those of a type whose match terms have a token of the text as a whole.
+const WHOLE: &str = r#"{"whole":true}"#;
+
 /// The ready-made types of this version: storage, and with equality, with order, with match, and with match or json and equality,
 /// where the plaintext type has them.
 pub fn ready_made() -> &'static [TypeDef] {
@@ -55,7 +61,14 @@ pub fn ready_made() -> &'static [TypeDef] {
 
 fn ready(name: String, plain: PlainType, terms: Terms) -> TypeDef {
     let id = TypeId(*Uuid::new_v5(&READY_MADE_NAMESPACE, name.as_bytes()).as_bytes());
-    TypeDef { id, name, plain, terms, options: "{}".to_owned(), keyset: None }
+    let options = if terms.matching { WHOLE } else { NONE };
+    TypeDef { id, name, plain, terms, options: options.to_owned(), keyset: None }
+}
+
+/// A row is that of a ready-made type. Those with match terms have no options in databases of a version before there were
+/// tokens of texts as a whole.
+fn is_ready(def: &TypeDef, ready: &TypeDef) -> bool {
+    def == ready || (def.options == NONE && *ready == TypeDef { options: ready.options.clone(), ..def.clone() })
 }
 
 /// The bytes of a definition that are signed.
@@ -146,7 +159,7 @@ pub fn standing(def: &TypeDef, actual: &[(String, Oid)], signed: &[(TypeId, Stri
     }
     let ready = ready_made().iter().find(|r| r.id == def.id || r.name == def.name);
     if let Some(ready) = ready {
-        return match ready == def {
+        return match is_ready(def, ready) {
             true => Standing::Verified,
             false => Standing::Broken(format!("its row in seal.types differs from the ready-made type {}", ready.name)),
         };
@@ -308,6 +321,12 @@ mod tests {
         assert_eq!(standing(&def, &actual, &[]), Standing::Unsigned);
         let renamed = TypeDef { name: "mail".to_owned(), ..def.clone() };
         assert!(matches!(standing(&renamed, &actual, &signed), Standing::Broken(_)));
+        for older in ready_made() {
+            let older = TypeDef { options: "{}".to_owned(), ..older.clone() };
+            assert_eq!(standing(&older, &attributes(&older), &[]), Standing::Verified, "{}", older.name);
+            let other = TypeDef { options: r#"{"whole":false}"#.to_owned(), ..older };
+            assert!(matches!(standing(&other, &attributes(&other), &[]), Standing::Broken(_)), "{}", other.name);
+        }
         let posing = TypeDef { id: def.id, ..ready_made()[0].clone() };
         assert!(matches!(standing(&posing, &attributes(&posing), &signed), Standing::Broken(_)));
         for broken in [&actual[1..], &actual[..2], &[actual.clone(), actual.clone()].concat()] {

@@ -155,7 +155,7 @@ fn store_terms(enc: &EncType, stored: &[u8], keys: &TermKeys, out: &mut Vec<u8>)
     }
     if terms.matching {
         let text = std::str::from_utf8(stored).map_err(|_| SealFault::Terms)?;
-        let tokens = keys.matching.term(&value::fold(text));
+        let tokens = keys.matching.term(&value::fold(text), enc.whole_text);
         attribute_with(INT4_ARRAY, out, |out| {
             int4_array(tokens.iter().copied(), out);
             Ok(())

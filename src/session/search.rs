@@ -25,7 +25,7 @@ use crate::schema::paths::attribute;
 use crate::sql::pattern::{IDENTITY, Looked, Pattern, Patterns, Quantifier, Search};
 use crate::telemetry::metrics::Spent;
 use crate::wire::error::PgError;
-use crate::wire::value::{Dimensions, Letters, Like, Unfollowed, ValueError};
+use crate::wire::value::{Dimensions, Letters, Like, Literal, Unfollowed, ValueError};
 
 /// Values that one condition may look at.
 const MAX_LOOKED: usize = 200_000;
@@ -114,6 +114,11 @@ impl Narrow {
         }
         let tokens = |like: &Like| {
             let literals = like.literals();
+            if let [Literal { text, starts: true, ends: true }] = &literals[..]
+                && search.enc.whole_text
+            {
+                return vec![keys.matching.whole(text).into()];
+            }
             let runs = literals.iter().map(|l| Run { text: &l.text, starts: l.starts, ends: l.ends && !padded });
             keys.matching.tokens(runs).into_iter().map(i64::from).collect::<Vec<i64>>()
         };

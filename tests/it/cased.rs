@@ -1,7 +1,9 @@
 //! Searches that do not tell case, as object-relational mappers write them: the same answers as plain PostgreSQL.
 
-use crate::support::Twin;
+use columnseal::schema::install::install_sql;
+
 use crate::support::raw::{describe_statement, extended, parse, query, sync, transcript};
+use crate::support::{ProxyOptions, Twin};
 
 /// Values of both cases and several scripts, letters that have no other case or several, wildcards and escapes, empty and NULL.
 const VALUES: &[&str] = &[
@@ -101,6 +103,28 @@ fn simple(sql: impl Into<String>) -> (String, Vec<u8>) {
 fn every_form_finds_what_postgresql_finds() {
     let twin = Twin::start();
     fill(&twin);
+    same_in_every_form(&twin);
+}
+
+/// What was made before terms had a token of a text as a whole has none, and is searched for by what it has.
+#[test]
+fn types_of_an_older_schema_are_searched_as_ever() {
+    let mut twin = Twin::start();
+    let counted = "SELECT count(*) FROM seal.types WHERE options @> '{\"whole\": true}'";
+    assert_eq!(twin.stored(counted).trim(), "8");
+    twin.direct.superuser("UPDATE seal.types SET options = '{}' WHERE options @> '{\"whole\": true}'");
+    twin.restart_proxy(&ProxyOptions::default());
+    fill(&twin);
+    let longest = "SELECT max(array_length((s).m, 1)) FROM t WHERE array_length((v).m, 1) = array_length((s).m, 1)";
+    assert_eq!(twin.stored(longest).trim(), "16");
+    same_in_every_form(&twin);
+    // Installed again over what is there, it stays what it is.
+    twin.direct.superuser(&install_sql());
+    assert_eq!(twin.stored(counted).trim(), "0");
+    assert_eq!(twin.sealed.sql("SELECT count(*) FROM t WHERE lower(s) = lower('Banana SPLIT')"), "1\n");
+}
+
+fn same_in_every_form(twin: &Twin) {
     let mut asked = Vec::new();
     for (number, pattern) in PATTERNS.iter().enumerate() {
         for (other, condition) in [

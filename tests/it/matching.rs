@@ -372,9 +372,8 @@ fn parameters_of_both_protocols() {
     raw::same(&mut plain, &mut sealed, asked);
 }
 
-#[test]
-fn the_index_serves_what_it_would_serve_in_postgresql() {
-    let twin = Twin::start();
+/// 10,000 texts of two words and a number, `birch ivy 81` the one with the id 81, with an index.
+fn fill_words(twin: &Twin) {
     twin.sealed.sql("CREATE TABLE p (id int PRIMARY KEY, s seal.text_search, n int); CREATE INDEX p_s ON p USING gin (s gin_trgm_ops)");
     let words = ["amber", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper"];
     for start in (0..10_000).step_by(1000) {
@@ -383,6 +382,34 @@ fn the_index_serves_what_it_would_serve_in_postgresql() {
             .sql(&format!("INSERT INTO p VALUES {}", (start..start + 1000).map(row).collect::<Vec<_>>().join(", ")));
     }
     twin.direct.superuser("ANALYZE p");
+}
+
+/// Not by all its runs of characters, most of which many texts have.
+#[test]
+fn whole_texts_are_found_by_one_token_each() {
+    let twin = Twin::start();
+    fill_words(&twin);
+    for (condition, tokens, ids) in [
+        ("lower(s) = lower('Birch Ivy 81')", 1, "81\n"),
+        ("upper(s::text) = upper('birch ivy 81')", 1, "81\n"),
+        ("s ILIKE 'BIRCH IVY 81'", 1, "81\n"),
+        ("s LIKE 'birch ivy 81'", 1, "81\n"),
+        ("s LIKE 'Birch ivy 81'", 1, ""),
+        ("lower(s) IN ('birch ivy 81', lower('AMBER AMBER 100'), 'birch ivy')", 3, "81\n100\n"),
+        ("s LIKE 'birch ivy 81%'", 12, "81\n8181\n"),
+    ] {
+        let plan = twin.sealed.sql(&format!("EXPLAIN (COSTS OFF) SELECT id FROM p WHERE {condition}"));
+        let asked =
+            plan.lines().find(|line| line.contains("Index Cond")).unwrap_or_else(|| panic!("{condition}: {plan}"));
+        assert_eq!(asked.matches(',').count() + 1, tokens, "{condition}: {plan}");
+        assert_eq!(twin.sealed.sql(&format!("SELECT id FROM p WHERE {condition} ORDER BY id")), ids, "{condition}");
+    }
+}
+
+#[test]
+fn the_index_serves_what_it_would_serve_in_postgresql() {
+    let twin = Twin::start();
+    fill_words(&twin);
     let mut wrong = Vec::new();
     for settings in ["", "SET search_path = ''; ", "SET plan_cache_mode = force_generic_plan; "] {
         for condition in [

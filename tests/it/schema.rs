@@ -360,6 +360,7 @@ fn create_type_says_what_is_wrong() {
         ("'email', 'text', '', '{\"force\": 1}'", &["22023"]),
         ("'email', 'text', 'eq', '{\"hardened\": true}'", &["22023", "hardened", "\"ord\""]),
         ("'email', 'text', 'eq,ord', '{\"hardened\": 16}'", &["22023", "hardened"]),
+        ("'email', 'text', 'match', '{\"whole\": false}'", &["22023", "'whole'"]),
     ] {
         assert_refused(&db, &format!("SELECT seal.create_type({call})"), words);
     }
@@ -369,7 +370,10 @@ fn create_type_says_what_is_wrong() {
         (&format!("'{}', 'character varying', ''", &long[..63]), &format!("{}|varchar||{{}}|∅", &long[..63])),
         ("'flag', 'bool', 'eq', '{\"force\": true}'", "flag|bool|eq|{}|∅"),
         ("'doc', 'jsonb', 'json'", "doc|jsonb|json|{}|∅"),
-        ("'rough', 'text', 'match, ord', '{\"approximate\": true}'", "rough|text|ord,match|{\"approximate\": true}|∅"),
+        (
+            "'rough', 'text', 'match, ord', '{\"approximate\": true}'",
+            "rough|text|ord,match|{\"whole\": true, \"approximate\": true}|∅",
+        ),
         ("'score', 'int4', 'ord', '{\"hardened\": true}'", "score|int4|ord|{\"hardened\": true}|∅"),
         ("'secret', 'bytea', NULL, '{\"padding\": \"none\"}'", "secret|bytea||{\"padding\": \"none\"}|∅"),
         (

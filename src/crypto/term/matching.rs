@@ -4,7 +4,8 @@
 //! value:    S S c1 c2 … cn E E           each three that follow each other are a trigram: n + 2 of them
 //! run:      c1 … cn, with S S before it where a pattern is anchored at the start, with E E after it at the end
 //! token   = AES-256(key, trigram)[..4] as a signed number
-//! term    = the sorted set of a value's tokens, filled with decoys to a multiple of 8
+//! whole   = AES-256(key, WHOLE || SHA-256(value without blanks at its end)[..12])[..4], where the type says so
+//! term    = the sorted set of a value's tokens and its whole, filled with decoys to a multiple of 8
 //! ```
 //!
 //! The characters are those of the folded value (`wire::value::like`): folding, and what is then compared exactly, is not done
@@ -26,6 +27,8 @@ const START: u32 = 0x11_0000;
 const END: u32 = 0x11_0001;
 /// Stands first in the block of a decoy; no character.
 const DECOY: u32 = u32::MAX;
+/// Stands first in the block of a value as a whole; no character.
+const WHOLE: u32 = u32::MAX - 1;
 /// Different decoys: few, so that each stands in as many values as a common trigram does.
 const DECOYS: u8 = 64;
 /// Blocks encrypted at once.
@@ -54,11 +57,26 @@ impl MatchKey {
         Self(Aes256Enc::new(&Array::from(*key.as_bytes())))
     }
 
-    /// The term of a folded value: sorted, a multiple of [`MULTIPLE`] tokens, never empty.
-    pub fn term(&self, folded: &str) -> Vec<i32> {
+    /// The term of a folded value: sorted, a multiple of [`MULTIPLE`] tokens, never empty. `whole`: [`Self::whole`] is one of them.
+    pub fn term(&self, folded: &str, whole: bool) -> Vec<i32> {
         let mut tokens = self.tokens([Run { text: folded, starts: true, ends: true }]);
+        if whole {
+            let token = self.whole(folded);
+            if let Err(at) = tokens.binary_search(&token) {
+                tokens.insert(at, token);
+            }
+        }
         self.fill(&mut tokens);
         tokens
+    }
+
+    /// The token of a folded value as a whole. Blanks at its end do not count, so that it serves bpchar too.
+    pub fn whole(&self, folded: &str) -> i32 {
+        let digest: [u8; 12] = derive::hash(&[folded.trim_end_matches(' ').as_bytes()]);
+        let mut block = block([WHOLE, 0, 0, 0]);
+        block[4..].copy_from_slice(&digest);
+        self.0.encrypt_block(&mut block);
+        token(&block)
     }
 
     /// Tokens that every value has that holds all the runs: sorted. Empty where the runs are too short to have any.
@@ -151,8 +169,9 @@ mod tests {
     #[test]
     fn known_answers() {
         assert_eq!(key(7).tokens([run("ada", false, false)]), [2034395434]);
+        assert_eq!(key(7).whole("ada"), 206195701);
         assert_eq!(
-            key(7).term("ada"),
+            key(7).term("ada", false),
             [-1892238133, -1188731633, -1150712963, -1083090033, -972333087, 1769523438, 1854798721, 2034395434]
         );
     }
@@ -162,11 +181,24 @@ mod tests {
         let key = key(1);
         for n in 0..100 {
             let text: String = ('a'..='z').cycle().take(n).collect();
-            let term = key.term(&text);
+            let term = key.term(&text, n % 2 == 0);
             assert!(!term.is_empty() && term.len().is_multiple_of(MULTIPLE), "{n} characters: {} tokens", term.len());
             assert!(term.windows(2).all(|pair| pair[0] < pair[1]), "{n} characters");
-            assert_eq!(term, key.term(&text));
+            assert_eq!(term, key.term(&text, n % 2 == 0));
         }
+    }
+
+    #[test]
+    fn a_value_as_a_whole_is_told_from_its_parts() {
+        let key = key(6);
+        let whole = key.whole("banana");
+        assert!(has(&key.term("banana", true), &[whole]) && !has(&key.term("banana", false), &[whole]));
+        assert_eq!(key.whole("banana  "), whole, "blanks at the end");
+        for other in ["", "banan", "bananas", " banana", "ban  ana"] {
+            assert_ne!(key.whole(other), whole, "{other}");
+            assert!(!has(&key.term(other, true), &[whole]), "{other}");
+        }
+        assert_ne!(super::tests::key(4).whole("banana"), whole, "another key");
     }
 
     #[test]
@@ -183,21 +215,24 @@ mod tests {
     #[test]
     fn anchors_and_other_runs_are_told_apart() {
         let key = key(3);
-        let term = key.term("banana");
+        let term = key.term("banana", false);
         for good in [run("nan", false, false), run("ba", true, false), run("b", true, false), run("na", false, true)] {
             assert!(has(&term, &key.tokens([good])), "{good:?}");
         }
         for bad in [run("nan", true, false), run("a", true, false), run("b", false, true), run("bab", false, false)] {
             assert!(!has(&term, &key.tokens([bad])), "{bad:?}");
         }
-        assert!(!has(&super::tests::key(4).term("banana"), &key.tokens([run("nan", false, false)])), "another key");
+        assert!(
+            !has(&super::tests::key(4).term("banana", false), &key.tokens([run("nan", false, false)])),
+            "another key"
+        );
     }
 
     proptest! {
         #[test]
         fn a_value_has_the_tokens_of_every_part_of_it(before: String, part: String, after: String) {
             let key = key(5);
-            let term = key.term(&format!("{before}{part}{after}"));
+            let term = key.term(&format!("{before}{part}{after}"), true);
             prop_assert!(has(&term, &key.tokens([run(&part, false, false)])));
             prop_assert!(has(&term, &key.tokens([run(&before, true, false), run(&after, false, true)])));
         }

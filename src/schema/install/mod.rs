@@ -4,7 +4,7 @@ use super::registry;
 use crate::wire::value::PlainType;
 
 /// Version of the schema that this program installs. Grows with every change to what is installed.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 const TEMPLATE: &str = include_str!("seal.sql");
 
@@ -17,9 +17,9 @@ pub fn install_sql() -> String {
     let calls: Vec<String> = ready
         .iter()
         .map(|def| {
-            let (name, id, plain) = (&def.name, def.id, def.plain.name());
+            let (name, id, plain, options) = (&def.name, def.id, def.plain.name(), &def.options);
             let terms = registry::terms_list(def.terms).join(",");
-            format!("  PERFORM seal.define_type('{name}', '{id}', '{plain}', '{terms}', '{{}}', NULL);")
+            format!("  PERFORM seal.define_type('{name}', '{id}', '{plain}', '{terms}', '{options}', NULL);")
         })
         .collect();
     TEMPLATE
@@ -37,7 +37,7 @@ mod tests {
     fn every_placeholder_is_filled() {
         let sql = install_sql();
         assert!(!sql.contains("{{") && !sql.contains("}}"), "placeholders left");
-        assert!(sql.contains("'SELECT 6'"), "the version stands in the function that the snapshot reads");
+        assert!(sql.contains("'SELECT 7'"), "the version stands in the function that the snapshot reads");
     }
 
     #[test]

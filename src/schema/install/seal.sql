@@ -446,7 +446,9 @@ BEGIN
   END IF;
 
   PERFORM seal.define_type(name, gen_random_uuid(), plain, array_to_string(ARRAY(SELECT t FROM unnest('{eq,ord,match,json}'::text[]) AS t WHERE t = ANY (wanted)), ','),
-    kept - 'keyset' - 'force' || CASE WHEN promoted = '[]' THEN '{}' ELSE jsonb_build_object('paths', promoted) END, keyset);
+    kept - 'keyset' - 'force'
+      || CASE WHEN 'match' = ANY (wanted) OR promoted @> '[{"terms": ["match"]}]' THEN '{"whole": true}' ELSE '{}' END::jsonb
+      || CASE WHEN promoted = '[]' THEN '{}' ELSE jsonb_build_object('paths', promoted) END, keyset);
   PERFORM seal.open_to_public();
   RETURN format('seal.%I', name)::regtype;
 END

@@ -92,7 +92,7 @@ impl Composites<'_> {
         let told = (def.plain.oid(), def.plain.array_oid());
         let (plain_oid, plain_array_oid) =
             if def.plain == PlainType::Citext { self.citext.unwrap_or(told) } else { told };
-        let (shown, digits, padding) = (def.plain, def.digits(), def.padding());
+        let (shown, digits, padding, whole_text) = (def.plain, def.digits(), def.padding(), def.whole_text());
         EncType {
             oid: t.oid,
             array_oid: t.array,
@@ -103,6 +103,7 @@ impl Composites<'_> {
             shown,
             digits,
             padding,
+            whole_text,
             standing,
             whole: None,
             promoted: Arc::new(promoted),

@@ -34,6 +34,7 @@ fn with_terms(n: u32, name: &str, plain: PlainType, terms: Terms) -> Arc<EncType
         shown: plain,
         digits: Digits::Short,
         padding: Padding::None,
+        whole_text: false,
         standing: if name == "broken" { Standing::Broken("its copy was edited".into()) } else { Standing::Verified },
         whole: None,
         promoted: Arc::default(),
