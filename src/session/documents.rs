@@ -31,17 +31,26 @@ pub(super) fn term(stored: &[u8], key: &JsonKey) -> Result<Vec<i64>, ValueError>
     if !document.is_within(MAX_DEPTH) {
         return Err(too(format!("it is nested more than {MAX_DEPTH} deep")));
     }
-    let tokens = tokens(document.root(), key, &key.root(), true);
+    let tokens = tokens(document.root(), key, &key.root(), Kept { whole: true, paths: true });
     if tokens.len() > MAX_TOKENS {
         return Err(too(format!("it has more than {MAX_TOKENS} different paths and values")));
     }
     Ok(key.term(tokens))
 }
 
-/// The tokens of a part at a path. `whole`: it may be a document.
-fn tokens(part: JsonPart<'_>, key: &JsonKey, path: &Path, whole: bool) -> Vec<i64> {
+/// Which tokens of a part are wanted.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// The part may be a document.
+    whole: bool,
+    /// Also those of paths to what has tokens itself, which all documents have that have these.
+    paths: bool,
+}
+
+/// The tokens of a part at a path.
+fn tokens(part: JsonPart<'_>, key: &JsonKey, path: &Path, kept: Kept) -> Vec<i64> {
     let mut tokens = Vec::new();
-    let mut at = vec![(part, *path, whole)];
+    let mut at = vec![(part, *path, kept.whole)];
     while let Some((part, path, whole)) = at.pop() {
         match part.kind() {
             JsonKind::Null => tokens.push(key.null(&path)),
@@ -50,7 +59,7 @@ fn tokens(part: JsonPart<'_>, key: &JsonKey, path: &Path, whole: bool) -> Vec<i6
             JsonKind::Text(text) => {
                 tokens.push(key.scalar(&path, value::searched(text)));
                 // `?` asks for a key or a string.
-                if whole {
+                if whole && kept.paths {
                     tokens.push(key.exists(&key.path(&path, text)));
                 }
             }
@@ -58,7 +67,9 @@ fn tokens(part: JsonPart<'_>, key: &JsonKey, path: &Path, whole: bool) -> Vec<i6
             JsonKind::Object => {
                 for (name, child) in part.children() {
                     let path = key.path(&path, name.unwrap_or_default());
-                    tokens.push(key.exists(&path));
+                    if kept.paths || !has_tokens(child) {
+                        tokens.push(key.exists(&path));
+                    }
                     at.push((child, path, false));
                 }
             }
@@ -67,6 +78,19 @@ fn tokens(part: JsonPart<'_>, key: &JsonKey, path: &Path, whole: bool) -> Vec<i6
     tokens.sort_unstable();
     tokens.dedup();
     tokens
+}
+
+/// It has tokens itself, besides that of its own path.
+fn has_tokens(part: JsonPart<'_>) -> bool {
+    let mut at = vec![part];
+    while let Some(part) = at.pop() {
+        match part.kind() {
+            JsonKind::Array => at.extend(part.children().map(|(_, child)| child)),
+            JsonKind::Object if part.children().next().is_none() => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// A step of the way to a part.
@@ -181,8 +205,12 @@ impl Inquiry {
         let root = key.root();
         let at = path.as_ref().unwrap_or(&root);
         let whole = way.is_empty();
+        let of = |other: JsonPart<'_>| tokens(other, key, at, Kept { whole, paths: false });
+        // What has a token of something at or below the path has that of the path.
         let all = |mut tokens: Vec<i64>| {
-            tokens.extend(exists());
+            if tokens.is_empty() {
+                tokens.extend(exists());
+            }
             tokens.sort_unstable();
             tokens.dedup();
             tokens.truncate(MAX_ASKED);
@@ -212,10 +240,8 @@ impl Inquiry {
                     each(quantifier, texts.iter().map(token).collect())
                 }
             },
-            Asked::Same(quantifier, others) => {
-                each(*quantifier, others.iter().map(|other| tokens(other.root(), key, at, whole)).collect())
-            }
-            Asked::Contains(other) => all(tokens(other.root(), key, at, whole)),
+            Asked::Same(quantifier, others) => each(*quantifier, others.iter().map(|other| of(other.root())).collect()),
+            Asked::Contains(other) => all(of(other.root())),
             Asked::Contained(_) => all(Vec::new()),
             Asked::Exists(wanted) => all(needed(wanted.needs(true), key, at)),
             Asked::Match(wanted) => all(needed(wanted.needs(false), key, at)),
@@ -233,9 +259,14 @@ impl Inquiry {
 /// Tokens of what a jsonpath needs below a path.
 fn needed(needs: Vec<(Vec<&str>, Option<&Constant>)>, key: &JsonKey, from: &Path) -> Vec<i64> {
     let mut tokens = Vec::new();
-    for (keys, constant) in needs {
+    for (keys, constant) in &needs {
         let path = keys.iter().fold(*from, |path, name| key.path(&path, name));
-        tokens.extend((!keys.is_empty()).then(|| key.exists(&path)));
+        let within = |(other, at): &(Vec<&str>, Option<_>)| {
+            other.starts_with(keys) && (other.len() > keys.len() || at.is_some())
+        };
+        // Of many some are asked for, whichever they are.
+        let implied = needs.len() <= MAX_ASKED && needs.iter().any(within);
+        tokens.extend((!keys.is_empty() && !implied).then(|| key.exists(&path)));
         tokens.extend(constant.map(|constant| match constant {
             Constant::Null => key.null(&path),
             Constant::Bool(value) => key.scalar(&path, if *value { "true" } else { "false" }),
