@@ -6,9 +6,11 @@ use super::figures::{Pair, Report};
 use super::{bulk, columns, documents, wire};
 
 const WIDTH: f64 = 900.0;
+/// Longer bars are broken off, so that the others can be read.
+const LONGEST: f64 = 30.0;
 const COLOURS: [&str; 5] = ["#8a8f98", "#c9a227", "#d1495b", "#8d5a97", "#1f7a8c"];
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.t{font-size:17px;font-weight:600}.a{fill:#666}.g{stroke:#ddd}\
-@media (prefers-color-scheme:dark){text{fill:#e6e6e6}.a{fill:#aaa}.g{stroke:#444}}";
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.t{font-size:17px;font-weight:600}.a{fill:#666}.g{stroke:#ddd}.b{stroke:#fff;stroke-width:2.5}\
+@media (prefers-color-scheme:dark){text{fill:#e6e6e6}.a{fill:#aaa}.g{stroke:#444}.b{stroke:#111}}";
 
 /// Every plot that the report has figures for, with its file name.
 pub(super) fn all(report: &Report) -> Vec<(String, String)> {
@@ -81,9 +83,11 @@ fn rows(report: &Report) -> String {
 
 fn bars(bars: &Bars) -> String {
     let (top, thick, gap) = (78.0, 15.0, 16.0);
-    let longest = bars.groups.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let left = (7.0 * longest as f64 + 20.0).max(190.0);
-    let most = bars.groups.iter().flat_map(|(_, b)| b).flatten().fold(bars.one, |most, b| most.max(*b)).max(1e-9);
+    let widest = bars.groups.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let left = (7.0 * widest as f64 + 20.0).max(190.0);
+    let longest = if bars.one > 0.0 { LONGEST * bars.one } else { f64::INFINITY };
+    let all = bars.groups.iter().flat_map(|(_, bars)| bars).flatten();
+    let most = all.fold(bars.one, |most, bar| most.max(bar.min(longest))).max(1e-9);
     let scale = (WIDTH - left - 80.0) / most;
     let mut body = String::new();
     let mut y = top;
@@ -96,13 +100,22 @@ fn bars(bars: &Bars) -> String {
             escaped(name)
         );
         for (n, value) in values.iter().enumerate() {
-            let (length, label) = value.map_or((0.0, "-".to_owned()), |v| (v * scale, format!("{v:.2}{}", bars.unit)));
+            let (length, label) =
+                value.map_or((0.0, "-".to_owned()), |v| (v.min(longest) * scale, format!("{v:.2}{}", bars.unit)));
             let colour = COLOURS[n % COLOURS.len()];
             _ = writeln!(
                 body,
                 r#"<rect x="{left}" y="{y:.1}" width="{length:.1}" height="{:.1}" fill="{colour}"/>"#,
                 thick - 2.0
             );
+            if value.is_some_and(|v| v > longest) {
+                let (x, low) = (left + length - 18.0, y + thick - 1.0);
+                _ = writeln!(
+                    body,
+                    r#"<path class="b" d="M{x:.1} {low:.1}l5 -{thick}M{:.1} {low:.1}l5 -{thick}"/>"#,
+                    x + 6.0
+                );
+            }
             _ = writeln!(
                 body,
                 r#"<text class="a" x="{:.1}" y="{:.1}">{label}</text>"#,
@@ -195,6 +208,17 @@ mod tests {
         report.figures.iter_mut().flat_map(|figure| &mut figure.samples).for_each(|sample| sample.times = [0.0; 3]);
         let (_, svg) = all(&report).swap_remove(2);
         assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.contains(">-<"), "{svg}");
+    }
+
+    #[test]
+    fn a_bar_much_longer_than_others_is_broken_off() {
+        let mut report = sample();
+        let whole = all(&report).swap_remove(2).1;
+        assert!(!whole.contains("<path"), "{whole}");
+        let slow = report.figures.iter_mut().filter(|figure| figure.place.way == "columnseal, encrypted");
+        slow.flat_map(|figure| &mut figure.samples).for_each(|sample| sample.times = sample.times.map(|t| t * 1000.0));
+        let broken = all(&report).swap_remove(2).1;
+        assert!(broken.contains("<path") && broken.contains(">1315.79<"), "{broken}");
     }
 
     #[test]
