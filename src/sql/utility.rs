@@ -75,6 +75,7 @@ impl Analyzer<'_> {
             NodeEnum::CreateStmt(create) => self.create_table(create),
             NodeEnum::AlterTableStmt(alter) => self.alter_table(alter),
             NodeEnum::IndexStmt(index) => self.create_index(index),
+            NodeEnum::CreateStatsStmt(create) => self.create_statistics(create),
             NodeEnum::ExplainStmt(explain) => self.explain(explain),
             NodeEnum::PrepareStmt(prepare) => self.prepare_statement(prepare),
             NodeEnum::DeclareCursorStmt(declare) => self.declare_cursor(declare),
@@ -261,10 +262,6 @@ fn has_conditions(kind: &NodeEnum) -> bool {
 fn refused(kind: &NodeEnum) -> Box<Refusal> {
     let (what, hint) = match kind {
         NodeEnum::RuleStmt(_) => ("CREATE RULE on a relation with encrypted columns", "Use a trigger."),
-        NodeEnum::CreateStatsStmt(_) => (
-            "CREATE STATISTICS on a relation with encrypted columns",
-            "Encrypted values have no statistics that would help.",
-        ),
         NodeEnum::CreateDomainStmt(_) | NodeEnum::CompositeTypeStmt(_) => {
             ("a type made of an encrypted type", "Give the columns the encrypted type itself.")
         }

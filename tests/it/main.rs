@@ -59,6 +59,7 @@ mod scaling;
 mod schema;
 mod sizes;
 mod soak;
+mod statistics;
 mod stored;
 mod tenants;
 mod values;

@@ -192,7 +192,7 @@ fn is_terms_of_array(call: &FuncCall, scope: &Scope<'_>) -> bool {
 }
 
 /// `(e).eq` of an encrypted column: what such an index is, as the server prints it and a dump holds it.
-fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
+pub(super) fn is_term(expr: &Node, scope: &Scope<'_>) -> bool {
     const TERMS: [&str; 4] = ["eq", "ord", "m", "j"];
     if let Some(NodeEnum::FuncCall(call)) = tree::kind(expr) {
         return is_terms_of_array(call, scope);

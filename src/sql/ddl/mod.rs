@@ -1,10 +1,11 @@
-//! Tables with encrypted columns: CREATE TABLE in `create`, ALTER TABLE in `alter`, CREATE INDEX in `index`, UNIQUE and PRIMARY KEY
-//! in `unique`. Here is what they share.
+//! Tables with encrypted columns: CREATE TABLE in `create`, ALTER TABLE in `alter`, CREATE INDEX in `index`, CREATE STATISTICS in
+//! `statistics`, UNIQUE and PRIMARY KEY in `unique`. Here is what they share.
 
 mod alter;
 mod create;
 mod index;
 mod names;
+mod statistics;
 mod unique;
 
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! Catalogs read as plain: what a statement about them would find if encrypted columns were of their plaintext types.
 //!
 //! Statements that name one of a few catalogs are edited so that they read a subquery in its place, and PostgreSQL answers. Indexes over terms are
-//! shown as indexes of the columns, and unique ones as the constraints that their names tell. Nothing is hidden. What is no query, locks rows, or cannot be
-//! read by the grammar is left as it is.
+//! shown as indexes of the columns, and unique ones as the constraints that their names tell. Statistics over terms are hidden, and nothing else. What is no query,
+//! locks rows, or cannot be read by the grammar is left as it is.
 
 mod relations;
 
@@ -61,7 +61,7 @@ const SYSTEM: [&str; 6] = ["tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"];
 
 /// The text may name a catalog that is shown otherwise.
 pub fn names_catalogs(sql: &[u8]) -> bool {
-    const AFTER_PG: [&[u8]; 4] = [b"attribute", b"ind", b"constraint", b"get_"];
+    const AFTER_PG: [&[u8]; 5] = [b"attribute", b"ind", b"constraint", b"statistic_ext", b"get_"];
     let begins = |text: &[u8], word: &[u8]| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
     let ends = |text: &[u8], word: &[u8]| {
         text.len().checked_sub(word.len()).is_some_and(|at| text[at..].eq_ignore_ascii_case(word))

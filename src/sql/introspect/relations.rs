@@ -17,7 +17,7 @@ pub(super) struct Mapped {
     pub(super) name: &'static str,
     /// What of a row says which type it describes.
     of: Of,
-    /// What `r` is joined with besides.
+    /// What `r` is joined with besides, and chosen by.
     join: &'static str,
     shown: Shown,
     /// Rows that stand in it besides: where from, and their columns; those not named are NULL.
@@ -43,7 +43,7 @@ const OF_COLUMNS: &str = "seal.plain_constraints() AS c JOIN pg_catalog.pg_class
     CROSS JOIN LATERAL pg_catalog.unnest(c.keys) WITH ORDINALITY AS k(attnum, n) \
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.attnum";
 
-pub(super) const MAPPED: [Mapped; 8] = [
+pub(super) const MAPPED: [Mapped; 9] = [
     Mapped {
         schema: "pg_catalog",
         name: "pg_attribute",
@@ -138,6 +138,18 @@ pub(super) const MAPPED: [Mapped; 8] = [
             "indexdef",
             "COALESCE(seal.pg_get_indexdef(pg_catalog.to_regclass(pg_catalog.format('%I.%I', r.schemaname, r.indexname))), r.indexdef)",
         )],
+        added: None,
+    },
+    // What is known of encrypted columns is known of plain ones without such an entry, and one over terms could not be restored.
+    Mapped {
+        schema: "pg_catalog",
+        name: "pg_statistic_ext",
+        of: Of::Nothing,
+        join: "WHERE r.stxexprs IS NULL OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d \
+            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+            WHERE d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND d.objid = r.oid \
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND seal.plain_type(a.atttypid) IS NOT NULL)",
+        shown: &[],
         added: None,
     },
     Mapped {
