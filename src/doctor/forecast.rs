@@ -352,25 +352,20 @@ impl Change<'_> {
             _ if !depends && !touches => return None,
             _ => {}
         }
-        let after = judge(&taken_back(&object.text, self.after).0, self.after, &printed_path());
-        if object.kind == Kind::Statistics {
-            let wrong = match &after {
-                Verdict::Fine => false,
-                Verdict::Rewritten { columns, .. } => columns.iter().any(Option::is_some),
-                Verdict::Refused(_) => true,
-            };
-            return (wrong && depends).then(|| {
-                change(object, "statistics of ciphertext tell the planner nothing".to_owned(), "DROP STATISTICS")
-            });
-        }
+        let text = if object.kind == Kind::Statistics { &object.detail } else { &object.text };
+        let after = judge(&taken_back(text, self.after).0, self.after, &printed_path());
         if let Verdict::Refused(refusal) = &after {
-            let before = judge(&taken_back(&object.text, self.before).0, self.before, &printed_path());
+            let before = judge(&taken_back(text, self.before).0, self.before, &printed_path());
             return match before {
                 Verdict::Refused(_) if !depends => None,
                 _ => Some(refused(object, refusal)),
             };
         }
-        let served = if object.kind == Kind::Index || object.kind == Kind::Constraint { served(&after) } else { None };
+        let served = match object.kind {
+            Kind::Index | Kind::Constraint => served(&after).map(|term| format!("served by term {term}")),
+            Kind::Statistics => served(&after).map(|term| format!("of term {term}")),
+            _ => None,
+        };
         depends.then(|| Item {
             effect: Effect::Again,
             what: object.kind.word(),
@@ -452,10 +447,9 @@ fn changed(finding: Finding) -> Item {
     Item { effect: Effect::Change, what: finding.what, name: finding.name, why: finding.why, advice: finding.advice }
 }
 
-/// The term that an index would stand on.
-fn served(verdict: &Verdict) -> Option<String> {
+/// The term that an index or statistics would stand on.
+fn served(verdict: &Verdict) -> Option<&'static str> {
     let Verdict::Rewritten { text, .. } = verdict else { return None };
     let signs = [(").ord", "ord"), (").eq", "eq"), (").m)", "match"), (").j)", "json")];
-    let term = signs.into_iter().find(|(sign, _)| text.contains(sign))?.1;
-    Some(format!("served by term {term}"))
+    signs.into_iter().find(|(sign, _)| text.contains(sign)).map(|(_, term)| term)
 }

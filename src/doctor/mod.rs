@@ -8,6 +8,7 @@
 mod bodies;
 mod columns;
 mod dump;
+mod estimates;
 mod existing;
 mod forecast;
 mod judge;

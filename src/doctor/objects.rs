@@ -100,7 +100,7 @@ pub(super) struct Object {
     /// What PostgreSQL keeps of it.
     pub(super) tree: String,
     /// Of an index: its method, `unique` or `plain`, and the constraint it serves, if any. Of a column: its name. Of a constraint: its kind. Of a
-    /// view: its query.
+    /// view: its query. Of statistics: the statement; the text selects what they are on.
     pub(super) detail: String,
 }
 
@@ -168,7 +168,7 @@ const QUERIES: &[&str] = &[
        'SELECT ' || pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = c.oid AND a.attnum = ANY (e.stxkeys)) \
          || coalesce(pg_catalog.pg_get_statisticsobjdef_expressions(e.oid), '{}'), ', ') || ' FROM ' || {TABLE}, \
-       coalesce(e.stxexprs::text, ''), '' \
+       coalesce(e.stxexprs::text, ''), pg_catalog.pg_get_statisticsobjdef(e.oid) \
      FROM pg_catalog.pg_statistic_ext e JOIN pg_catalog.pg_namespace s ON s.oid = e.stxnamespace \
        JOIN pg_catalog.pg_class c ON c.oid = e.stxrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OURS}",
     "SELECT 'partition key', {TABLE}, c.oid, 'pg_class', c.oid, \
@@ -194,7 +194,7 @@ const QUERIES: &[&str] = &[
 ];
 
 /// What no extension, the system or another session's temporary schema brought.
-const OURS: &str = "c.oid >= 16384 AND n.nspname <> 'seal' AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) \
+pub(super) const OURS: &str = "c.oid >= 16384 AND n.nspname <> 'seal' AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) \
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')";
 
 /// All of them, in the order of kind and name. In a transaction with `search_path = seal`.

@@ -40,6 +40,7 @@ fn what_the_dry_run_foretells_comes_true() {
     assert!(missing.is_empty() && more.is_empty(), "not told: {missing:#?}\ntold without need: {more:#?}");
     let served = |name: &str| objects.iter().find(|item| item["object"] == name).unwrap()["why"].clone();
     assert_eq!(served("public.users_email_idx"), "served by term eq");
+    assert_eq!(served("public.s_email"), "of term eq");
     assert!(!out.out.contains("ann@x"), "no value is told");
     // Now with the type, each object by itself through the proxy.
     twin.sealed.sql(&TABLES.replace("{email}", "seal.text_eq"));

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod dumped;
+mod planned;
 mod setup;
 
 use std::collections::BTreeSet;

@@ -70,8 +70,10 @@ CREATE POLICY p_there ON users USING (email IS NOT NULL);
 CREATE POLICY p_own ON users USING (email = current_user);
 -- nothing: policy p_name on public.users
 CREATE POLICY p_name ON users USING (name = current_user);
--- change: statistics public.s_email
+-- make anew: statistics public.s_email
 CREATE STATISTICS s_email ON name, email FROM users;
+-- change: statistics public.s_lower
+CREATE STATISTICS s_lower ON name, lower(email) FROM users;
 -- nothing: statistics public.s_name
 CREATE STATISTICS s_name ON name, age FROM users;
 -- nothing: function public.t_nothing()

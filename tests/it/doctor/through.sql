@@ -17,6 +17,8 @@ CREATE TRIGGER t BEFORE UPDATE ON t_when_on FOR EACH ROW WHEN (OLD.email IS DIST
 CREATE TRIGGER u BEFORE UPDATE ON t_when_on FOR EACH ROW WHEN (OLD *<> NEW) EXECUTE FUNCTION t_nothing();
 CREATE TABLE t_policy_on (LIKE history);
 CREATE POLICY t_policy ON t_policy_on USING (email = other);
+CREATE STATISTICS t_statistics ON email FROM people;
+CREATE STATISTICS t_statistics_more (mcv) ON (email), other, name FROM history;
 CREATE VIEW t_lists_any AS SELECT l.id, p.id AS who FROM lists l JOIN people p ON p.email = ANY (l.emails);
 CREATE VIEW t_lists_each AS SELECT id, unnest(emails) AS email FROM lists;
 CREATE VIEW t_lists_same AS SELECT a.id, b.id AS other FROM lists a JOIN lists b ON a.emails = b.emails OR a.births && b.births;
