@@ -7,6 +7,7 @@ use super::copy_out;
 use super::cursors;
 use super::errors;
 use super::exchange::rows_of;
+use super::execute::EXPLAINED;
 use super::fast::broken;
 use super::finish;
 use super::ledger::{Await, Entry, Reader, Undo};
@@ -218,7 +219,7 @@ fn parameters(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Res
     let Await::DescribeStatement(statement) = &entry.what else { return Err(unexpected(frame)) };
     match (entry.reader, statement) {
         (Reader::Client, Some(Statement::Plan(prepared, _))) => {
-            let oids = prepared.plan.confirmed.get().map(|c| c.client_param_oids.clone()).unwrap_or_default();
+            let oids = prepared.client_params().iter().copied();
             server::parameter_description(out.client, oids).map_err(|_| unexpected(frame))?;
         }
         (reader, _) => hand(state, reader, frame, out),
@@ -384,6 +385,9 @@ fn error(state: &mut State, frame: Frame<'_>, out: &mut Outputs<'_>) -> Result<(
                 .map_err(|_| unexpected(frame))?;
         }
         Some(Entry { what: Await::Execute(Some(portal)), .. }) => {
+            if portal.prepared.runs.as_ref().is_some_and(|runs| runs.generic.is_some()) {
+                state.surplus.push(EXPLAINED.as_bytes().into());
+            }
             errors::translate(view, Some(&portal.prepared), None, &state.view.catalog, out.client)
                 .map_err(|_| unexpected(frame))?;
         }

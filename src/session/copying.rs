@@ -20,13 +20,14 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    /// Runs a portal of a plan to its end.
-    pub(super) async fn execute_plan(&mut self, name: &[u8], portal: Arc<Portal>) -> Result<(), Fault> {
+    /// Runs a portal of a plan. `rows`: how many are wanted; 0 is all.
+    pub(super) async fn execute_plan(&mut self, name: &[u8], rows: i32, portal: Arc<Portal>) -> Result<(), Fault> {
         let plan = Arc::clone(&portal.prepared.plan);
         if let Some(steps) = &plan.steps {
             self.send_steps(&steps.before, None)?;
         }
-        client::execute(&mut self.pipe.server.output, name, 0)?;
+        self.explained(&portal.prepared, false)?;
+        client::execute(&mut self.pipe.server.output, name, rows)?;
         self.state.batch.opens |= portal.prepared.opens();
         self.state.batch.undoes |= portal.prepared.undoes();
         if portal.prepared.plan.cursor.is_some() {
@@ -36,6 +37,7 @@ where
         self.state.exchange.runs_plan(&portal.prepared);
         self.state.in_batch = true;
         self.state.ledger.expect(Await::Execute(Some(Arc::clone(&portal))));
+        self.explained(&portal.prepared, true)?;
         if let Some(steps) = &plan.steps {
             self.send_steps(&steps.after, Some(steps.tag))?;
         }

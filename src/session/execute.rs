@@ -8,17 +8,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::front::{Part, Verdict};
-use super::ledger::{Await, Reader};
+use super::ledger::{Await, Reader, Undo};
 use super::own::Answer;
-use super::prepared::{Prepared, Statement};
+use super::prepared::{Prepared, Runs, Statement};
 use super::seal::Given;
 use super::{Fault, Session, confirm, errors};
 use crate::sql;
 use crate::sql::execute::{Argument, Execute, Prepare};
 use crate::sql::plan::{Action, Analysis, Effects, Plan};
-use crate::wire::client;
+use crate::wire::client::{self, Kind};
 use crate::wire::error::PgError;
 use crate::wire::value::Format;
+
+/// Name of the statement that an EXPLAIN explains where plans are generic.
+pub(super) const EXPLAINED: &str = "_columnseal_explained";
+
+const PLANS: &str = "SELECT pg_catalog.current_setting('plan_cache_mode', true)";
 
 impl<C, S> Session<C, S>
 where
@@ -128,65 +133,197 @@ where
     /// EXECUTE. `false`: it was refused.
     pub(super) async fn execute_by_sql(&mut self, execute: &Execute, part: Part<'_>) -> Result<bool, Fault> {
         let name = execute.name.as_bytes();
-        let Some(known) = self.state.names.statement(name).cloned() else {
-            self.poison(errors::no_statement(name))?;
-            return Ok(false);
-        };
-        let outcome = match self.current(name, known).await? {
+        let outcome = match self.executed(&execute.name).await? {
             None => return Ok(false),
-            Some(Ok(Statement::Plan(prepared, _))) => {
-                arguments(&prepared, execute, part.text).map(|arguments| (prepared, arguments))
-            }
-            Some(Ok(Statement::Forwarded(_))) => Err(errors::execute_after_change()),
+            Some(Ok(executed)) => Ok(executed),
             Some(Err(error)) => Err(error),
+        };
+        let outcome = match outcome {
+            Ok(executed) if execute.within => match self.prepare_run(executed, execute, part.text).await? {
+                None => return Ok(false),
+                Some(Ok((prepared, sql))) => {
+                    self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
+                    Ok((&b""[..], prepared, Vec::new()))
+                }
+                Some(Err(error)) => Err(error),
+            },
+            Ok(executed) => arguments(&executed, execute, part.text).map(|arguments| (name, executed, arguments)),
+            Err(error) => Err(error),
         };
         match outcome {
             Err(error) => {
                 self.poison(error)?;
                 Ok(false)
             }
-            Ok((prepared, values)) if execute.within => self.execute_within(&prepared, &values, part.text).await,
-            Ok((prepared, values)) => {
+            Ok((statement, prepared, values)) => {
                 let given = Given::Simple { values: &values, results: Format::Text, late: true };
-                self.run_once(name, &prepared, &given).await
+                self.run_once(statement, &prepared, &given).await
             }
         }
     }
 
-    /// EXPLAIN and CREATE TABLE AS of an EXECUTE: of the statement itself, with the arguments as its parameters.
-    async fn execute_within(
+    /// The plan that a name stands for, as it is to be run now.
+    async fn executed(&mut self, name: &str) -> Answer<Result<Arc<Prepared>, PgError>> {
+        let name = name.as_bytes();
+        Ok(match self.state.names.statement(name).cloned() {
+            None => Some(Err(errors::no_statement(name))),
+            Some(Statement::Plan(prepared, _)) if prepared.runs.is_some() => Some(Err(errors::execute_within())),
+            Some(known) => match self.current(name, known).await? {
+                None => None,
+                Some(Ok(Statement::Plan(prepared, _))) => Some(Ok(prepared)),
+                Some(Ok(Statement::Forwarded(_))) => Some(Err(errors::execute_after_change())),
+                Some(Err(error)) => Some(Err(error)),
+            },
+        })
+    }
+
+    /// EXPLAIN and CREATE TABLE AS of an EXECUTE, prepared by a message: what to remember and what to send.
+    pub(super) async fn prepare_within(
         &mut self,
-        executed: &Prepared,
-        values: &[Option<Zeroizing<String>>],
+        execute: &Execute,
         text: &str,
-    ) -> Result<bool, Fault> {
+    ) -> Answer<Result<(Arc<Prepared>, String), PgError>> {
+        match self.executed(&execute.name).await? {
+            None => Ok(None),
+            Some(Ok(executed)) => self.prepare_run(executed, execute, text).await,
+            Some(Err(error)) => Ok(Some(Err(error))),
+        }
+    }
+
+    /// EXPLAIN and CREATE TABLE AS of an EXECUTE are those of the statement itself, with the arguments as its parameters.
+    async fn prepare_run(
+        &mut self,
+        executed: Arc<Prepared>,
+        execute: &Execute,
+        text: &str,
+    ) -> Answer<Result<(Arc<Prepared>, String), PgError>> {
+        let arguments = match arguments(&executed, execute, text) {
+            Ok(arguments) => arguments,
+            Err(error) => return Ok(Some(Err(error))),
+        };
         let conforming = self.state.standard_conforming_strings;
         let query = match &executed.plan.prepares {
             Some(_) => sql::execute::prepared_query(&executed.text, conforming),
             None => Some(executed.text.as_str()),
         };
         let Some(whole) = query.and_then(|query| sql::execute::in_place(text, query, conforming)) else {
-            self.poison(errors::execute_within())?;
-            return Ok(false);
+            return Ok(Some(Err(errors::execute_within())));
         };
         let whole = Zeroizing::new(whole);
-        let Some((verdict, _)) = self.verdict_of_one(whole.as_bytes(), &executed.declared).await? else {
-            return Ok(false);
-        };
-        let (plan, effects) = match verdict {
-            Verdict::Plan(plan, effects) if plan.client_params == values.len() => (plan, effects),
-            Verdict::Refuse(error) => {
-                self.poison(PgError { position: None, ..error })?;
-                return Ok(false);
-            }
-            _ => {
-                self.poison(errors::execute_within())?;
-                return Ok(false);
-            }
+        let (plan, effects) = match self.verdict_of_one(whole.as_bytes(), &executed.declared).await? {
+            None => return Ok(None),
+            Some((Verdict::Plan(plan, effects), _)) if plan.client_params == arguments.len() => (plan, effects),
+            Some((Verdict::Refuse(error), _)) => return Ok(Some(Err(PgError { position: None, ..error }))),
+            Some(_) => return Ok(Some(Err(errors::execute_within()))),
         };
         let part = Part { text: &whole, before: 0 };
-        let given = |_: &Prepared| Given::Simple { values, results: Format::Text, late: true };
-        self.prepare_and_run((&plan, effects), part, &executed.declared, given).await
+        let (prepared, mut sql) = match self.prepare(&plan, effects, part, &executed.declared).await? {
+            None => return Ok(None),
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => return Ok(Some(Err(PgError { position: None, ..error }))),
+        };
+        let Some(mut prepared) = Arc::into_inner(prepared) else {
+            return Ok(Some(Err(errors::internal("a statement that was just prepared is in use"))));
+        };
+        let name = execute.name.clone();
+        let text = Zeroizing::new(text.to_owned());
+        let mut runs = Runs { text, name, executed, arguments, valueless: false, generic: None };
+        if let Some((explain, query)) = runs.without_values(&sql, conforming)
+            && plan.steps.is_none()
+        {
+            let Some(generic) = self.plans_are_generic().await? else { return Ok(None) };
+            let (explain, query) = (explain.to_owned(), query.to_owned());
+            runs.valueless = true;
+            if generic {
+                let types = confirm::executed_oids(&plan, &prepared.declared);
+                let nulls = vec!["NULL"; types.len()].join(", ");
+                sql = format!("{explain}EXECUTE {EXPLAINED}({nulls})");
+                runs.generic = Some((query, types));
+                runs.arguments = Vec::new();
+                prepared.plan = Arc::new(plan.without_params());
+                prepared.literals = Vec::new();
+            }
+        }
+        prepared.runs = Some(runs);
+        Ok(Some(Ok((Arc::new(prepared), sql))))
+    }
+
+    /// Whether PostgreSQL plans prepared statements without their values.
+    async fn plans_are_generic(&mut self) -> Answer<bool> {
+        let Some(rows) = self.ask(PLANS).await? else { return Ok(None) };
+        Ok(Some(rows.into_iter().flatten().flatten().any(|mode| mode == "force_generic_plan")))
+    }
+
+    /// What EXPLAIN names where plans are generic, until it has run. `end`: it has.
+    pub(super) fn explained(&mut self, prepared: &Arc<Prepared>, end: bool) -> Result<(), Fault> {
+        let Some((query, types)) = prepared.runs.as_ref().and_then(|runs| runs.generic.as_ref()) else { return Ok(()) };
+        let out = &mut self.pipe.server.output;
+        // One that failed may have left it.
+        client::close(out, Kind::Statement, EXPLAINED.as_bytes())?;
+        self.state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
+        if !end {
+            client::parse(out, EXPLAINED.as_bytes(), query.as_bytes(), types.iter().copied())?;
+            let statement = Some(Statement::Plan(Arc::clone(prepared), self.state.seen()));
+            self.state.ledger.push(Await::Parse(Undo::None), Reader::Nobody, statement);
+        }
+        Ok(())
+    }
+
+    /// As [`current`](Self::current), of a statement that runs another by its name, which may stand for something else by now.
+    pub(super) async fn current_run(
+        &mut self,
+        name: &[u8],
+        known: Statement,
+        runs: &Runs,
+    ) -> Answer<Result<Statement, PgError>> {
+        let sql = runs.text.as_bytes();
+        let execute = match self.verdict_of_one(sql, &[]).await? {
+            None => return Ok(None),
+            Some((Verdict::Execute(execute), _)) => execute,
+            Some((verdict, _)) => return self.prepare_again(name, known, verdict, (sql, &[])).await,
+        };
+        let executed = match self.executed(&execute.name).await? {
+            None => return Ok(None),
+            Some(Ok(executed)) => executed,
+            Some(Err(error)) => return Ok(Some(Err(error))),
+        };
+        let same = Arc::ptr_eq(&executed, &runs.executed);
+        if same && !runs.valueless {
+            return Ok(Some(Ok(known)));
+        }
+        let (prepared, sql) = match self.prepare_run(executed, &execute, &runs.text).await? {
+            None => return Ok(None),
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => return Ok(Some(Err(error))),
+        };
+        if same && prepared.runs.as_ref().is_some_and(|now| now.generic.is_some() == runs.generic.is_some()) {
+            return Ok(Some(Ok(known)));
+        }
+        self.close_quietly(name)?;
+        self.send_parse(name, &prepared, &sql, Reader::Nobody)?;
+        Ok(Some(Ok(Statement::Plan(prepared, self.state.seen()))))
+    }
+
+    /// Why a portal that runs a statement by its name cannot be run now: the name stands for another since it was bound. `None`:
+    /// something failed.
+    pub(super) async fn run_objection(&mut self, runs: &Runs) -> Answer<Option<PgError>> {
+        if !self.settled().await? {
+            return Ok(None);
+        }
+        Ok(Some(match self.state.names.statement(runs.name.as_bytes()) {
+            Some(Statement::Plan(now, _)) if Arc::ptr_eq(now, &runs.executed) => None,
+            Some(_) => Some(errors::changed_result()),
+            None => Some(errors::no_statement(runs.name.as_bytes())),
+        }))
+    }
+}
+
+impl Runs {
+    /// EXPLAIN without ANALYZE shows no more of values than the plan that is made for them. Where all are NULL: the text before its
+    /// query in the client's text, and the query in the text that would be sent.
+    fn without_values<'t>(&'t self, sql: &'t str, conforming: bool) -> Option<(&'t str, &'t str)> {
+        let none = !self.arguments.is_empty() && self.arguments.iter().all(Option::is_none);
+        none.then(|| sql::execute::explained(&self.text, sql, conforming)).flatten()
     }
 }
 

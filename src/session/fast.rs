@@ -286,7 +286,9 @@ fn execute(state: &mut State, body: &[u8]) -> Verdict {
             }
             None
         }
-        Some(Bound::Plan(portal)) if portal.copy.is_some() || portal.prepared.plan.steps.is_some() => {
+        Some(Bound::Plan(portal))
+            if portal.copy.is_some() || portal.prepared.plan.steps.is_some() || portal.prepared.runs.is_some() =>
+        {
             return Verdict::Look;
         }
         Some(Bound::Plan(portal)) => {

@@ -214,6 +214,14 @@ where
         let Some((verdict, span)) = self.verdict_of_one(message.sql, &oids).await? else { return Ok(()) };
         match verdict {
             Verdict::Refuse(error) => self.refuse_parse(message.name, error),
+            Verdict::Execute(execute) if execute.within && oids.is_empty() => {
+                let Some(text) = utf8(message.sql)?.get(span) else { return Err(Fault::Malformed) };
+                match self.prepare_within(&execute, text).await? {
+                    Some(Ok((prepared, sql))) => self.send_parse(message.name, &prepared, &sql, Reader::Client),
+                    Some(Err(error)) => self.refuse_parse(message.name, error),
+                    None => Ok(()),
+                }
+            }
             Verdict::Execute(_) => self.refuse_parse(message.name, errors::simple_only("EXECUTE")),
             Verdict::Plan(plan, _) if plan.prepares.is_some() => {
                 self.refuse_parse(message.name, errors::simple_only("PREPARE"))
@@ -323,6 +331,7 @@ where
                 effects,
                 cursor: None,
                 entry: None,
+                runs: None,
             });
             let types = confirm::described_oids(plan, oids);
             let Some(description) = self.ask_description(&described.sql, &types, &prepared).await? else {
@@ -344,6 +353,7 @@ where
             effects,
             cursor,
             entry,
+            runs: None,
         };
         Ok(Some(Ok((Arc::new(prepared), executed.sql))))
     }

@@ -130,6 +130,24 @@ pub(super) struct Prepared {
     pub(super) cursor: Option<Arc<Portal>>,
     /// Where its runs are counted, if they are.
     pub(super) entry: Option<Arc<Entry>>,
+    /// Of an EXECUTE within EXPLAIN or CREATE TABLE AS, what it names: this is that statement, with the arguments as parameters.
+    pub(super) runs: Option<Runs>,
+}
+
+/// An EXECUTE within another statement, which takes no parameters of its own.
+pub(super) struct Runs {
+    /// The statement as the client gave it.
+    pub(super) text: Zeroizing<String>,
+    /// The name that it runs.
+    pub(super) name: String,
+    /// What that stood for.
+    pub(super) executed: Arc<Prepared>,
+    /// The values of the parameters.
+    pub(super) arguments: Vec<Option<Zeroizing<String>>>,
+    /// It shows no more of its values, which are all NULL, than the plan: that depends on how PostgreSQL plans.
+    pub(super) valueless: bool,
+    /// Where the plan is made without values, the query and the types of its parameters: EXPLAIN is of a statement made of it.
+    pub(super) generic: Option<(String, Vec<Oid>)>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -141,6 +159,10 @@ impl std::fmt::Debug for Prepared {
 impl Prepared {
     /// Position in the client's text of a position in the text that was sent; both count characters from 1.
     pub(super) fn to_client(&self, position: u32) -> Option<u32> {
+        if self.runs.is_some() {
+            // What the name stands for was written elsewhere.
+            return None;
+        }
         self.positions.to_client(position).map(|p| p + self.before)
     }
 
@@ -176,6 +198,14 @@ impl Prepared {
         };
         let computed = |columns: &[OutColumn]| columns.iter().any(fails);
         self.effects.writes && self.plan.returned().is_some_and(computed)
+    }
+
+    /// Types of the parameters that the client gives.
+    pub(super) fn client_params(&self) -> &[Oid] {
+        match (&self.runs, self.plan.confirmed.get()) {
+            (None, Some(confirmed)) => &confirmed.client_param_oids,
+            _ => &[],
+        }
     }
 
     /// The client's declared type of its parameter `n` (from 0); 0 is unspecified.

@@ -38,7 +38,15 @@ where
         let Some(known) = self.state.names.statement(message.statement).cloned() else {
             return self.poison(errors::no_statement(message.statement));
         };
-        let statement = match self.current(message.statement, known).await? {
+        let run = match &known {
+            Statement::Plan(prepared, _) if prepared.runs.is_some() => Some(Arc::clone(prepared)),
+            _ => None,
+        };
+        let current = match run.as_ref().and_then(|prepared| prepared.runs.as_ref()) {
+            Some(runs) => self.current_run(message.statement, known, runs).await?,
+            None => self.current(message.statement, known).await?,
+        };
+        let statement = match current {
             Some(Ok(statement)) => statement,
             Some(Err(error)) => return self.poison(error),
             None => return Ok(()),
@@ -91,7 +99,7 @@ where
     }
 
     /// Replaces a prepared statement on the server.
-    async fn prepare_again(
+    pub(super) async fn prepare_again(
         &mut self,
         name: &[u8],
         known: Statement,
@@ -104,6 +112,10 @@ where
                 Ok(Some(Err(errors::execute_after_change())))
             }
             Verdict::Choose(..) | Verdict::Execute(_) => Ok(Some(Err(errors::changed_result()))),
+            // What was given for an encrypted column is not for what the name stands for now.
+            Verdict::Forward(_) if matches!(&known, Statement::Plan(p, _) if p.runs.is_some()) => {
+                Ok(Some(Err(errors::changed_result())))
+            }
             Verdict::Forward(_) if matches!(&known, Statement::Plan(p, _) if p.plan.prepares.is_some()) => {
                 Ok(Some(Err(errors::execute_after_change())))
             }
@@ -142,7 +154,7 @@ where
         }
     }
 
-    fn close_quietly(&mut self, name: &[u8]) -> Result<(), Fault> {
+    pub(super) fn close_quietly(&mut self, name: &[u8]) -> Result<(), Fault> {
         client::close(&mut self.pipe.server.output, Kind::Statement, name)?;
         let undo = self.state.names.set_statement(name, None);
         self.state.ledger.push(Await::Close(undo), Reader::Nobody, None);
@@ -154,7 +166,18 @@ where
         let message = client::Execute::parse(body).map_err(|_| Fault::Malformed)?;
         let (effects, turning) = match self.state.names.portal(message.portal).cloned() {
             Some(Bound::Forwarded(effects, turning)) => (effects, turning),
-            Some(Bound::Plan(portal)) => return self.execute_plan(message.portal, portal).await,
+            Some(Bound::Plan(portal)) => {
+                let mut rows = 0;
+                if let Some(runs) = &portal.prepared.runs {
+                    rows = message.max_rows;
+                    match self.run_objection(runs).await? {
+                        None => return Ok(()),
+                        Some(Some(error)) => return self.poison(error),
+                        Some(None) => {}
+                    }
+                }
+                return self.execute_plan(message.portal, rows, portal).await;
+            }
             None => return self.execute_cursor(raw, message.portal).await,
         };
         if let Turning::Act(Act::Execute(name)) = &turning {

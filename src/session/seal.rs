@@ -157,22 +157,27 @@ pub(super) fn raw_values<'a>(
     given: &'a Given<'_>,
     shown: Option<&'a str>,
 ) -> Result<Vec<Raw<'a>>, PgError> {
-    let values: Vec<Option<&[u8]>> = match given {
-        Given::Bind(bind) => bind.params.iter().collect(),
-        Given::Simple { values, .. } => values.iter().map(|v| v.as_ref().map(|v| v.as_bytes())).collect(),
+    let texts = |values: &'a [Option<Zeroizing<String>>]| -> Vec<Option<&'a [u8]>> {
+        values.iter().map(|v| v.as_ref().map(|v| v.as_bytes())).collect()
+    };
+    let values = match (given, &prepared.runs) {
+        (Given::Bind(bind), Some(_)) if !bind.params.is_empty() => {
+            return Err(errors::parameter_count(bind.params.len(), 0));
+        }
+        (_, Some(runs)) => texts(&runs.arguments),
+        (Given::Bind(bind), None) => bind.params.iter().collect(),
+        (Given::Simple { values, .. }, None) => texts(values),
     };
     if values.len() != prepared.plan.client_params {
         return Err(errors::parameter_count(values.len(), prepared.plan.client_params));
     }
     let one = |(param, literal): (&Param, &'a Option<Zeroizing<String>>)| match (param.source, given) {
-        (Source::Client(n), Given::Bind(bind)) => {
+        (Source::Client(n), Given::Bind(bind)) if prepared.runs.is_none() => {
             Raw { bytes: values[n], format: format(bind.formats.of(n)), declared: prepared.declared(n) }
         }
         (Source::Search, _) => Raw { bytes: None, format: Format::Binary, declared: 0 },
         (Source::Shown, _) => Raw { bytes: shown.map(str::as_bytes), format: Format::Text, declared: 0 },
-        (Source::Client(n), Given::Simple { .. }) => {
-            Raw { bytes: values[n], format: Format::Text, declared: prepared.declared(n) }
-        }
+        (Source::Client(n), _) => Raw { bytes: values[n], format: Format::Text, declared: prepared.declared(n) },
         (Source::Literal(_) | Source::Negated(_) | Source::Bool(_), _) => {
             Raw { bytes: literal.as_ref().map(|text| text.as_bytes()), format: Format::Text, declared: 0 }
         }

@@ -241,7 +241,7 @@ where
             return Ok(false);
         }
         match self.state.names.portal(b"").cloned() {
-            Some(Bound::Plan(portal)) => self.execute_plan(b"", portal).await?,
+            Some(Bound::Plan(portal)) => self.execute_plan(b"", 0, portal).await?,
             _ => return Err(errors::internal("a portal that was just bound is not there").into()),
         }
         Ok(true)

@@ -127,6 +127,8 @@ pub(super) struct Analyzer<'a> {
     pub(super) ctes: Vec<Vec<Cte>>,
     /// Something encrypted is touched.
     pub(super) touched: bool,
+    /// It is an EXPLAIN that tells of columns by their names and runs nothing: result columns stay columns there.
+    pub(super) explains: bool,
     /// Result columns of the outermost statement.
     pub(super) columns: Option<Vec<TopColumn>>,
     /// The same, where they are known from the first.
@@ -194,6 +196,7 @@ impl<'a> Analyzer<'a> {
             fresh: false,
             ctes: Vec::new(),
             touched: false,
+            explains: false,
             columns: None,
             out_columns: None,
             copy: None,

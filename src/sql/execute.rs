@@ -18,6 +18,12 @@ use crate::wire::sqlstate::SqlState;
 /// `unknown`: the type is left to PostgreSQL.
 const UNSPECIFIED: Oid = 0;
 
+/// Words of options of EXPLAIN with which it runs nothing.
+const HARMLESS: [&str; 15] = [
+    "verbose", "costs", "settings", "buffers", "summary", "memory", "format", "text", "xml", "json", "yaml", "on",
+    "off", "true", "false",
+];
+
 /// PREPARE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Prepare {
@@ -216,6 +222,20 @@ pub fn in_place(text: &str, query: &str, conforming: bool) -> Option<String> {
     Some(format!("{}{query}\n{}", text.get(..before)?, text.get(after..)?))
 }
 
+/// The text of an EXPLAIN of an EXECUTE up to that, and the query that stands there in `whole`, which begins with the same words.
+/// `None`: it is another statement, or may run what it explains.
+pub fn explained<'t>(text: &'t str, whole: &'t str, conforming: bool) -> Option<(&'t str, &'t str)> {
+    let tokens = Lexed::new(text, conforming).ok()?.tokens;
+    let execute = place(text, &tokens)?;
+    let (explain, options) = tokens[..execute].split_first()?;
+    let harmless = |t: &Token| t.kind == Kind::Punct || HARMLESS.iter().any(|word| t.is_word(text, word));
+    if !explain.is_word(text, "explain") || !options.iter().all(harmless) {
+        return None;
+    }
+    let query = Lexed::new(whole, conforming).ok()?.tokens.get(execute)?.start;
+    Some((text.get(..tokens[execute].start as usize)?, whole.get(query as usize..)?))
+}
+
 /// Where the word EXECUTE stands in a statement that runs a prepared one, by itself or within EXPLAIN and CREATE TABLE AS.
 pub(super) fn place(text: &str, tokens: &[Token]) -> Option<usize> {
     let word = |at: usize, word: &str| tokens.get(at).is_some_and(|t| t.is_word(text, word));
@@ -303,5 +323,28 @@ mod tests {
             assert_eq!(prepared_query(&format!("PREPARE p ({types}) AS SELECT 2 AS x"), true), Some("SELECT 2 AS x"));
         }
         assert_eq!(prepared_query("PREPARE p", true), None);
+    }
+
+    #[test]
+    fn an_explain_of_an_execute_is_told_from_what_runs_it() {
+        let explain = "EXPLAIN (VERBOSE, FORMAT JSON) /* of */ EXECUTE p(NULL)";
+        let whole = "EXPLAIN (VERBOSE, FORMAT JSON)   SELECT (e).eq -- end\n";
+        let parts = Some(("EXPLAIN (VERBOSE, FORMAT JSON) /* of */ ", "SELECT (e).eq -- end\n"));
+        assert_eq!(explained(explain, whole, true), parts);
+        assert_eq!(
+            explained("explain verbose execute p", "explain verbose SELECT 1", true),
+            Some(("explain verbose ", "SELECT 1"))
+        );
+        for other in [
+            "EXECUTE p(NULL)",
+            "CREATE TABLE explain AS EXECUTE p(NULL)",
+            "EXPLAIN ANALYZE EXECUTE p(NULL)",
+            "EXPLAIN (VERBOSE, \"analyze\" off) EXECUTE p(NULL)",
+            "EXPLAIN (analyse) EXECUTE p(NULL)",
+            "EXPLAIN CREATE TABLE c AS EXECUTE p(NULL)",
+            "EXPLAIN SELECT 1",
+        ] {
+            assert_eq!(explained(other, other, true), None, "{other}");
+        }
     }
 }

@@ -193,7 +193,7 @@ impl Analyzer<'_> {
         if enc.ty.is_array() {
             return;
         }
-        if !self.one(enc, true) {
+        if !self.one(enc, true) && !self.explains {
             self.edits.wrap(enc.span, "(", ").c");
         }
     }

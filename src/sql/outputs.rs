@@ -215,7 +215,8 @@ impl Analyzer<'_> {
         // Columns that PostgreSQL would not list as they are here.
         let other = keys || columns.iter().any(|&(i, _)| items[i].spelled.is_some());
         // TABLE t has a star that stands nowhere in the text.
-        let expand = (top && encrypted || other) && expandable && !opaque && target.location >= 0;
+        let reduces = top && !self.explains;
+        let expand = (reduces && encrypted || other) && expandable && !opaque && target.location >= 0;
         if other && !expand {
             return Err(refuse::unsupported("* is not supported here over columns by which the query groups or joins")
                 .hint("Name the columns one by one.")
@@ -226,7 +227,7 @@ impl Analyzer<'_> {
             let (item, name) = (items[i], items[i].name(c));
             let found = Found { val: item.val(c), origin: Some((item.id, c)) };
             let text = item.written(c);
-            let form = (expand && top, expandable.then(|| text.clone()));
+            let form = (expand && reduces, expandable.then(|| text.clone()));
             let column = self.star_column(name, found, form).map_err(|r| r.at(at))?;
             if expand {
                 let forms = match &column.column.val {

@@ -192,10 +192,20 @@ impl Plan {
 
     /// The FETCH from the cursor that this plan declares.
     pub fn fetched_by(&self, fetch: &Fetch) -> Plan {
+        Plan {
+            executed: fetch.executed.clone(),
+            built: self.built.clone(),
+            reads: Some(fetch.cursor.clone()),
+            ..self.without_params()
+        }
+    }
+
+    /// A statement that gives the same columns, and takes nothing.
+    pub fn without_params(&self) -> Plan {
         let row_description = self.confirmed.get().and_then(|c| c.row_description.clone());
         Plan {
             described: None,
-            executed: fetch.executed.clone(),
+            executed: Template::default(),
             params: Vec::new(),
             loose: Loose::default(),
             client_params: 0,
@@ -205,10 +215,10 @@ impl Plan {
             checks: Vec::new(),
             searches: Vec::new(),
             letters: None,
-            built: self.built.clone(),
+            built: Vec::new(),
             cursor: None,
             prepares: None,
-            reads: Some(fetch.cursor.clone()),
+            reads: None,
             confirmed: Confirmed { client_param_oids: Vec::new(), row_description }.into(),
             shape: std::sync::OnceLock::new(),
         }

@@ -117,6 +117,11 @@ impl Analyzer<'_> {
 
     /// EXPLAIN of a query: as the query runs, with literals as parameters.
     fn explain(&mut self, explain: &ExplainStmt) -> Result<Outcome> {
+        let has = |name| {
+            let mut options = explain.options.iter().filter_map(tree::kind);
+            options.any(|option| matches!(option, NodeEnum::DefElem(option) if option.defname == name))
+        };
+        self.explains = has("verbose") && !has("analyze");
         match explain.query.as_deref().and_then(tree::kind) {
             Some(NodeEnum::CreateTableAsStmt(create)) if create.objtype() == ObjectType::ObjectTable => {
                 self.table_of(create.query.as_deref())?;

@@ -132,6 +132,7 @@ const STATEMENTS: &[&str] = &[
     "DECLARE c CURSOR FOR SELECT id FROM users WHERE email = {}",
     "PREPARE p AS SELECT id FROM users WHERE email = {}",
     "EXPLAIN SELECT id FROM users WHERE email = {}",
+    "PREPARE x{n} (text) AS SELECT email FROM users WHERE email = $1; EXPLAIN (ANALYZE, VERBOSE) EXECUTE x{n}({})",
     "EXPLAIN ANALYZE UPDATE users SET note = {} WHERE email = {}",
     "CREATE TABLE copy AS SELECT * FROM users WHERE email = {}",
     "SELECT * INTO copy FROM users WHERE email = {}",

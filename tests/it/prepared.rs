@@ -1,6 +1,8 @@
 //! PREPARE, EXECUTE and DEALLOCATE by SQL of statements on encrypted columns: as on a plain table.
 
-use crate::support::raw::{bind, close_statement, execute, parse, query, sync, transcript};
+use crate::support::raw::{
+    Raw, bind, close_statement, describe_portal, describe_statement, execute, parse, query, sync, transcript, unsynced,
+};
 use crate::support::{Pair, Twin};
 
 const TABLES: &str = "
@@ -526,6 +528,187 @@ fn what_an_execute_would_do_is_explained_and_kept() {
     sealed.rows("EXPLAIN ANALYZE EXECUTE w(92, 'mark-execute')");
     assert_eq!(sealed.rows("SELECT id FROM t WHERE e = 'mark-execute' ORDER BY id"), ["2", "91", "92"]);
     assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-execute"));
+}
+
+/// Sends what ends with `ready` ReadyForQuery messages.
+fn answers(raw: &mut Raw, bytes: &[u8], ready: usize) -> String {
+    raw.send(bytes);
+    (0..ready).map(|_| transcript(&raw.until_ready())).collect::<Vec<_>>().join("\n")
+}
+
+/// Parse, Describe, Bind, and Execute of `rows` at a time.
+fn in_messages(sql: &str, rows: u32) -> Vec<u8> {
+    [
+        [parse("x", sql, &[]), describe_statement("x"), sync()].concat(),
+        [bind("", "x", &[]), describe_portal(""), execute("", rows), execute("", 0), sync()].concat(),
+        [close_statement("x"), sync()].concat(),
+    ]
+    .concat()
+}
+
+#[test]
+fn an_execute_within_another_statement_comes_by_messages_too() {
+    let twin = twin();
+    let mut pair = Pair::new(&twin);
+    pair.each(&[
+        "PREPARE p (text, int) AS SELECT id, e FROM t WHERE e = $1 OR i > $2 ORDER BY id",
+        "PREPARE w AS INSERT INTO t (id, e) VALUES ($1, $2) RETURNING e",
+    ]);
+    pair.same("prepared by message", &[parse("m", "SELECT id, e FROM t WHERE e = $1", &[25]), sync()].concat(), 1);
+    for sql in [
+        "CREATE TABLE c AS EXECUTE p('mark-within', 15)",
+        "CREATE TABLE IF NOT EXISTS c AS EXECUTE p(NULL, NULL)",
+        "CREATE TABLE d AS EXECUTE m('a');",
+    ] {
+        let once = [parse("", sql, &[]), describe_statement(""), bind("", "", &[]), execute("", 0), sync()].concat();
+        pair.same(sql, &once, 1);
+    }
+    pair.each(&["SELECT * FROM c ORDER BY id", "SELECT id FROM d WHERE e = 'a'"]);
+    for (sql, marks) in [
+        ("EXPLAIN EXECUTE p('mark-within', 4)", "Scan"),
+        ("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE p(NULL, NULL)", "\"Plan\""),
+        ("EXPLAIN (FORMAT yaml) EXECUTE m('mark-within');", "Plan:"),
+        ("EXPLAIN VERBOSE EXECUTE m(NULL)", "Output: id, e\n"),
+        ("EXPLAIN ANALYZE VERBOSE EXECUTE m(NULL)", "Output: id, (e).c"),
+        ("EXPLAIN (FORMAT xml) EXECUTE w(90, 'mark-within')", "<explain"),
+        ("EXPLAIN CREATE TABLE e AS EXECUTE p('mark-within', 1)", "Scan"),
+        ("EXPLAIN ANALYZE EXECUTE w(91, 'mark-within')", "Insert"),
+    ] {
+        let bytes = in_messages(sql, 0);
+        let (plain, sealed) = (answers(&mut pair.plain, &bytes, 3), answers(&mut pair.sealed, &bytes, 3));
+        let has = |text: &str| sealed.contains(text) || sealed.contains(&hex::encode(text));
+        assert!(has(marks) && !has("mark-within"), "{sql}: {sealed}");
+        // Plans are of other lines.
+        let told = |all: &str| all.lines().filter(|l| !l.starts_with("D ")).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(told(&sealed), told(&plain), "{sql}");
+    }
+    pair.each(&["SELECT id FROM t WHERE e = 'mark-within'"]);
+    // Row by row.
+    let by_row = answers(&mut pair.sealed, &in_messages("EXPLAIN ANALYZE EXECUTE m('mark-within')", 1), 3);
+    assert!(by_row.contains("\ns \n") && by_row.contains("Execution Time"), "{by_row}");
+    // By PostgreSQL, and so by the proxy.
+    for (sql, code) in [
+        ("EXPLAIN EXECUTE m", "42601"),
+        ("EXPLAIN EXECUTE m('a', 'mark-within')", "42601"),
+        ("EXPLAIN EXECUTE p('a', 'mark-within')", "22P02"),
+        ("EXPLAIN EXECUTE nothing('mark-within')", "26000"),
+        ("EXPLAIN ANALYZE EXECUTE w(91, 'mark-within')", "23505"),
+        ("CREATE TABLE c AS EXECUTE m('mark-within')", "42P07"),
+    ] {
+        for side in [&mut pair.plain, &mut pair.sealed] {
+            let failed = answers(side, &[unsynced(sql, &[]), sync()].concat(), 1);
+            assert!(failed.contains(&format!("E ERROR {code}")) && failed.ends_with("Z I"), "{sql}: {failed}");
+        }
+    }
+    // By the proxy.
+    let sealed = &mut pair.sealed;
+    for sql in ["EXPLAIN EXECUTE m(lower('mark-within'))", "EXECUTE m('mark-within')", "EXPLAIN EXECUTE m(7)"] {
+        let failed = answers(sealed, &[unsynced(sql, &[]), sync()].concat(), 1);
+        assert!(failed.starts_with("E ERROR 0A000") && failed.ends_with("Z I"), "{sql}: {failed}");
+    }
+    let failed = answers(sealed, &[unsynced("EXPLAIN EXECUTE m('a')", &[Some("mark-within")]), sync()].concat(), 1);
+    assert!(failed.contains("E ERROR 08P01"), "{failed}");
+    let declared = [parse("", "EXPLAIN EXECUTE m('mark-within')", &[25]), sync()].concat();
+    assert!(answers(sealed, &declared, 1).starts_with("E ERROR 0A000"), "no parameter of its own");
+    // What runs another by its name is not run by its name.
+    answers(sealed, &[parse("x", "EXPLAIN EXECUTE m('mark-within')", &[]), sync()].concat(), 1);
+    for sql in ["EXECUTE x", "EXPLAIN EXECUTE x", "CREATE TABLE e AS EXECUTE x"] {
+        assert_eq!(sealed.error(sql).code, "0A000", "{sql}");
+    }
+    assert!(!twin.relay.sent().windows(11).any(|w| w == b"mark-within"));
+}
+
+#[test]
+fn what_a_name_stands_for_is_looked_up_when_it_is_run() {
+    let twin = twin();
+    let mut raw = twin.raw_sealed();
+    let run = [bind("", "x", &[]), execute("", 0), sync()].concat();
+    let explain = [parse("x", "EXPLAIN (VERBOSE, COSTS OFF) EXECUTE p('a')", &[]), sync()].concat();
+    raw.query("PREPARE p AS SELECT e FROM t WHERE e = $1");
+    let first = answers(&mut raw, &[explain, run.clone()].concat(), 2);
+    assert!(first.contains("Output: e") && first.ends_with("C EXPLAIN\nZ I"), "{first}");
+    raw.query("DEALLOCATE p");
+    assert_eq!(answers(&mut raw, &run, 1), "E ERROR 26000\nZ I");
+    raw.query("PREPARE p AS SELECT id, e FROM t WHERE e = $1");
+    let second = answers(&mut raw, &run, 1);
+    assert!(second.contains("Output: id, e") && second.ends_with("C EXPLAIN\nZ I"), "{second}");
+    // Another schema.
+    raw.query("CREATE SCHEMA other");
+    raw.query("CREATE TABLE other.t (e seal.text_eq, id int)");
+    raw.query("SET search_path = other");
+    let third = answers(&mut raw, &run, 1);
+    assert!(third.contains("other.t"), "{third}");
+    raw.query("RESET search_path");
+    // Between Bind and Execute.
+    let closed = [bind("", "x", &[]), close_statement("p"), execute("", 0), sync()].concat();
+    let gone = answers(&mut raw, &closed, 1);
+    assert_eq!(gone, "2 \n3 \nE ERROR 26000\nZ I");
+    let another =
+        [parse("p", SEALED, &[]), bind("", "x", &[]), close_statement("p"), parse("p", SEALED, &[]), execute("", 0)];
+    let changed = answers(&mut raw, &[another.concat(), sync()].concat(), 1);
+    assert!(changed.ends_with("1 \nE ERROR 0A000\nZ I"), "{changed}");
+    // A plain one has its name now.
+    raw.query("DEALLOCATE ALL");
+    let both = [
+        parse("p", SEALED, &[]),
+        parse("x", "EXPLAIN (VERBOSE, COSTS OFF) EXECUTE p('mark-name')", &[]),
+        close_statement("p"),
+        parse("p", "SELECT x FROM w WHERE id = $1::text::int", &[]),
+        sync(),
+    ];
+    answers(&mut raw, &both.concat(), 1);
+    let plain = answers(&mut raw, &run, 1);
+    assert!(plain.contains("E ERROR 0A000"), "{plain}");
+    assert_eq!(raw.query("SELECT 1").lines().last(), Some("Z I"));
+    let sent = String::from_utf8_lossy(&twin.relay.sent()).into_owned();
+    assert!(sent.contains("EXPLAIN (VERBOSE, COSTS OFF)") && !sent.contains("mark-name"));
+}
+
+/// As sqlx asks for its macros, which know what may be NULL by the joins of the plan.
+#[test]
+fn a_generic_plan_is_explained_where_plans_are_generic() {
+    let twin = twin();
+    twin.create("CREATE TABLE o (id int PRIMARY KEY, tid int NOT NULL, k seal.text_eq NOT NULL, n int NOT NULL)");
+    let mut pair = Pair::new(&twin);
+    let outputs = |rows: &str| -> Vec<String> {
+        let line = |l: &str| l.strip_prefix("D ").map(str::trim).filter(|l| l.starts_with("Output")).map(str::to_owned);
+        rows.lines().filter_map(line).collect()
+    };
+    pair.each(&["SET enable_hashjoin = off", "SET enable_mergejoin = off"]);
+    for (sql, arguments) in [
+        ("SELECT t.id, o.k, o.n FROM t LEFT JOIN o ON o.tid = t.id WHERE t.e = $1", "NULL"),
+        ("SELECT t.*, o.* FROM t LEFT JOIN o ON o.tid = t.id WHERE t.e = ANY($1) OR t.i > $2", "NULL, NULL"),
+        ("SELECT t.e, o.k FROM t LEFT JOIN o ON o.k = t.e WHERE t.id = 1 AND $1::text IS NULL", "NULL"),
+        ("SELECT t.e, o.k FROM t FULL JOIN o ON o.tid = t.id", ""),
+    ] {
+        for mode in ["auto", "force_generic_plan", "force_custom_plan"] {
+            pair.each(&[&format!("SET plan_cache_mode = {mode}")]);
+            pair.same(sql, &[parse("p", sql, &[]), sync()].concat(), 1);
+            let execute_text = match arguments {
+                "" => "EXECUTE p".to_owned(),
+                arguments => format!("EXECUTE p({arguments})"),
+            };
+            let explain = format!("EXPLAIN (VERBOSE, COSTS OFF) {execute_text}");
+            let bytes = in_messages(&explain, 0);
+            for (bytes, ready) in [(bytes.clone(), 3), (bytes, 3), (query(&explain), 1)] {
+                let (plain, sealed) =
+                    (answers(&mut pair.plain, &bytes, ready), answers(&mut pair.sealed, &bytes, ready));
+                assert!(!sealed.contains("E ERROR"), "{sql}, {mode}: {sealed}");
+                let (plain, sealed) = (outputs(&plain), outputs(&sealed));
+                assert_eq!(sealed, plain, "{sql}, {mode}");
+            }
+            pair.same("again", &[close_statement("p"), sync()].concat(), 1);
+        }
+    }
+    // By hand, with values: as before.
+    pair.sealed.query("SET plan_cache_mode = force_generic_plan");
+    pair.sealed.query("PREPARE q AS SELECT id FROM t WHERE e = $1");
+    let rows = pair.sealed.rows("EXPLAIN (ANALYZE, VERBOSE, COSTS OFF) EXECUTE q('mark-generic')").join("\n");
+    assert!(rows.contains("actual"), "{rows}");
+    // Nothing is left of it.
+    let left = pair.sealed.rows("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '\\_columnseal%'");
+    assert_eq!(left, ["0"]);
+    assert!(!twin.relay.sent().windows(12).any(|w| w == b"mark-generic"));
 }
 
 /// A `bpchar` is compared as text with what is declared text: blanks at the operand's end count.
