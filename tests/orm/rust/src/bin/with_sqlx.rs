@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::types::Json;
-use sqlx::{Connection, Either, FromRow, QueryBuilder, Row};
+use sqlx::{Column, Connection, Either, Executor, FromRow, QueryBuilder, Row, SqlStr, TypeInfo};
 
 type Done = Result<(), Box<dyn std::error::Error>>;
 
@@ -225,6 +225,64 @@ async fn simple(pool: &PgPool) -> Done {
     Ok(())
 }
 
+/// Statements as `query!`, `query_as!` and `query_scalar!` are given them.
+const MACROS: [&str; 27] = [
+    "SELECT id, email, balance, born, tags, settings FROM customers WHERE email = $1",
+    "SELECT * FROM customers",
+    "SELECT c.* FROM customers c WHERE age > $1 AND (name = $2 OR $3 = ANY(tags))",
+    "SELECT email FROM customers WHERE email = ANY($1) OR age = ANY($2) ORDER BY age",
+    "SELECT email AS \"address!\", balance AS \"owed: BigDecimal\" FROM customers WHERE email LIKE $1",
+    "SELECT count(*), min(age), sum(balance), max(name) FROM customers WHERE active = $1",
+    "SELECT c.email, o.id, o.card, o.item, n.body FROM customers c LEFT JOIN orders o ON o.customer_id = c.id
+        LEFT JOIN notes n ON n.customer_id = c.id",
+    "SELECT c.email, n.body FROM customers c LEFT JOIN notes n ON n.customer_id = c.id",
+    "SELECT c.email, n.body, o.card FROM customers c LEFT JOIN notes n ON n.customer_id = c.id
+        LEFT JOIN orders o ON o.customer_id = c.id AND o.card = $2 WHERE c.email = $1",
+    "SELECT c.email, n.body FROM notes n RIGHT JOIN customers c ON n.customer_id = c.id",
+    "SELECT c.email, n.body FROM customers c FULL JOIN notes n ON n.customer_id = c.id",
+    "SELECT c.email, n.body FROM customers c JOIN notes n ON n.customer_id = c.id WHERE c.email = $1",
+    "SELECT c.*, n.* FROM customers c LEFT JOIN notes n ON n.customer_id = c.id",
+    "SELECT a.email, b.email AS other FROM customers a LEFT JOIN customers b ON a.email = b.email",
+    "SELECT lower(email), age + 1 AS next FROM customers",
+    "SELECT email FROM (SELECT email, age FROM customers WHERE age < $1) AS young",
+    "WITH known AS (SELECT email FROM customers WHERE name = $1) SELECT email FROM known",
+    "SELECT email, name FROM customers ORDER BY name, id LIMIT $1 OFFSET $2",
+    "SELECT DISTINCT email FROM customers",
+    "SELECT email FROM customers WHERE age < $1 UNION ALL SELECT phone FROM customers",
+    "INSERT INTO customers (email, age, balance, tags, settings, city) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, email, age",
+    "INSERT INTO customers (email) VALUES ($1) ON CONFLICT (email) DO UPDATE SET age = $2 RETURNING *",
+    "INSERT INTO customers (email, age) SELECT * FROM UNNEST($1::text[], $2::int4[]) RETURNING email",
+    "INSERT INTO orders (customer_id, item, card) VALUES ($1, $2, $3)",
+    "UPDATE customers SET name = $1, age = $2 WHERE email = $3 RETURNING name",
+    "DELETE FROM customers WHERE email = $1",
+    "SELECT 1 + $1 AS plain, 'x' AS word",
+];
+
+/// What `query!` and its kin ask when they compile.
+async fn described(pool: &PgPool) -> Done {
+    let mut connection = pool.acquire().await?;
+    // As they do, since what may be NULL is read off the plan; and so that it is the same plan for both.
+    let generic = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_settings WHERE name = 'plan_cache_mode') THEN
+        SET SESSION plan_cache_mode = 'force_generic_plan'; END IF; END $$; SET enable_hashjoin = off; SET enable_mergejoin = off";
+    connection.execute(generic).await?;
+    for sql in MACROS {
+        let told = connection.describe(SqlStr::from_static(sql)).await?;
+        let column = |(i, c): (usize, &<sqlx::Postgres as sqlx::Database>::Column)| {
+            (c.name().to_owned(), c.type_info().name().to_owned(), told.nullable(i))
+        };
+        let columns: Vec<_> = told.columns().iter().enumerate().map(column).collect();
+        show(sql, (told.parameters(), columns));
+    }
+    let failed = [
+        "SELECT nothing FROM customers WHERE email = $1",
+        "SELECT email FROM customers WHERE email = 'Ada@example.com' AND age = 'old'",
+    ];
+    for sql in failed {
+        show(sql, state(connection.describe(SqlStr::from_static(sql)).await));
+    }
+    Ok(())
+}
+
 async fn reflection() -> Done {
     let pool = PgPool::connect_with(PgConnectOptions::from_str(&plain_url())?).await?;
     let columns =
@@ -245,6 +303,7 @@ async fn main() -> Done {
     writes(&pool).await?;
     failures(&pool).await?;
     simple(&pool).await?;
+    described(&pool).await?;
     reflection().await?;
     println!("done");
     Ok(())
