@@ -27,6 +27,9 @@ pub const MAX_DEFINITION: usize = 16 * 1024;
 
 const VERSION: u64 = 1;
 
+/// Options that this version knows.
+const OPTIONS: [&str; 5] = ["approximate", "hardened", "padding", "paths", "whole"];
+
 /// No options.
 const NONE: &str = "{}";
 
@@ -150,6 +153,9 @@ pub fn attributes(terms: Terms) -> Vec<(&'static str, Oid)> {
 /// Compares what a database says of a type with what is known of it: the ready-made or signed definition, and the
 /// attributes that its composite really has (name and type OID, dropped ones left out).
 pub fn standing(def: &TypeDef, actual: &[(String, Oid)], signed: &[(TypeId, String)]) -> Standing {
+    if let Some(option) = unknown_option(def) {
+        return Standing::Broken(format!("this version does not know its option {option}"));
+    }
     let wanted = attributes(def.terms);
     if !actual.iter().map(|(name, oid)| (name.as_str(), *oid)).eq(wanted.iter().copied()) {
         return Standing::Broken(format!(
@@ -171,6 +177,12 @@ pub fn standing(def: &TypeDef, actual: &[(String, Oid)], signed: &[(TypeId, Stri
         Ok(own) if own == *text => Standing::Verified,
         _ => Standing::Broken("its row in seal.types differs from the signed definition".to_owned()),
     }
+}
+
+/// An option that says what values hold, but not to this version, which would store others.
+fn unknown_option(def: &TypeDef) -> Option<String> {
+    let options: Map<String, Value> = serde_json::from_str(&def.options).unwrap_or_default();
+    options.into_iter().map(|(name, _)| name).find(|name| !OPTIONS.contains(&name.as_str()))
 }
 
 fn plain_type(name: &str) -> Result<PlainType, SchemaError> {
@@ -312,7 +324,7 @@ mod tests {
 
     #[test]
     fn standing_believes_only_what_matches() {
-        let def = email();
+        let def = TypeDef { options: r#"{"padding":"none"}"#.to_owned(), ..email() };
         let attributes =
             |def: &TypeDef| attributes(def.terms).into_iter().map(|(n, o)| (n.to_owned(), o)).collect::<Vec<_>>();
         let actual = attributes(&def);
@@ -321,6 +333,10 @@ mod tests {
         assert_eq!(standing(&def, &actual, &[]), Standing::Unsigned);
         let renamed = TypeDef { name: "mail".to_owned(), ..def.clone() };
         assert!(matches!(standing(&renamed, &actual, &signed), Standing::Broken(_)));
+        let newer = TypeDef { options: r#"{"folded":true}"#.to_owned(), ..def.clone() };
+        let signed_so = vec![(newer.id, canonical(&newer).expect("options are JSON"))];
+        let standing_so = standing(&newer, &actual, &signed_so);
+        assert_eq!(standing_so, Standing::Broken("this version does not know its option folded".to_owned()));
         for older in ready_made() {
             let older = TypeDef { options: "{}".to_owned(), ..older.clone() };
             assert_eq!(standing(&older, &attributes(&older), &[]), Standing::Verified, "{}", older.name);
