@@ -61,6 +61,11 @@ pub(super) fn attribute(ty: &EncType) -> &'static str {
     if ty.def.terms.ord { ").ord" } else { ").eq" }
 }
 
+/// The same in brackets, as what is no column stands in a key.
+pub(super) fn attribute_of_key(ty: &EncType) -> &'static str {
+    if ty.def.terms.ord { ").ord)" } else { ").eq)" }
+}
+
 /// Begins the call that gives the terms of an array of this type, in a row.
 pub(super) fn accessor(ty: &EncType) -> &'static str {
     if ty.def.terms.ord { "seal.ord(" } else { "seal.eq(" }

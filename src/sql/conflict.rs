@@ -7,7 +7,7 @@ use pg_query::protobuf::{IndexElem, InferClause, OnConflictClause};
 
 use super::analyzer::Analyzer;
 use super::built::Built;
-use super::compare::{attribute, no_equality};
+use super::compare::{attribute_of_key, no_equality};
 use super::ddl::list;
 use super::refuse::{self, Detail, Result};
 use super::scope::{ColVal, Columns, Item, Scope};
@@ -67,7 +67,7 @@ impl Analyzer<'_> {
             && let Some(path) = self.promoted(expr, scope)?
         {
             self.needs_equality(&path, CONFLICT)?;
-            self.edits.wrap_both(path.span, "((", if path.ty.def.terms.ord { ").ord)" } else { ").eq)" });
+            self.edits.wrap_both(path.span, "((", attribute_of_key(&path.ty));
             return Ok(());
         }
         if elem.name.is_empty() {
@@ -87,9 +87,7 @@ impl Analyzer<'_> {
                     return Err(refuse::on_column("ON CONFLICT with a collation or operator class", &column).at(at));
                 }
                 self.touched = true;
-                let (start, end) = self.span(token, token);
-                self.edits.both((start, start), "((");
-                self.edits.both((end, end), format!("{})", attribute(&ty)));
+                self.edits.wrap_both(self.span(token, token), "((", attribute_of_key(&ty));
                 Ok(())
             }
             _ => Ok(()),

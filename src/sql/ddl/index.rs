@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, IndexElem, IndexStmt, Node};
 
 use super::super::analyzer::Analyzer;
-use super::super::compare::accessor;
+use super::super::compare::{accessor, attribute_of_key};
 use super::super::expr::Enc;
 use super::super::plan::Refusal;
 use super::super::refuse::{self, Detail, Result};
@@ -103,8 +103,7 @@ impl Analyzer<'_> {
         }
         let after = match gin {
             true => ").m)",
-            false if ty.def.terms.ord => ").ord)",
-            false => ").eq)",
+            false => attribute_of_key(ty),
         };
         self.edits.wrap(enc.span, "((", after);
         if !class.is_empty() {
@@ -152,7 +151,7 @@ impl Analyzer<'_> {
                 if !elem.opclass.is_empty() || !elem.collation.is_empty() {
                     return Err(refuse::on_column("an operator class or collation of an index", &column).at(at));
                 }
-                self.edits.wrap(self.span(token, token), "((", if ty.def.terms.ord { ").ord)" } else { ").eq)" });
+                self.edits.wrap(self.span(token, token), "((", attribute_of_key(&ty));
                 Ok(())
             }
             Some(ColVal::Tainted(column)) => Err(refuse::on_column("an index", &column).at(at)),

@@ -4,6 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateStatsStmt, Node, RangeVar, StatsElem};
 
 use super::super::analyzer::Analyzer;
+use super::super::compare::attribute_of_key;
 use super::super::expr::{Enc, Val};
 use super::super::plan::Refusal;
 use super::super::refuse::{self, Detail, Result};
@@ -102,7 +103,7 @@ impl Analyzer<'_> {
             .hint("Of values without such a term the server can tell nothing.")
             .at(at));
         }
-        self.edits.wrap(enc.span, "((", if enc.ty.def.terms.ord { ").ord)" } else { ").eq)" });
+        self.edits.wrap(enc.span, "((", attribute_of_key(&enc.ty));
         Ok(())
     }
 }
