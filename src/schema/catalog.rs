@@ -164,31 +164,35 @@ impl EncType {
 
     /// Where LIKE cannot be exact, what has a pattern's terms matches.
     pub fn approximate(&self) -> bool {
-        let options: serde_json::Value = serde_json::from_str(&self.def.options).unwrap_or_default();
-        options.get("approximate").and_then(|a| a.as_bool()).unwrap_or(false)
+        self.def.flag("approximate")
     }
 }
 
 impl TypeDef {
+    /// An option as JSON; null where it is not there.
+    fn option(&self, name: &str) -> serde_json::Value {
+        let mut options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
+        options.get_mut(name).map(serde_json::Value::take).unwrap_or_default()
+    }
+
+    /// Whether an option is true.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.option(name).as_bool().unwrap_or(false)
+    }
+
     /// Digits of order terms: longer ones with the option `hardened`.
     pub fn digits(&self) -> Digits {
-        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
-        match options.get("hardened").and_then(serde_json::Value::as_bool) {
-            Some(true) => Digits::Long,
-            _ => Digits::Short,
-        }
+        if self.flag("hardened") { Digits::Long } else { Digits::Short }
     }
 
     /// Whether match terms have a token of the text as a whole: not those of types that were made before there was one.
     pub fn whole_text(&self) -> bool {
-        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
-        self.terms.matching && options.get("whole").and_then(serde_json::Value::as_bool).unwrap_or(false)
+        self.terms.matching && self.flag("whole")
     }
 
     /// Padding of values: text-like ones hide their exact length unless the options say otherwise.
     pub fn padding(&self) -> Padding {
-        let options: serde_json::Value = serde_json::from_str(&self.options).unwrap_or_default();
-        match options.get("padding").and_then(|p| p.as_str()) {
+        match self.option("padding").as_str() {
             Some("none") => return Padding::None,
             Some("16") => return Padding::To16,
             Some("padme") => return Padding::Padme,

@@ -5,7 +5,7 @@
 //! definition follows from the type's and has no signature or row in the registry. All of a document's stand in its attribute
 //! `p`, a row of type `seal.NAME$paths` with the attributes `p1`, `p2` and so on.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::SchemaError;
@@ -100,18 +100,14 @@ fn is_key(key: &str) -> bool {
 pub fn definition(def: &TypeDef, number: usize, path: &Path) -> TypeDef {
     let name = json!({ "keys": path.keys, "plain": path.plain.name() });
     let id = Uuid::new_v5(&Uuid::from_bytes(def.id.0), name.to_string().as_bytes());
-    let of_documents: Value = serde_json::from_str(&def.options).unwrap_or_default();
     let handed_on = [("hardened", path.terms.ord), ("whole", path.terms.matching)].into_iter();
-    let options: Map<String, Value> = handed_on
-        .filter(|(name, fits)| *fits && of_documents.get(name) == Some(&Value::Bool(true)))
-        .map(|(name, _)| (name.to_owned(), Value::Bool(true)))
-        .collect();
+    let options = handed_on.filter(|(name, fits)| *fits && def.flag(name)).map(|(name, _)| (name, true));
     TypeDef {
         id: TypeId(*id.as_bytes()),
         name: composite(def, number),
         plain: path.plain,
         terms: path.terms,
-        options: Value::Object(options).to_string(),
+        options: options.collect::<Value>().to_string(),
         keyset: def.keyset,
     }
 }
