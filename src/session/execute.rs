@@ -132,34 +132,31 @@ where
 
     /// EXECUTE. `false`: it was refused.
     pub(super) async fn execute_by_sql(&mut self, execute: &Execute, part: Part<'_>) -> Result<bool, Fault> {
-        let name = execute.name.as_bytes();
-        let outcome = match self.executed(&execute.name).await? {
+        let outcome = if execute.within {
+            let run = self.prepare_within(execute, part.text).await?;
+            run.map(|run| run.map(|(prepared, sql)| (prepared, Some(sql), Vec::new())))
+        } else {
+            let executed = self.executed(&execute.name).await?;
+            executed.map(|executed| {
+                let executed = executed?;
+                arguments(&executed, execute, part.text).map(|values| (executed, None, values))
+            })
+        };
+        let (prepared, sql, values) = match outcome {
             None => return Ok(false),
-            Some(Ok(executed)) => Ok(executed),
-            Some(Err(error)) => Err(error),
-        };
-        let outcome = match outcome {
-            Ok(executed) if execute.within => match self.prepare_run(executed, execute, part.text).await? {
-                None => return Ok(false),
-                Some(Ok((prepared, sql))) => {
-                    self.send_parse(b"", &prepared, &sql, Reader::Nobody)?;
-                    Ok((&b""[..], prepared, Vec::new()))
-                }
-                Some(Err(error)) => Err(error),
-            },
-            Ok(executed) => arguments(&executed, execute, part.text).map(|arguments| (name, executed, arguments)),
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Err(error) => {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) => {
                 self.poison(error)?;
-                Ok(false)
+                return Ok(false);
             }
-            Ok((statement, prepared, values)) => {
-                let given = Given::Simple { values: &values, results: Format::Text, late: true };
-                self.run_once(statement, &prepared, &given).await
-            }
+        };
+        let mut statement = execute.name.as_bytes();
+        if let Some(sql) = sql {
+            statement = b"";
+            self.send_parse(statement, &prepared, &sql, Reader::Nobody)?;
         }
+        let given = Given::Simple { values: &values, results: Format::Text, late: true };
+        self.run_once(statement, &prepared, &given).await
     }
 
     /// The plan that a name stands for, as it is to be run now.
@@ -177,7 +174,7 @@ where
         })
     }
 
-    /// EXPLAIN and CREATE TABLE AS of an EXECUTE, prepared by a message: what to remember and what to send.
+    /// EXPLAIN and CREATE TABLE AS of an EXECUTE: what to remember and what to send.
     pub(super) async fn prepare_within(
         &mut self,
         execute: &Execute,
@@ -258,7 +255,7 @@ where
     pub(super) fn explained(&mut self, prepared: &Arc<Prepared>, end: bool) -> Result<(), Fault> {
         let Some((query, types)) = prepared.runs.as_ref().and_then(|runs| runs.generic.as_ref()) else { return Ok(()) };
         let out = &mut self.pipe.server.output;
-        // One that failed may have left it.
+        // One that failed may have left it, and is not yet known to have.
         client::close(out, Kind::Statement, EXPLAINED.as_bytes())?;
         self.state.ledger.push(Await::Close(Undo::None), Reader::Nobody, None);
         if !end {

@@ -182,18 +182,17 @@ impl Names {
 
     /// Text and declared types of a statement.
     pub(super) fn source(&self, name: &[u8]) -> Option<(Zeroizing<Vec<u8>>, Vec<Oid>)> {
-        let none = Vec::new();
         let (sql, oids) = match self.statements.get(name)? {
             Statement::Plan(prepared, _) => match &prepared.runs {
-                Some(runs) => (runs.text.as_bytes(), &none),
-                None => (prepared.text.as_bytes(), &prepared.declared),
+                Some(runs) => (runs.text.as_bytes(), &[][..]),
+                None => (prepared.text.as_bytes(), &prepared.declared[..]),
             },
             Statement::Forwarded(forwarded) => {
                 let source = forwarded.source.as_deref().unwrap_or(&self.unnamed);
-                (source.sql.as_slice(), &source.oids)
+                (source.sql.as_slice(), &source.oids[..])
             }
         };
-        Some((Zeroizing::new(sql.to_vec()), oids.clone()))
+        Some((Zeroizing::new(sql.to_vec()), oids.to_vec()))
     }
 
     /// The text of a statement that was forwarded.
